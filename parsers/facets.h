@@ -1,0 +1,210 @@
+// The vocabulary between what the gateway sees and what a rule may ask: the facets of an action.
+// The public names and meanings are in docs/facets.md, which is generated from facet_table.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace clawpatrol {
+
+// Ordered: the kind of a message is the highest of its parts, and a class can only raise it.
+enum class ActionKind : std::uint8_t { session, read, write, admin, exec };
+
+// What happened on the wire; a rule's `on = [...]` names these.
+enum class ActionType : std::uint8_t {
+  statement, request, login, cancel, function_call, replication, dns, connect,
+};
+
+// Why a facet has no value. The agent learns this much and no more.
+enum class Unknown : std::uint8_t {
+  not_applicable,  // this action has no such thing (`sql.verb` of a cancel request)
+  unparseable,     // the text or message could not be read with certainty
+  over_limit,      // longer, deeper or more than a limit allows us to look at
+  pending,         // not known yet: Bind parameters at Parse
+  unread_code,     // an open list: code runs that was not read, so absence cannot be told
+  undecodable,     // bytes in a form that is not decoded, such as binary parameters of an unknown type
+};
+
+// A value, or the reason why there is none.
+template <class T>
+class Facet {
+ public:
+  Facet() : state_(Unknown::not_applicable) {}
+  Facet(T value) : state_(std::in_place_index<1>, std::move(value)) {}
+  Facet(Unknown why) : state_(why) {}
+
+  bool known() const { return state_.index() == 1; }
+  explicit operator bool() const { return known(); }
+  const T& operator*() const { return std::get<1>(state_); }
+  T& operator*() { return std::get<1>(state_); }
+  const T* operator->() const { return &std::get<1>(state_); }
+  T* operator->() { return &std::get<1>(state_); }
+  Unknown why() const { return std::get<0>(state_); }  // only when not known
+  bool operator==(const Facet&) const = default;
+
+ private:
+  std::variant<Unknown, T> state_;
+};
+
+// A list whose members are known. When it is open there may be others: `in` and `exists` can be true of what
+// is here, while absence, size, equality, `all` and indexing are unknown (attacks.md, 6).
+struct NameList {
+  std::vector<std::string> items;
+  bool open = false;
+  bool operator==(const NameList&) const = default;
+};
+
+struct CopyFacet {
+  std::string direction;  // "to", "from" or ""
+  std::string target;     // "client", "file", "program" or ""
+  bool operator==(const CopyFacet&) const = default;
+};
+
+struct SqlFacets {
+  Facet<std::string> statement;
+  Facet<std::string> verb;
+  Facet<NameList> verbs;
+  Facet<NameList> tables;
+  Facet<NameList> reads;
+  Facet<NameList> writes;
+  Facet<NameList> columns;
+  Facet<NameList> functions;
+  Facet<NameList> classes;
+  Facet<bool> unbounded;
+  Facet<CopyFacet> copy;
+  Facet<std::vector<std::optional<std::string>>> params;  // text form; nullopt is SQL NULL
+  Facet<std::int64_t> statements;
+  Facet<NameList> literals;
+  Facet<std::string> database;
+  Facet<std::string> user;
+  Facet<std::string> declared_user;
+  bool operator==(const SqlFacets&) const = default;
+};
+
+struct DnsFacets {
+  std::string name;  // lower case, no trailing dot
+  std::string type;  // "A", "AAAA", ...
+  bool operator==(const DnsFacets&) const = default;
+};
+
+struct PeerFacets {
+  std::string name;
+  std::string profile;
+  std::string address;
+  std::map<std::string, std::string> labels;
+};
+
+struct EndpointFacets {
+  std::string name;
+  std::string type;
+};
+
+struct DestFacets {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+// Everything that a rule can see of one action. The pointers are not owned and outlive the decision; a null
+// one means that every facet of that family is not_applicable.
+struct Action {
+  ActionType type = ActionType::connect;
+  ActionKind kind = ActionKind::exec;
+  const PeerFacets* peer = nullptr;
+  const EndpointFacets* endpoint = nullptr;
+  const DestFacets* dest = nullptr;
+  std::string_view credential;
+  std::int64_t now_unix_ns = 0;
+  const SqlFacets* sql = nullptr;
+  const DnsFacets* dns = nullptr;
+};
+
+// The types that a facet can have in a condition.
+enum class FacetType : std::uint8_t {
+  string, integer, boolean, timestamp, string_list, nullable_string_list, string_map, copy_object,
+};
+
+// One name that a condition may use. Order is identity: FacetId is an index into facet_table.
+enum class FacetId : std::uint8_t {
+  action_kind, action_type, peer_name, peer_profile, peer_address, peer_labels, endpoint_name, endpoint_type,
+  dest_host, dest_port, credential, now,
+  sql_statement, sql_verb, sql_verbs, sql_tables, sql_reads, sql_writes, sql_columns, sql_functions,
+  sql_classes, sql_unbounded, sql_copy, sql_params, sql_statements, sql_literals, sql_database, sql_user,
+  sql_declared_user, dns_name, dns_type,
+  count,
+};
+
+// The families of endpoint types for which a facet exists; a condition is checked against them at load.
+enum class FacetFamily : std::uint8_t { every, sql, dns };
+
+struct FacetInfo {
+  FacetId id;
+  std::string_view path;  // as written in a condition: "sql.verb"
+  FacetType type;
+  FacetFamily family;
+  std::string_view meaning;  // one sentence, for the documents
+};
+
+inline constexpr FacetInfo facet_table[] = {
+    {FacetId::action_kind, "action.kind", FacetType::string, FacetFamily::every,
+     "`read`, `write`, `admin`, `exec` or `session`: one classification across protocols"},
+    {FacetId::action_type, "action.type", FacetType::string, FacetFamily::every,
+     "`statement`, `request`, `login`, `cancel`, `function_call`, `replication`, `dns` or `connect`"},
+    {FacetId::peer_name, "peer.name", FacetType::string, FacetFamily::every, "the peer's name"},
+    {FacetId::peer_profile, "peer.profile", FacetType::string, FacetFamily::every, "the peer's profile"},
+    {FacetId::peer_address, "peer.address", FacetType::string, FacetFamily::every,
+     "the inner address that the action came from"},
+    {FacetId::peer_labels, "peer.labels", FacetType::string_map, FacetFamily::every,
+     "the peer's labels, from the configuration"},
+    {FacetId::endpoint_name, "endpoint.name", FacetType::string, FacetFamily::every, "the endpoint's name"},
+    {FacetId::endpoint_type, "endpoint.type", FacetType::string, FacetFamily::every, "the endpoint's type"},
+    {FacetId::dest_host, "dest.host", FacetType::string, FacetFamily::every,
+     "the name, or else the address, that the agent dialled"},
+    {FacetId::dest_port, "dest.port", FacetType::integer, FacetFamily::every, "the port that the agent dialled"},
+    {FacetId::credential, "credential", FacetType::string, FacetFamily::every,
+     "name of the credential chosen for this action, or \"\""},
+    {FacetId::now, "now", FacetType::timestamp, FacetFamily::every, "when the action was decided"},
+    {FacetId::sql_statement, "sql.statement", FacetType::string, FacetFamily::sql,
+     "the text of this statement as sent"},
+    {FacetId::sql_verb, "sql.verb", FacetType::string, FacetFamily::sql,
+     "what the statement finally does, lower case"},
+    {FacetId::sql_verbs, "sql.verbs", FacetType::string_list, FacetFamily::sql,
+     "every verb in it, wrapper first, nested ones included"},
+    {FacetId::sql_tables, "sql.tables", FacetType::string_list, FacetFamily::sql,
+     "every relation it names, qualified and leaf"},
+    {FacetId::sql_reads, "sql.reads", FacetType::string_list, FacetFamily::sql, "the relations it reads"},
+    {FacetId::sql_writes, "sql.writes", FacetType::string_list, FacetFamily::sql,
+     "the relations it writes or changes"},
+    {FacetId::sql_columns, "sql.columns", FacetType::string_list, FacetFamily::sql, "the columns it names"},
+    {FacetId::sql_functions, "sql.functions", FacetType::string_list, FacetFamily::sql,
+     "every function it calls, qualified and leaf"},
+    {FacetId::sql_classes, "sql.classes", FacetType::string_list, FacetFamily::sql,
+     "what its functions and statements can do"},
+    {FacetId::sql_unbounded, "sql.unbounded", FacetType::boolean, FacetFamily::sql,
+     "an UPDATE or DELETE of every row, or a TRUNCATE"},
+    {FacetId::sql_copy, "sql.copy", FacetType::copy_object, FacetFamily::sql,
+     "direction (`to`, `from`) and target (`client`, `file`, `program`) of a COPY"},
+    {FacetId::sql_params, "sql.params", FacetType::nullable_string_list, FacetFamily::sql,
+     "Bind parameter values in text form"},
+    {FacetId::sql_statements, "sql.statements", FacetType::integer, FacetFamily::sql,
+     "how many statements this message holds"},
+    {FacetId::sql_literals, "sql.literals", FacetType::string_list, FacetFamily::sql, "constants in the text"},
+    {FacetId::sql_database, "sql.database", FacetType::string, FacetFamily::sql, "the database"},
+    {FacetId::sql_user, "sql.user", FacetType::string, FacetFamily::sql, "the credential's user"},
+    {FacetId::sql_declared_user, "sql.declared_user", FacetType::string, FacetFamily::sql,
+     "the user that the agent claimed"},
+    {FacetId::dns_name, "dns.name", FacetType::string, FacetFamily::dns, "the name that was asked for"},
+    {FacetId::dns_type, "dns.type", FacetType::string, FacetFamily::dns, "the record type that was asked for"},
+};
+static_assert(std::size(facet_table) == static_cast<std::size_t>(FacetId::count));
+
+std::string_view name_of(ActionKind kind);
+std::string_view name_of(ActionType type);
+std::string_view name_of(Unknown why);  // "not applicable", "unparseable", ...
+
+}  // namespace clawpatrol

@@ -1,0 +1,66 @@
+// Conditions: the Common Expression Language (google/cel-spec), checked against the facets at load and evaluated
+// with three-valued logic over facets that may be unknown and lists that may be open.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "parsers/facets.h"
+
+namespace clawpatrol::cel {
+
+// Byte offsets into the text of the condition, so that the caller can map them into the TOML string.
+struct Span {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+struct Problem {
+  Span span;
+  std::string message;  // lower case, no full stop
+  std::string hint;     // a sentence, or empty
+};
+
+enum class Truth : std::uint8_t { no, yes, unevaluable };
+
+struct Outcome {
+  Truth truth = Truth::unevaluable;
+  // For unevaluable: the coarse cause that an agent may see, such as `sql.tables: runs code that was not read`,
+  // `no such key`, `cost limit`. Never a value.
+  std::string cause;
+  std::uint64_t cost = 0;
+};
+
+struct CompileOptions {
+  // Families that exist for the endpoints of the rule; a facet outside them is a type error that says so.
+  std::vector<FacetFamily> families = {FacetFamily::every, FacetFamily::sql};
+};
+
+// A compiled condition of type bool. Immutable; evaluate() may be called from any thread.
+class Condition {
+ public:
+  struct Tree;
+
+  static std::expected<Condition, std::vector<Problem>> compile(std::string_view text,
+                                                                const CompileOptions& options);
+  Condition(Condition&&) noexcept;
+  Condition& operator=(Condition&&) noexcept;
+  ~Condition();
+
+  // Cost counts work in the size of values; past `cost_limit` the outcome is unevaluable.
+  Outcome evaluate(const Action& action, std::uint64_t cost_limit = 1'000'000) const;
+
+  std::string_view text() const;
+  // The facets that it reads, without repeats: for lints, and for deciding what waits for Bind parameters.
+  const std::vector<FacetId>& facets() const;
+
+ private:
+  explicit Condition(std::unique_ptr<const Tree> tree);
+  std::unique_ptr<const Tree> tree_;
+};
+
+}  // namespace clawpatrol::cel

@@ -1,0 +1,194 @@
+// One generation of the operator's configuration: immutable once loaded. The contract is docs/config.md.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "parsers/facets.h"
+#include "policy/address.h"
+#include "policy/cel/program.h"
+#include "policy/config/diagnostics.h"
+#include "policy/sql/analysis.h"
+
+namespace clawpatrol {
+
+enum class Mode : std::uint8_t { enforce, observe };
+enum class UnknownHost : std::uint8_t { deny, passthrough };
+enum class Unmatched : std::uint8_t { deny, allow };
+enum class AuditSync : std::uint8_t { changes, all, none };
+enum class UpstreamTls : std::uint8_t { verify_full, verify_ca, require, disable };
+enum class EndpointType : std::uint8_t { postgres };
+
+struct GatewayConfig {
+  std::string endpoint;           // what agents dial: host:port
+  std::vector<Prefix> subnet;     // inner addresses of peers; the first address of each is the gateway's own
+  std::vector<Prefix> virtual_;   // addresses that the resolver gives to endpoint names
+  std::string interface = "wg-cp0";
+  std::vector<std::string> ingress;
+  Mode mode = Mode::enforce;
+};
+
+struct LimitsConfig {
+  std::size_t body_inspect = 1 << 20;
+  std::size_t statement = 256 << 10;
+  std::size_t connections = 4096;           // in all
+  std::size_t connections_per_peer = 512;
+  std::size_t buffer = 256 << 10;           // bytes held for one connection, each direction
+  std::size_t prepared = 4 << 20;           // bytes of prepared statements and portals of one connection
+  std::size_t in_flight = 4096;             // messages sent upstream and not answered, of one connection
+  std::chrono::nanoseconds handshake = std::chrono::seconds(30);  // from accept to logged in
+  std::chrono::nanoseconds connect = std::chrono::seconds(10);    // to an upstream
+  std::chrono::nanoseconds idle = std::chrono::nanoseconds::zero();  // zero: none, TCP keepalive instead
+  std::size_t dns_queries_per_second = 50;  // of one peer, that leave the gateway
+  std::size_t workers = 0;                  // zero: one per core, at most 16
+};
+
+struct AuditConfig {
+  AuditSync sync = AuditSync::changes;
+  std::size_t segment = 64 << 20;           // a file is closed and the next begun past this
+  std::size_t keep = std::size_t{1} << 30;  // bytes kept in all; the oldest segments are removed first
+  std::size_t reserve = 64 << 20;           // free bytes on the disk below which there is a warning
+  std::size_t peer_bytes_per_second = 1 << 20;
+};
+
+struct PeerConfig {
+  std::string name;
+  std::string profile;
+  std::string interface;             // "": the gateway's own
+  std::vector<Address> addresses;    // only with `interface`
+  std::map<std::string, std::string> labels;
+};
+
+struct ProfileConfig {
+  std::string name;
+  std::vector<std::string> credentials;
+  std::vector<std::string> endpoints;
+};
+
+struct HostPort {
+  std::string host;  // lower case, no trailing dot; or a literal address in canonical form
+  std::uint16_t port = 0;
+  bool wildcard = false;           // host is the suffix after "*."
+  std::optional<Address> address;  // when it is a literal
+  bool operator==(const HostPort&) const = default;
+};
+
+struct EndpointConfig {
+  std::string name;
+  EndpointType type = EndpointType::postgres;
+  std::vector<HostPort> hosts;
+  UpstreamTls tls = UpstreamTls::verify_full;
+  std::string ca;
+  std::vector<std::string> safe_functions;
+  std::vector<Prefix> networks;
+  sql::Options sql;  // ready for the analyser: limits and safe functions
+  FacetFamily family = FacetFamily::sql;
+};
+
+struct CredentialConfig {
+  std::string name;
+  std::string type;      // "postgres"
+  std::string endpoint;
+  std::string user;
+};
+
+enum class Verdict : std::uint8_t { allow, deny };
+
+struct Rule {
+  std::string name;
+  std::vector<std::string> endpoints;
+  std::vector<ActionType> on;  // never empty
+  std::int64_t priority = 0;
+  std::optional<cel::Condition> condition;  // none: always
+  std::optional<Verdict> verdict;           // none: approve
+  std::vector<std::string> approve;
+  std::string reason;
+  bool shadow = false;
+  Place place;  // where it stands
+};
+
+class Policy {
+ public:
+  std::uint64_t generation = 0;  // given by the daemon at load; 0 for a policy that is only checked
+  std::string digest;            // SHA-256 of the files, hexadecimal
+  GatewayConfig gateway;
+  Unmatched unmatched = Unmatched::deny;
+  UnknownHost unknown_host = UnknownHost::deny;
+  std::vector<Prefix> passthrough_networks;
+  LimitsConfig limits;
+  AuditConfig audit;
+  std::map<std::string, PeerConfig, std::less<>> peers;
+  std::map<std::string, ProfileConfig, std::less<>> profiles;
+  std::map<std::string, EndpointConfig, std::less<>> endpoints;
+  std::map<std::string, CredentialConfig, std::less<>> credentials;
+  std::vector<Rule> rules;  // by priority, then file order
+
+  // The rules of an endpoint in the order in which they are tried. Empty for an unknown endpoint.
+  const std::vector<const Rule*>& rules_of(std::string_view endpoint) const;
+
+  // Which endpoint claims host (a name, or an address in text form) and port, for a profile that may reach it;
+  // null: none. Exact beats wildcard, the longest suffix wins.
+  const EndpointConfig* claim(std::string_view host, std::uint16_t port, std::string_view profile) const;
+
+  // Whether a profile may reach an endpoint: it is listed, or one of the profile's credentials is for it.
+  bool reaches(std::string_view profile, std::string_view endpoint) const;
+
+  // The credential for a login: one of the profile's for this endpoint, selected by name or user when `declared`
+  // equals one, else the only one. The error names the candidates and says what to do. A value of null means the
+  // endpoint is listed without credential.
+  std::expected<const CredentialConfig*, std::string> select_credential(std::string_view profile,
+                                                                        std::string_view endpoint,
+                                                                        std::string_view declared) const;
+
+ private:
+  friend class PolicyLoader;
+  std::unordered_map<std::string, std::vector<const Rule*>> by_endpoint_;
+};
+
+struct LoadResult {
+  std::shared_ptr<Policy> policy;  // null when any diagnostic is an error
+  Diagnostics diagnostics;
+};
+
+// Reads PATH (a file, or a directory that holds clawpatrol.toml) and its conf.d/*.toml. Never throws.
+LoadResult load_policy(const std::filesystem::path& path);
+// The same from text, as if it were the one file `name`: for tests and fuzzing.
+LoadResult load_policy_text(std::string_view text, std::string_view name = "clawpatrol.toml");
+
+// What happened to each rule that was tried, for `cpctl explain`.
+struct Tried {
+  const Rule* rule = nullptr;
+  cel::Truth truth = cel::Truth::no;
+  std::string cause;    // when unevaluable
+};
+
+struct Decision {
+  Verdict verdict = Verdict::deny;
+  const Rule* rule = nullptr;  // null: no rule matched, and `unmatched` decided
+  bool unevaluable = false;
+  // What the agent is told: the rule's reason, or
+  // `rule "NAME" could not be evaluated against this request (CAUSE); failing closed`, or
+  // `no rule allows this`.
+  std::string reason;
+  bool awaits_params = false;  // undecided only because sql.params is pending: decide again at each Bind
+  std::vector<const Rule*> shadow_matches;
+  std::vector<Tried> tried;  // filled by explain() only
+};
+
+// Decides an action by the rules of its endpoint. Pure, thread-safe; does not allocate when a rule without
+// shadow matches. `mode = "observe"` is the caller's concern: this says what the rules say.
+Decision decide(const Policy& policy, const Action& action);
+
+// The same decision, with every rule that was tried.
+Decision explain(const Policy& policy, const Action& action);
+
+}  // namespace clawpatrol

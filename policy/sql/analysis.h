@@ -1,0 +1,122 @@
+// What a PostgreSQL message says, statement by statement: the facets of docs/facets.md, and what a session must
+// know to follow it (names prepared, cursors, COPY, transactions, settings).
+//
+// Built on libpg_query (the grammar of PostgreSQL 15). Analysis is a pure function of text and options.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "parsers/facets.h"
+
+namespace clawpatrol::sql {
+
+struct Limits {
+  std::size_t bytes = 256 * 1024;  // [limits] statement
+  std::size_t tokens = 32 * 1024;  // bounds nesting too: the grammar nests at most once a token
+};
+
+// What a statement does to the session that runs it, beyond its facets.
+enum class Effect : std::uint8_t {
+  none,
+  prepare,           // PREPARE name AS ...: `name`; facets are those of the inner statement, verbs wrapper first
+  execute,           // EXECUTE name, also under EXPLAIN ANALYZE or CREATE TABLE AS: facets are incomplete until merged
+  deallocate,        // DEALLOCATE name
+  deallocate_all,    // DEALLOCATE ALL
+  discard_all,       // DISCARD ALL (names, cursors, settings)
+  declare_cursor,    // DECLARE name CURSOR FOR ...: facets are those of the query
+  fetch,             // FETCH or MOVE from name: facets are incomplete until merged
+  close_cursor,      // CLOSE name
+  close_all_cursors, // CLOSE ALL
+  begin, commit, rollback, savepoint, release, rollback_to, prepare_transaction,
+  listen,
+};
+
+// Settings that decide how later text is read. No rule can allow a change (attacks.md, 1 and 2).
+enum class ReadingGuard : std::uint8_t {
+  none,     // does not touch them, or sets them to what they must be
+  refused,  // would change them, or could: set_config with a computed name, a write to pg_settings
+};
+
+struct Statement {
+  SqlFacets facets;  // database, user, declared_user, params are the session's to fill in
+  ActionKind kind = ActionKind::exec;
+  Effect effect = Effect::none;
+  std::string name;         // the prepared statement, cursor, savepoint or channel of `effect`
+  std::size_t offset = 0;   // of this statement in the message, bytes
+  std::size_t length = 0;
+  std::size_t name_offset = 0;  // where `name` stands in the message as written (quotes included), so that
+  std::size_t name_length = 0;  // EXECUTE and DEALLOCATE of a renamed statement can be rewritten; 0: nowhere
+  bool enters_copy_in = false;  // COPY ... FROM STDIN
+  bool enters_copy_out = false;
+  bool runs_unread_code = false;  // lists are open: what it does to the session is not certain either
+  ReadingGuard reading = ReadingGuard::none;
+  // The text was read only under standard_conforming_strings = on and an ASCII-safe encoding: it holds a
+  // backslash or a byte above 0x7f. Where those settings are not certain, it is unevaluable.
+  bool reading_depends_on_settings = false;
+};
+
+enum class Readable : std::uint8_t {
+  yes,
+  syntax_error,  // the grammar refuses it: `error` and `error_position` are the grammar's
+  over_limit,
+  unaccounted,  // parsed, but some byte belongs to no statement, or the text holds a NUL
+};
+
+struct Analysis {
+  Readable readable = Readable::yes;
+  // One for each statement; empty for an empty query. Where `readable` is not yes: exactly one, with the whole
+  // message as its text, every parsed facet unknown, kind admin.
+  std::vector<Statement> statements;
+  std::string error;               // such as: syntax error at or near "SELEC"
+  std::size_t error_position = 0;  // 1-based, in characters, as PostgreSQL's field P counts; 0: none
+  std::size_t memory = 0;          // bytes held, for the cache's bound
+};
+
+struct Options {
+  Limits limits;
+  // Endpoint's safe_functions: do not open lists. Names as written in the configuration, `schema.name` or `name`.
+  std::shared_ptr<const std::unordered_set<std::string>> safe_functions;
+};
+
+// Never crashes on any text: runs on a thread of its own with a stack of at least 64 MiB, or under a bound on
+// depth that the tests prove. Thread-safe. Takes 3-20 us for ordinary statements, up to 200 ms at the limits.
+Analysis analyse(std::string_view text, const Options& options);
+
+// The facets of `SET name TO value` as a statement, for startup parameters: they are judged as one. The guard is
+// applied as in analyse().
+Statement analyse_setting(std::string_view name, std::string_view value);
+
+// What a statement that runs another one by name (EXECUTE, FETCH) does, once the other is known: verbs
+// concatenated with the wrapper's first, lists united, verb and unbounded and copy the inner's, kind the higher.
+Statement merge_executed(const Statement& wrapper, const Statement& executed);
+
+// The same where the other is not certain: every parsed facet unknown, `sql.statement` as sent.
+Statement with_unknown_target(const Statement& wrapper);
+
+// Analyses by exact text, least recently used out first, bounded by bytes. Not thread-safe: one per worker.
+// Holds analyses, never verdicts.
+class Cache {
+ public:
+  explicit Cache(std::size_t max_bytes);
+  ~Cache();
+  Cache(const Cache&) = delete;
+  Cache& operator=(const Cache&) = delete;
+
+  // Null when absent.
+  std::shared_ptr<const Analysis> find(std::string_view text, const Options& options);
+  std::shared_ptr<const Analysis> insert(std::string_view text, const Options& options, Analysis analysis);
+  // find, else analyse and insert.
+  std::shared_ptr<const Analysis> analyse(std::string_view text, const Options& options);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace clawpatrol::sql
