@@ -1,0 +1,157 @@
+// What every worker shares, and what a protocol handler is given. Built by main, outlives every task.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/audit/log.h"
+#include "daemon/credentials/store.h"
+#include "daemon/gateway/flows.h"
+#include "daemon/ring/ring.h"
+#include "policy/policy.h"
+#include "policy/sql/analysis.h"
+
+namespace clawpatrol {
+
+class VirtualNames;  // names.h
+class CancelKeys;    // postgres/cancel_keys.h
+
+// The generation in force. A handler takes current() once per action and holds it while it decides.
+class PolicyHolder {
+ public:
+  std::shared_ptr<const Policy> current() const { return current_.load(); }
+  void replace(std::shared_ptr<const Policy> next) { current_.store(std::move(next)); }
+
+ private:
+  std::atomic<std::shared_ptr<const Policy>> current_;
+};
+
+// A peer as netd knows it: identity comes from the tunnel alone.
+struct Peer {
+  std::uint32_t id = 0;
+  std::string name;
+  std::vector<Address> addresses;
+  std::uint64_t key_fingerprint = 0;
+};
+
+// Peers by inner address. Written by the control thread, read by workers.
+class Peers {
+ public:
+  void replace(std::vector<Peer> peers);
+  std::shared_ptr<const Peer> by_address(const Address& address) const;
+  std::shared_ptr<const Peer> by_id(std::uint32_t id) const;
+  std::vector<std::shared_ptr<const Peer>> all() const;
+
+ private:
+  struct Snapshot {
+    std::unordered_map<Address, std::shared_ptr<const Peer>> by_address;
+    std::unordered_map<std::uint32_t, std::shared_ptr<const Peer>> by_id;
+  };
+  std::atomic<std::shared_ptr<const Snapshot>> snapshot_;
+};
+
+// Counts what was refused before any action, by literal reason, for `cpctl status`.
+class Refusals {
+ public:
+  void count(const char* reason, std::uint32_t peer_id);
+  struct Row { std::string reason; std::uint32_t peer_id; std::uint64_t count; };
+  std::vector<Row> rows() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, std::unordered_map<std::uint32_t, std::uint64_t>> counts_;
+};
+
+struct Shared {
+  PolicyHolder policy;
+  Peers peers;
+  FlowTable flows;
+  RecentActions actions;
+  Refusals refusals;
+  std::unique_ptr<audit::Log> audit;
+  std::unique_ptr<credentials::Store> credentials;
+  std::unique_ptr<VirtualNames> names;
+  std::unique_ptr<CancelKeys> cancel_keys;
+  std::uint64_t next_action_id();  // unique over restarts: seeded from the clock at start
+
+ private:
+  std::atomic<std::uint64_t> action_id_{0};
+};
+
+std::string action_id_text(std::uint64_t id);  // a-...
+
+// A worker's share of the audit log: lines of one turn of the ring are written as one group, before anything that
+// waited for them is submitted.
+class AuditQueue {
+ public:
+  AuditQueue(Ring& ring, audit::Log& log);
+
+  // One line whose action may go on once it is durable. False: it could not be recorded, and must be denied.
+  class [[nodiscard]] Commit {
+   public:
+    Commit(AuditQueue& queue, std::string line, audit::Durability durability, std::uint32_t peer_id)
+        : queue_(queue), line_(std::move(line)), durability_(durability), peer_id_(peer_id) {}
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> waiter);
+    bool await_resume() const noexcept { return recorded_; }
+
+   private:
+    friend class AuditQueue;
+    AuditQueue& queue_;
+    std::string line_;
+    audit::Durability durability_;
+    std::uint32_t peer_id_;
+    std::coroutine_handle<> waiter_;
+    bool recorded_ = false;
+  };
+  Commit commit(std::string line, audit::Durability durability, std::uint32_t peer_id) {
+    return Commit(*this, std::move(line), durability, peer_id);
+  }
+  // A line that nothing waits for, such as an outcome. Goes with the next group.
+  void note(std::string line);
+
+ private:
+  friend class Commit;
+  void flush();
+  Ring& ring_;
+  audit::Log& log_;
+  std::vector<std::string> lines_;
+  std::vector<Commit*> handed_;
+  std::vector<Commit*> synced_;
+};
+
+// One thread, one ring, its share of the flows.
+class Worker {
+ public:
+  Worker(Shared& shared, std::unique_ptr<Ring> ring, std::size_t index);
+  Ring& ring() { return *ring_; }
+  Shared& shared() { return shared_; }
+  AuditQueue& audit() { return audit_; }
+  sql::Cache& analyses() { return analyses_; }
+  std::size_t index() const { return index_; }
+
+ private:
+  Shared& shared_;
+  std::unique_ptr<Ring> ring_;
+  AuditQueue audit_;
+  sql::Cache analyses_;
+  std::size_t index_;
+};
+
+// A connection that has been accepted and claimed, as its handler gets it.
+struct ClaimedFlow {
+  std::shared_ptr<Flow> flow;
+  std::shared_ptr<const Peer> peer;
+  PeerFacets peer_facets;
+  EndpointFacets endpoint_facets;  // .name finds the EndpointConfig in the generation in force
+  DestFacets dest;
+  Address source, destination;
+};
+
+}  // namespace clawpatrol
