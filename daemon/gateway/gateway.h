@@ -60,7 +60,11 @@ class Peers {
 class Refusals {
  public:
   void count(const char* reason, std::uint32_t peer_id);
-  struct Row { std::string reason; std::uint32_t peer_id; std::uint64_t count; };
+  struct Row {
+    std::string reason;
+    std::uint32_t peer_id;
+    std::uint64_t count;
+  };
   std::vector<Row> rows() const;
 
  private:
@@ -86,8 +90,8 @@ struct Shared {
 
 std::string action_id_text(std::uint64_t id);  // a-...
 
-// A worker's share of the audit log: lines of one turn of the ring are written as one group, before anything that
-// waited for them is submitted.
+// A worker's share of the audit log: lines of one turn of the ring are written as one group, before anything
+// that waited for them is submitted.
 class AuditQueue {
  public:
   AuditQueue(Ring& ring, audit::Log& log);

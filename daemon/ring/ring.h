@@ -1,8 +1,9 @@
-// One io_uring and its loop: the only thing that a worker waits on. Restricted to the operations below before it
-// is enabled. Not thread-safe except where it says so.
+// One io_uring and its loop: the only thing that a worker waits on. Restricted to the operations below before
+// it is enabled. Not thread-safe except where it says so.
 //
-// Every wait has a deadline. An operation past it is cancelled, and the wait ends with ETIMEDOUT once the kernel
-// has let go of the buffer: a buffer handed to an operation belongs to the kernel until its co_await returns.
+// Every wait has a deadline. An operation past it is cancelled, and the wait ends with ETIMEDOUT once the
+// kernel has let go of the buffer: a buffer handed to an operation belongs to the kernel until its co_await
+// returns.
 #pragma once
 
 #include <netinet/in.h>
@@ -42,12 +43,6 @@ class Completion {
   ~Completion() = default;
 };
 
-// Where a task waits and since when, for `cpctl flows show`.
-struct WaitSite {
-  std::source_location where;
-  Clock::time_point since;
-};
-
 // One operation, awaited once. Result: what the syscall of that name returns, or -errno; -ETIMEDOUT past the
 // deadline.
 class [[nodiscard]] Operation final : Completion, Timer {
@@ -68,8 +63,10 @@ class [[nodiscard]] Operation final : Completion, Timer {
     std::uint32_t length = 0;
     std::uint64_t offset = 0;
     std::uint32_t operation_flags = 0;
+    std::uint16_t priority = 0;  // the `ioprio` field, where newer operations keep their flags
   };
-  Operation(Ring& ring, Request request, Deadline deadline) : ring_(ring), request_(request), deadline_(deadline) {}
+  Operation(Ring& ring, Request request, Deadline deadline)
+      : ring_(ring), request_(request), deadline_(deadline) {}
   void complete(std::int32_t result, std::uint32_t flags) override;
   void expire() override;
 
@@ -116,8 +113,8 @@ class Event {
 class Ring {
  public:
   struct Options {
-    unsigned entries = 1024;       // submission queue
-    unsigned completions = 8192;   // completion queue
+    unsigned entries = 1024;      // submission queue
+    unsigned completions = 8192;  // completion queue
   };
   // Fails with a hint where the kernel or its sysctl forbids io_uring.
   static std::expected<std::unique_ptr<Ring>, Error> create(const Options& options);
@@ -127,8 +124,8 @@ class Ring {
 
   // Runs on the calling thread, which owns the ring from then on, until stop().
   void run();
-  void stop();                             // any thread
-  void post(std::function<void()> action); // any thread; runs from the loop
+  void stop();                              // any thread
+  void post(std::function<void()> action);  // any thread; runs from the loop
 
   // Called once per turn of the loop, after all completions and before what they asked for is submitted: the
   // place for work that is cheaper in groups, such as the audit log's write.
@@ -137,7 +134,7 @@ class Ring {
   Clock::time_point now() const { return now_; }  // cached, once per turn
 
   Operation recv(int fd, std::span<char> buffer, Deadline deadline);
-  Operation send(int fd, std::string_view bytes, Deadline deadline);      // MSG_NOSIGNAL; may be short
+  Operation send(int fd, std::string_view bytes, Deadline deadline);  // MSG_NOSIGNAL; may be short
   Operation recv_message(int fd, msghdr* message, Deadline deadline);
   Operation send_message(int fd, const msghdr* message, Deadline deadline);
   Operation connect(int fd, const sockaddr* address, socklen_t length, Deadline deadline);
@@ -163,22 +160,26 @@ class Ring {
   void submit(const Operation::Request& request, Completion& completion);
   void cancel(Completion& completion);
   void drain_posts();
+  void finish_turn();
+  void wait();
+  void take_completions();
   void run_ready();
 
   std::unique_ptr<io_uring> ring_;
   Timers timers_;
   Clock::time_point now_ = Clock::now();
-  std::vector<std::coroutine_handle<>> ready_;
+  std::vector<std::coroutine_handle<>> ready_, running_;
   std::vector<std::function<void()>> turn_end_;
   Fd wake_;
   class Waker;
   std::unique_ptr<Waker> waker_;
   std::mutex posts_mutex_;
   std::vector<std::function<void()>> posts_;
+  bool enabled_ = false;
   bool stopping_ = false;
 };
 
-class Ring::Acceptor final : Completion {
+class Ring::Acceptor final : Completion, Timer {
  public:
   // `accepted` is called with each new socket (close-on-exec). Errors that pass (EMFILE and its like) are
   // counted and accepting goes on a little later.
@@ -190,6 +191,7 @@ class Ring::Acceptor final : Completion {
 
  private:
   void complete(std::int32_t result, std::uint32_t flags) override;
+  void expire() override;
   Ring& ring_;
   int listener_;
   std::function<void(Fd)> accepted_;

@@ -1,5 +1,6 @@
-// Eager coroutines. A task runs at once to its first wait; a waiter is resumed from the ring's own loop, so that
-// stack depth is the length of the await chain. One thread: a task never leaves the ring that it began on.
+// Eager coroutines. A task runs at once to its first wait; a waiter is resumed from the ring's own loop, so
+// that stack depth is the length of the await chain. One thread: a task never leaves the ring that it began
+// on.
 //
 // Rules (docs/ARCHITECTURE.md, "Coroutines"): lambda coroutines never capture; parameters are values, or
 // references to what outlives the task; across a co_await everything else may have changed.
@@ -52,8 +53,8 @@ struct Promise<void> : PromiseBase {
 
 }  // namespace detail
 
-// Must have finished before it is destroyed: to stop a task, make its waits fail (shut the socket down, notify
-// the event), then await it. Destroying one that still runs terminates the process.
+// Must have finished before it is destroyed: to stop a task, make its waits fail (shut the socket down,
+// notify the event), then await it. Destroying one that still runs terminates the process.
 template <class T = void>
 class [[nodiscard]] Task {
  public:

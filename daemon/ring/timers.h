@@ -2,6 +2,7 @@
 // are disarmed long before they pass. Resolution 16 ms.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -65,8 +66,11 @@ class Timers {
     void expire() override {}
     friend class Timers;
   };
-  std::size_t slot_of(Clock::time_point when) const;
+  std::uint64_t tick_of(Clock::time_point when) const;
+  static void link(Timer& timer, Head& head);
+  void take_due(std::size_t slot, Clock::time_point now, Head& due);
   std::array<Head, slots> wheel_;
+  std::array<std::uint64_t, slots / 64> occupied_{};  // a bit a slot; stale after disarm, cleared by advance
   Clock::time_point epoch_;
   std::uint64_t tick_ = 0;  // every slot up to this one has been looked at
 };

@@ -1,0 +1,336 @@
+#include "daemon/ring/ring.h"
+
+#include <fmt/format.h>
+#include <liburing.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "daemon/ring/restrictions.h"
+
+namespace clawpatrol {
+
+namespace {
+
+constexpr std::uint8_t no_opcode = 0xff;  // a wait without an operation
+
+}  // namespace
+
+// ---- operations
+// -------------------------------------------------------------------------------------------------
+
+void Operation::await_suspend(std::coroutine_handle<> waiter) {
+  waiter_ = waiter;
+  if (request_.opcode != no_opcode) ring_.submit(request_, *this);
+  ring_.timers_.arm(*this, deadline_);
+}
+
+void Operation::complete(std::int32_t result, std::uint32_t) {
+  ring_.timers_.disarm(*this);
+  result_ = expired_ && result == -ECANCELED ? -ETIMEDOUT : result;
+  waiter_.resume();
+}
+
+void Operation::expire() {
+  expired_ = true;
+  if (request_.opcode != no_opcode) return ring_.cancel(*this);
+  result_ = -ETIMEDOUT;
+  waiter_.resume();
+}
+
+// ---- events
+// -----------------------------------------------------------------------------------------------------
+
+Event::~Event() {
+  assert(waiting_.empty());
+}
+
+void Event::notify() {
+  for (Wait* wait : waiting_) {
+    ring_.timers().disarm(*wait);
+    ring_.resume_soon(wait->waiter_);
+  }
+  waiting_.clear();
+}
+
+void Event::Wait::await_suspend(std::coroutine_handle<> waiter) {
+  waiter_ = waiter;
+  event_.waiting_.push_back(this);
+  event_.ring_.timers().arm(*this, deadline_);
+}
+
+void Event::Wait::expire() {
+  expired_ = true;
+  std::erase(event_.waiting_, this);
+  event_.ring_.resume_soon(waiter_);
+}
+
+// ---- waking from another thread
+// ---------------------------------------------------------------------------------
+
+class Ring::Waker final : public Completion {
+ public:
+  explicit Waker(Ring& ring) : ring_(ring) {}
+  void arm() {
+    ring_.submit(
+        {.opcode = IORING_OP_READ, .fd = ring_.wake_.get(), .address = &counter_, .length = sizeof counter_},
+        *this);
+  }
+  void complete(std::int32_t, std::uint32_t) override {
+    ring_.drain_posts();
+    arm();
+  }
+
+ private:
+  Ring& ring_;
+  std::uint64_t counter_ = 0;
+};
+
+// ---- the ring
+// ---------------------------------------------------------------------------------------------------
+
+std::expected<std::unique_ptr<Ring>, Error> Ring::create(const Options& options) {
+  std::unique_ptr<Ring> made(new Ring);
+  made->ring_ = std::make_unique<io_uring>();
+  io_uring_params params{};
+  // The thread that enables the ring, in run(), becomes the one that may submit.
+  params.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                 IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+  params.cq_entries = options.completions;
+  int result = io_uring_queue_init_params(options.entries, made->ring_.get(), &params);
+  if (result < 0) {
+    made->ring_.reset();
+    Error error = os_error(-result, "io_uring_setup failed");
+    if (result == -EPERM) error.what += "\nhint: allow it: sysctl kernel.io_uring_disabled=0";
+    if (result == -EINVAL) error.what += "\nhint: Linux 6.1 or newer is needed";
+    return std::unexpected(error);
+  }
+  if (result = restrict_operations(*made->ring_); result < 0)
+    return std::unexpected(os_error(-result, "io_uring_register_restrictions failed"));
+  made->wake_ = Fd(eventfd(0, EFD_CLOEXEC));
+  if (!made->wake_) return std::unexpected(os_error(errno, "eventfd failed"));
+  made->waker_ = std::make_unique<Waker>(*made);
+  made->waker_->arm();
+  return made;
+}
+
+Ring::~Ring() {
+  if (ring_) io_uring_queue_exit(ring_.get());
+}
+
+void Ring::run() {
+  if (!enabled_) {
+    if (int result = io_uring_enable_rings(ring_.get()); result < 0) {
+      fmt::print(stderr, "io_uring_enable_rings failed: {}\n", std::strerror(-result));
+      std::abort();
+    }
+    enabled_ = true;
+  }
+  stopping_ = false;
+  while (true) {
+    finish_turn();
+    if (stopping_) return;
+    wait();
+    now_ = Clock::now();
+    take_completions();
+    timers_.advance(now_);
+  }
+}
+
+// Runs what is ready and the end-of-turn work until neither makes more of the other.
+void Ring::finish_turn() {
+  do {
+    run_ready();
+    for (auto& action : turn_end_) action();
+  } while (!ready_.empty());
+}
+
+void Ring::wait() {
+  io_uring_cqe* first = nullptr;
+  std::optional<Clock::time_point> next = timers_.next();
+  if (!next) {
+    io_uring_submit_and_wait(ring_.get(), 1);
+    return;
+  }
+  auto span = std::max(Clock::duration::zero(), *next - Clock::now());
+  auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(span).count();
+  __kernel_timespec timeout{.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
+  io_uring_submit_and_wait_timeout(ring_.get(), &first, 1, &timeout, nullptr);
+}
+
+void Ring::take_completions() {
+  io_uring_cqe* cqe = nullptr;
+  // One at a time, advanced before it is acted on: what it resumes may submit, and so enter the kernel.
+  while (io_uring_peek_cqe(ring_.get(), &cqe) == 0 && cqe) {
+    auto* completion = static_cast<Completion*>(io_uring_cqe_get_data(cqe));
+    std::int32_t result = cqe->res;
+    std::uint32_t flags = cqe->flags;
+    io_uring_cqe_seen(ring_.get(), cqe);
+    if (completion) completion->complete(result, flags);
+  }
+}
+
+void Ring::stop() {
+  post([this] { stopping_ = true; });
+}
+
+void Ring::post(std::function<void()> action) {
+  {
+    std::lock_guard lock(posts_mutex_);
+    posts_.push_back(std::move(action));
+    if (posts_.size() > 1) return;  // somebody has woken it already
+  }
+  std::uint64_t one = 1;
+  [[maybe_unused]] ssize_t written = ::write(wake_.get(), &one, sizeof one);
+}
+
+void Ring::drain_posts() {
+  std::vector<std::function<void()>> actions;
+  {
+    std::lock_guard lock(posts_mutex_);
+    actions.swap(posts_);
+  }
+  for (auto& action : actions) action();
+}
+
+void Ring::run_ready() {
+  while (!ready_.empty()) {
+    running_.swap(ready_);
+    for (std::coroutine_handle<> task : running_) task.resume();
+    running_.clear();
+  }
+}
+
+void Ring::on_turn_end(std::function<void()> action) {
+  turn_end_.push_back(std::move(action));
+}
+
+void Ring::resume_soon(std::coroutine_handle<> task) {
+  ready_.push_back(task);
+}
+
+io_uring_sqe* Ring::entry() {
+  io_uring_sqe* sqe = io_uring_get_sqe(ring_.get());
+  while (!sqe) {
+    io_uring_submit(ring_.get());
+    sqe = io_uring_get_sqe(ring_.get());
+  }
+  return sqe;
+}
+
+void Ring::submit(const Operation::Request& request, Completion& completion) {
+  io_uring_sqe* sqe = entry();
+  io_uring_prep_rw(request.opcode, sqe, request.fd, request.address, request.length, request.offset);
+  sqe->msg_flags = request.operation_flags;  // one union of per-operation flags
+  sqe->ioprio = request.priority;
+  io_uring_sqe_set_data(sqe, &completion);
+}
+
+void Ring::cancel(Completion& completion) {
+  io_uring_sqe* sqe = entry();
+  io_uring_prep_cancel(sqe, &completion, 0);
+  io_uring_sqe_set_data(sqe, nullptr);
+}
+
+Operation Ring::recv(int fd, std::span<char> buffer, Deadline deadline) {
+  // Most often nothing is there yet: arm the poll first and save the failed attempt.
+  return {*this,
+          {.opcode = IORING_OP_RECV,
+           .fd = fd,
+           .address = buffer.data(),
+           .length = static_cast<std::uint32_t>(buffer.size()),
+           .priority = IORING_RECVSEND_POLL_FIRST},
+          deadline};
+}
+
+Operation Ring::send(int fd, std::string_view bytes, Deadline deadline) {
+  return {*this,
+          {.opcode = IORING_OP_SEND,
+           .fd = fd,
+           .address = bytes.data(),
+           .length = static_cast<std::uint32_t>(bytes.size()),
+           .operation_flags = MSG_NOSIGNAL},
+          deadline};
+}
+
+Operation Ring::recv_message(int fd, msghdr* message, Deadline deadline) {
+  return {*this, {.opcode = IORING_OP_RECVMSG, .fd = fd, .address = message, .length = 1}, deadline};
+}
+
+Operation Ring::send_message(int fd, const msghdr* message, Deadline deadline) {
+  return {*this,
+          {.opcode = IORING_OP_SENDMSG,
+           .fd = fd,
+           .address = message,
+           .length = 1,
+           .operation_flags = MSG_NOSIGNAL},
+          deadline};
+}
+
+Operation Ring::connect(int fd, const sockaddr* address, socklen_t length, Deadline deadline) {
+  return {*this, {.opcode = IORING_OP_CONNECT, .fd = fd, .address = address, .offset = length}, deadline};
+}
+
+Operation Ring::poll(int fd, std::uint32_t events, Deadline deadline) {
+  return {*this, {.opcode = IORING_OP_POLL_ADD, .fd = fd, .operation_flags = events}, deadline};
+}
+
+Operation Ring::sleep_until(Deadline deadline) {
+  return {*this, {.opcode = no_opcode}, deadline};
+}
+
+Task<std::expected<void, Error>> Ring::send_all(int fd, std::string_view bytes, Deadline deadline) {
+  while (!bytes.empty()) {
+    std::int32_t sent = co_await send(fd, bytes, deadline);
+    if (sent == -EINTR || sent == -EAGAIN) continue;
+    if (sent < 0) co_return std::unexpected(os_error(-sent, "send failed"));
+    bytes.remove_prefix(static_cast<std::size_t>(sent));
+  }
+  co_return std::expected<void, Error>{};
+}
+
+// ---- accepting
+// --------------------------------------------------------------------------------------------------
+
+Ring::Acceptor::Acceptor(Ring& ring, int listener, std::function<void(Fd)> accepted)
+    : ring_(ring), listener_(listener), accepted_(std::move(accepted)), closed_(ring) {}
+
+void Ring::Acceptor::start() {
+  armed_ = true;
+  ring_.submit({.opcode = IORING_OP_ACCEPT,
+                .fd = listener_,
+                .operation_flags = SOCK_CLOEXEC,
+                .priority = IORING_ACCEPT_MULTISHOT},
+               *this);
+}
+
+void Ring::Acceptor::complete(std::int32_t result, std::uint32_t flags) {
+  armed_ = flags & IORING_CQE_F_MORE;
+  if (result >= 0) {
+    Fd socket(result);
+    if (!closing_) accepted_(std::move(socket));
+  } else if (result != -ECANCELED) {
+    ++failures_;
+  }
+  if (armed_) return;
+  if (closing_) return closed_.notify();
+  // Out of descriptors or memory: accepting again at once would spin.
+  if (result < 0)
+    ring_.timers_.arm(*this, Deadline::after(std::chrono::milliseconds(100)));
+  else
+    start();
+}
+
+void Ring::Acceptor::expire() {
+  if (!closing_) start();
+}
+
+Task<void> Ring::Acceptor::close() {
+  closing_ = true;
+  ring_.timers_.disarm(*this);
+  if (armed_) ring_.cancel(*this);
+  while (armed_) co_await closed_.wait(Deadline::never());
+}
+
+}  // namespace clawpatrol
