@@ -12,8 +12,10 @@
 
 #include "daemon/audit/log.h"
 #include "daemon/credentials/store.h"
+#include "daemon/gateway/audit_queue.h"
 #include "daemon/gateway/flows.h"
 #include "daemon/ring/ring.h"
+#include "daemon/ring/task_group.h"
 #include "policy/policy.h"
 #include "policy/sql/analysis.h"
 
@@ -73,6 +75,8 @@ class Refusals {
 };
 
 struct Shared {
+  Shared();
+  ~Shared();
   PolicyHolder policy;
   Peers peers;
   FlowTable flows;
@@ -85,59 +89,21 @@ struct Shared {
   std::uint64_t next_action_id();  // unique over restarts: seeded from the clock at start
 
  private:
-  std::atomic<std::uint64_t> action_id_{0};
+  std::atomic<std::uint64_t> action_id_;
 };
 
 std::string action_id_text(std::uint64_t id);  // a-...
 
-// A worker's share of the audit log: lines of one turn of the ring are written as one group, before anything
-// that waited for them is submitted.
-class AuditQueue {
- public:
-  AuditQueue(Ring& ring, audit::Log& log);
-
-  // One line whose action may go on once it is durable. False: it could not be recorded, and must be denied.
-  class [[nodiscard]] Commit {
-   public:
-    Commit(AuditQueue& queue, std::string line, audit::Durability durability, std::uint32_t peer_id)
-        : queue_(queue), line_(std::move(line)), durability_(durability), peer_id_(peer_id) {}
-    bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> waiter);
-    bool await_resume() const noexcept { return recorded_; }
-
-   private:
-    friend class AuditQueue;
-    AuditQueue& queue_;
-    std::string line_;
-    audit::Durability durability_;
-    std::uint32_t peer_id_;
-    std::coroutine_handle<> waiter_;
-    bool recorded_ = false;
-  };
-  Commit commit(std::string line, audit::Durability durability, std::uint32_t peer_id) {
-    return Commit(*this, std::move(line), durability, peer_id);
-  }
-  // A line that nothing waits for, such as an outcome. Goes with the next group.
-  void note(std::string line);
-
- private:
-  friend class Commit;
-  void flush();
-  Ring& ring_;
-  audit::Log& log_;
-  std::vector<std::string> lines_;
-  std::vector<Commit*> handed_;
-  std::vector<Commit*> synced_;
-};
-
 // One thread, one ring, its share of the flows.
 class Worker {
  public:
-  Worker(Shared& shared, std::unique_ptr<Ring> ring, std::size_t index);
+  Worker(Shared& shared, std::unique_ptr<Ring> ring, std::size_t index,
+         std::size_t analysis_cache_bytes = 32 << 20);
   Ring& ring() { return *ring_; }
   Shared& shared() { return shared_; }
   AuditQueue& audit() { return audit_; }
   sql::Cache& analyses() { return analyses_; }
+  TaskGroup& flows() { return flows_; }
   std::size_t index() const { return index_; }
 
  private:
@@ -145,6 +111,7 @@ class Worker {
   std::unique_ptr<Ring> ring_;
   AuditQueue audit_;
   sql::Cache analyses_;
+  TaskGroup flows_;
   std::size_t index_;
 };
 

@@ -1,0 +1,50 @@
+#include "daemon/gateway/audit_queue.h"
+
+#include <memory>
+
+namespace clawpatrol {
+
+AuditQueue::AuditQueue(Ring& ring, audit::Log& log) : ring_(ring), log_(log) {
+  ring_.on_turn_end([this] { end_turn(); });
+}
+
+void AuditQueue::Commit::await_suspend(std::coroutine_handle<> waiter) {
+  waiter_ = waiter;
+  queue_.lines_.push_back(std::move(line_));
+  (durability_ == audit::Durability::synced ? queue_.synced_ : queue_.handed_).push_back(this);
+}
+
+void AuditQueue::note(std::string line) {
+  lines_.push_back(std::move(line));
+  if (!armed()) ring_.timers().arm(*this, Deadline::after(note_delay));
+}
+
+void AuditQueue::end_turn() {
+  if (!handed_.empty() || !synced_.empty()) write_group();
+}
+
+void AuditQueue::write_group() {
+  ring_.timers().disarm(*this);
+  if (lines_.empty()) return;
+  auto last = log_.append(lines_);
+  lines_.clear();
+  finish(handed_, last.has_value());
+  if (!last) return finish(synced_, false);
+  if (synced_.empty()) return;
+  // The commits stand in frames of tasks that wait for them, so the pointers hold until they are resumed.
+  auto waiting = std::make_shared<std::vector<Commit*>>(std::move(synced_));
+  synced_.clear();
+  log_.sync(*last, [this, waiting](std::expected<void, Error> result) {
+    ring_.post([this, waiting, recorded = result.has_value()] { finish(*waiting, recorded); });
+  });
+}
+
+void AuditQueue::finish(std::vector<Commit*>& commits, bool recorded) {
+  for (Commit* commit : commits) {
+    commit->recorded_ = recorded;
+    ring_.resume_soon(commit->waiter_);
+  }
+  commits.clear();
+}
+
+}  // namespace clawpatrol

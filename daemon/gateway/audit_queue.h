@@ -1,0 +1,59 @@
+// Between the workers and the audit log.
+#pragma once
+
+#include <chrono>
+#include <coroutine>
+#include <string>
+#include <vector>
+
+#include "daemon/audit/log.h"
+#include "daemon/ring/ring.h"
+
+namespace clawpatrol {
+
+// A worker's share of the audit log: lines of one turn of the ring are written as one group, before anything
+// that waited for them is submitted.
+class AuditQueue final : Timer {
+ public:
+  AuditQueue(Ring& ring, audit::Log& log);
+
+  // One line whose action may go on once it is durable. False: it could not be recorded, and must be denied.
+  class [[nodiscard]] Commit {
+   public:
+    Commit(AuditQueue& queue, std::string line, audit::Durability durability, std::uint32_t peer_id)
+        : queue_(queue), line_(std::move(line)), durability_(durability), peer_id_(peer_id) {}
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> waiter);
+    bool await_resume() const noexcept { return recorded_; }
+
+   private:
+    friend class AuditQueue;
+    AuditQueue& queue_;
+    std::string line_;
+    audit::Durability durability_;
+    std::uint32_t peer_id_;
+    std::coroutine_handle<> waiter_;
+    bool recorded_ = false;
+  };
+  Commit commit(std::string line, audit::Durability durability, std::uint32_t peer_id) {
+    return Commit(*this, std::move(line), durability, peer_id);
+  }
+  // A line that nothing waits for by itself, such as an outcome. It is in the group of the next commit, or in
+  // one of its own within note_delay: so note, note, commit records three lines before the task goes on.
+  void note(std::string line);
+  static constexpr auto note_delay = std::chrono::milliseconds(100);
+
+ private:
+  friend class Commit;
+  void end_turn();
+  void write_group();
+  void finish(std::vector<Commit*>& commits, bool recorded);
+  void expire() override { write_group(); }
+  Ring& ring_;
+  audit::Log& log_;
+  std::vector<std::string> lines_;
+  std::vector<Commit*> handed_;
+  std::vector<Commit*> synced_;
+};
+
+}  // namespace clawpatrol
