@@ -19,7 +19,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 os.environ.setdefault("CLAWPATROL_BUILD", str(ROOT / "build" / "release"))
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
-from lab import ALLOW_ALL, Lab, run, wait_until  # noqa: E402
+from lab import ALLOW_ALL, Lab, environment, run, wait_until  # noqa: E402
 
 # Every rule reads something of the statement, none matches what pgbench sends.
 CONDITIONS = [
@@ -77,7 +77,6 @@ class Bench(Lab):
         self.end(self.daemon)
         self.rules, self.extra = rules, f"\n[limits]\nworkers = {workers}\n"
         self.write_policy()
-        self.with_credential = True
         self.start_daemon()
 
     def pgbench(self, host, port, options, clients, seconds, script=None):
@@ -85,7 +84,8 @@ class Bench(Lab):
                 "-T", seconds, *options, "app"]
         if script:
             argv[1:1] = ["-f", script]
-        out = run(*self.inside(self.agent, *argv), cwd="/", timeout=seconds + 60).stdout
+        out = run(*self.inside(self.agent, *argv), cwd="/", timeout=seconds + 60,
+                  env=environment() | {"PGPASSWORD": "reader-secret"}).stdout
         tps = float(re.search(r"tps = ([0-9.]+)", out).group(1))
         latency = float(re.search(r"latency average = ([0-9.]+) ms", out).group(1))
         failed = re.search(r"number of failed transactions: (\d+)", out)
@@ -139,7 +139,6 @@ def main():
                     targets = [(setup, ours, 5432)]
                 for name, options, clients, script in todo:
                     for target, host, port in targets:
-                        os.environ["PGPASSWORD"] = "reader-secret"
                         before = lab.cpu_seconds() if target.startswith("ours") else 0
                         key = (name, clients, target)
                         measured = lab.pgbench(host, port, options, clients, given.seconds,
