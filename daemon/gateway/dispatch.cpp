@@ -1,0 +1,101 @@
+#include "daemon/gateway/dispatch.h"
+
+#include <chrono>
+
+#include "daemon/gateway/dns/service.h"
+#include "daemon/gateway/names.h"
+#include "daemon/gateway/passthrough.h"
+#include "daemon/gateway/postgres/handler.h"
+#include "daemon/gateway/sockets.h"
+
+namespace clawpatrol {
+
+namespace {
+
+// The peer as the generation in force knows it, or null: a name that is in no file, or a profile that is gone.
+const PeerConfig* configured(const Policy& policy, const Peer& peer) {
+  auto found = policy.peers.find(peer.name);
+  if (found == policy.peers.end() || !policy.profiles.contains(found->second.profile)) return nullptr;
+  return &found->second;
+}
+
+// What the agent dialled: the name behind a virtual address, else the address itself. Nothing for a virtual
+// address that no name owns.
+std::optional<std::string> dialled_host(const Shared& shared, const Policy& policy, const Address& destination) {
+  for (const Prefix& range : policy.gateway.virtual_)
+    if (range.contains(destination)) return shared.names->name_of(destination);
+  return destination.text();
+}
+
+void refuse(Worker& worker, Fd socket, const char* reason, std::uint32_t peer_id) {
+  worker.shared().refusals.count(reason, peer_id);
+  reset(std::move(socket));
+}
+
+std::int64_t now_unix_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+ClaimedFlow claimed_flow(std::shared_ptr<Flow> flow, std::shared_ptr<const Peer> peer, const PeerConfig& config,
+                         const EndpointConfig* endpoint, DestFacets dest, SocketAddress source, Address destination) {
+  ClaimedFlow claimed;
+  claimed.peer_facets = {.name = peer->name, .profile = config.profile, .address = source.address.text(),
+                         .labels = config.labels};
+  if (endpoint) claimed.endpoint_facets = {.name = endpoint->name, .type = "postgres"};
+  flow->peer = peer->name;
+  flow->endpoint = claimed.endpoint_facets.name;
+  flow->destination = dest.host.find(':') == std::string::npos ? dest.host + ":" + std::to_string(dest.port)
+                                                               : "[" + dest.host + "]:" + std::to_string(dest.port);
+  flow->protocol = endpoint ? "postgres" : "passthrough";
+  flow->opened_unix_ns = now_unix_ns();
+  claimed.flow = std::move(flow);
+  claimed.peer = std::move(peer);
+  claimed.dest = std::move(dest);
+  claimed.source = source.address;
+  claimed.destination = destination;
+  return claimed;
+}
+
+}  // namespace
+
+void dispatch(Worker& worker, Fd socket) {
+  Shared& shared = worker.shared();
+  auto source = peer_address(socket.get());
+  auto destination = local_address(socket.get());
+  if (!source || !destination) return;  // gone already
+  auto peer = shared.peers.by_address(source->address);
+  if (!peer) return refuse(worker, std::move(socket), "unknown peer", 0);
+  if (destination->port == 53) {
+    worker.flows().spawn(serve_dns_tcp(worker, std::move(socket), std::move(peer)));
+    return;
+  }
+  auto policy = shared.policy.current();
+  const PeerConfig* config = configured(*policy, *peer);
+  if (!config) return refuse(worker, std::move(socket), "peer without a profile", peer->id);
+  auto host = dialled_host(shared, *policy, destination->address);
+  if (!host) return refuse(worker, std::move(socket), "virtual address that no name owns", peer->id);
+  const EndpointConfig* endpoint = policy->claim(*host, destination->port, config->profile);
+  if (!endpoint && policy->unknown_host == UnknownHost::deny)
+    return refuse(worker, std::move(socket), "no endpoint claims the destination", peer->id);
+  auto flow = shared.flows.open(peer->id, policy->limits);
+  if (!flow) return refuse(worker, std::move(socket), "too many connections", peer->id);
+  ClaimedFlow claimed = claimed_flow(std::move(flow), std::move(peer), *config, endpoint, {*host, destination->port},
+                                     *source, destination->address);
+  worker.flows().spawn(endpoint ? serve_postgres(worker, std::move(socket), std::move(claimed))
+                                : serve_passthrough(worker, std::move(socket), std::move(claimed)));
+}
+
+void close_orphans(Shared& shared) {
+  auto policy = shared.policy.current();
+  for (const auto& flow : shared.flows.all()) {
+    auto peer = shared.peers.by_id(flow->peer_id);
+    const PeerConfig* config = peer ? configured(*policy, *peer) : nullptr;
+    if (!config)
+      flow->ask_to_close("the peer is no longer known here");
+    else if (!flow->endpoint.empty() && !policy->reaches(config->profile, flow->endpoint))
+      flow->ask_to_close("the endpoint is no longer within this peer's profile");
+  }
+}
+
+}  // namespace clawpatrol
