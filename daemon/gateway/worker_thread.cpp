@@ -14,7 +14,7 @@ std::expected<std::unique_ptr<WorkerThread>, Error> WorkerThread::create(Shared&
 }
 
 WorkerThread::WorkerThread(std::unique_ptr<Worker> worker)
-    : worker_(std::move(worker)), listeners_(worker_->ring()) {}
+    : worker_(std::move(worker)), listeners_(worker_->ring()), ending_(worker_->ring()) {}
 
 WorkerThread::~WorkerThread() {
   if (thread_.joinable()) thread_.join();
@@ -24,7 +24,6 @@ void WorkerThread::start() {
   thread_ = std::thread([this] {
     worker_->ring().run();
     ended_ = true;
-    ended_.notify_all();
   });
 }
 
@@ -58,8 +57,7 @@ Task<void> WorkerThread::stop_when_idle(Worker& worker, TaskGroup& listeners) {
 }
 
 bool WorkerThread::finish(Clock::time_point deadline) {
-  TaskGroup ending(worker_->ring());
-  worker_->ring().post([&] { ending.spawn(stop_when_idle(*worker_, listeners_)); });
+  worker_->ring().post([this] { ending_.spawn(stop_when_idle(*worker_, listeners_)); });
   while (!ended_ && Clock::now() < deadline) ::poll(nullptr, 0, 10);
   if (!ended_) return false;
   thread_.join();

@@ -37,6 +37,7 @@ class WorkerThread {
 
   std::unique_ptr<Worker> worker_;
   TaskGroup listeners_;
+  TaskGroup ending_;
   std::unique_ptr<Listening> listening_;
   std::thread thread_;
   std::atomic<bool> ended_{false};
