@@ -1,0 +1,89 @@
+#include "parsers/postgres/backend.h"
+
+namespace clawpatrol::postgres {
+namespace {
+
+std::unexpected<Malformed> malformed(std::string_view why) {
+  return std::unexpected(Malformed{why});
+}
+
+}  // namespace
+
+Read<Authentication> read_authentication(std::string_view body) {
+  Reader reader(body);
+  Authentication authentication{.code = reader.u32(), .data = reader.rest()};
+  if (!reader.ok()) return malformed("Authentication without a code");
+  return authentication;
+}
+
+std::vector<std::string_view> sasl_mechanisms(std::string_view data) {
+  std::vector<std::string_view> mechanisms;
+  Reader reader(data);
+  while (true) {
+    std::string_view name = reader.cstring();
+    if (!reader.ok()) return {};
+    if (name.empty()) break;
+    mechanisms.push_back(name);
+  }
+  if (!reader.complete()) return {};
+  return mechanisms;
+}
+
+Read<ParameterStatus> read_parameter_status(std::string_view body) {
+  Reader reader(body);
+  ParameterStatus status{.name = reader.cstring(), .value = reader.cstring()};
+  if (!reader.complete()) return malformed("ParameterStatus is not two strings");
+  return status;
+}
+
+Read<BackendKeyData> read_backend_key(std::string_view body) {
+  Reader reader(body);
+  BackendKeyData data{.process = reader.u32(), .key = reader.rest()};
+  if (!reader.ok() || data.key.size() < 4 || data.key.size() > 256)
+    return malformed("BackendKeyData with a key of impossible length");
+  return data;
+}
+
+Read<ErrorFields> read_error(std::string_view body) {
+  Reader reader(body);
+  ErrorFields fields;
+  std::string_view localised;
+  while (true) {
+    const char field = static_cast<char>(reader.u8());
+    if (!reader.ok()) return malformed("ErrorResponse without its terminator");
+    if (field == 0) break;
+    std::string_view value = reader.cstring();
+    if (field == 'V') fields.severity = value;
+    if (field == 'S') localised = value;
+    if (field == 'C') fields.code = value;
+    if (field == 'M') fields.message = value;
+  }
+  if (!reader.complete()) return malformed("ErrorResponse with trailing bytes");
+  if (fields.severity.empty()) fields.severity = localised;
+  return fields;
+}
+
+Read<char> read_ready(std::string_view body) {
+  if (body.size() != 1 || std::string_view("ITE").find(body[0]) == std::string_view::npos)
+    return malformed("ReadyForQuery with an unknown state");
+  return body[0];
+}
+
+Read<std::string_view> read_command_complete(std::string_view body) {
+  Reader reader(body);
+  std::string_view tag = reader.cstring();
+  if (!reader.complete()) return malformed("CommandComplete is not one string");
+  return tag;
+}
+
+Read<NegotiateVersion> read_negotiate_version(std::string_view body) {
+  Reader reader(body);
+  NegotiateVersion negotiate{.minor = reader.u32(), .unknown_options = {}};
+  const std::uint32_t count = reader.u32();
+  for (std::uint32_t i = 0; i < count && reader.ok(); ++i)
+    negotiate.unknown_options.push_back(reader.cstring());
+  if (!reader.complete()) return malformed("NegotiateProtocolVersion with fields that do not fill it");
+  return negotiate;
+}
+
+}  // namespace clawpatrol::postgres
