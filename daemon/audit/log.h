@@ -1,12 +1,14 @@
-// The audit log: one JSON object a line, chained, group-committed before the bytes that it speaks of go upstream.
-// Format: docs/formats.md. Threats: attacks.md, 26 and 27.
+// The audit log: one JSON object a line, chained, group-committed before the bytes that it speaks of go
+// upstream. Format: docs/formats.md. Threats: attacks.md, 26 and 27.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,42 +22,57 @@ enum class Durability : std::uint8_t {
   synced,  // fdatasync has returned: survives power loss
 };
 
-struct Options {
-  std::filesystem::path directory;   // 0700, made if absent
-  std::filesystem::path key_file;    // 32 random bytes, 0600, made if absent; MACs the chain
-  std::size_t segment_bytes = 64 << 20;
-  std::size_t keep_bytes = std::size_t{1} << 30;
-  std::size_t reserve_bytes = 64 << 20;
-  std::function<void(std::string_view)> warn;  // one line for the journal, any thread
-};
-
-// What cpctl and the journal are told.
+// The end of a committed group: what cpctl and the journal are told, and what `audit verify --head` looks
+// for.
 struct Head {
   std::uint64_t seq = 0;
-  std::string mac;       // hexadecimal, of the last group
-  std::string boot;      // random id of this run of the daemon
+  std::string mac;   // hexadecimal, of the last group
+  std::string boot;  // random id of this run of the daemon
+  bool operator==(const Head&) const = default;
+};
+
+std::string head_text(const Head& head);  // SEQ:BOOT:MAC
+std::optional<Head> parse_head(std::string_view text);
+
+struct Options {
+  std::filesystem::path directory;  // 0700, made if absent
+  std::filesystem::path key_file;   // 32 random bytes, 0600, made if absent; MACs the chain
+  std::size_t segment_bytes = 64 << 20;
+  std::size_t keep_bytes = std::size_t{1}
+                           << 30;  // at least the newest two segments are kept, whatever this says
+  std::size_t reserve_bytes = 64 << 20;
+  std::function<void(std::string_view)> warn;  // one line for the journal, any thread
+  // A head whose lines are synced: when the log opens, rotates and closes, and this often while lines come.
+  // Called from the sync thread; belongs in the journal, where whoever cuts the log cannot reach it.
+  std::function<void(const Head&)> on_head;
+  std::chrono::milliseconds head_interval = std::chrono::minutes(1);
+  std::chrono::milliseconds retry_interval = std::chrono::seconds(1);
 };
 
 // Thread-safe. After a failed write or fsync that file is never written again; every append fails until a new
-// segment has been made and synced, which the log tries by itself at most once a second.
+// segment has been made and synced, which the log tries by itself once in `retry_interval`.
 class Log {
  public:
-  // Verifies the tail of the newest segment, repairs a torn last line by writing a `recovered` line, goes on with
-  // the chain.
+  // Finds the last committed line and goes on with the chain in a new segment, whose first line, `recovered`,
+  // says what it found behind that line: nothing, or the torn end of a group that nobody was told is
+  // recorded. Refuses a log under another key, and one that another process writes.
   static std::expected<std::unique_ptr<Log>, Error> open(Options options);
   ~Log();  // syncs
 
   // Appends lines as one group: each element is the inside of a JSON object without braces, such as
-  // `"id":"a-1","verdict":"allow"`; `v`, `seq` and `prev` are put before it. All of the group is handed to the
-  // kernel when this returns a value; the value is the sequence number of its last line.
+  // `"id":"a-1","verdict":"allow"`; `v`, `seq` and `prev` are put before it, and the group's MAC after the
+  // last. All of the group is handed to the kernel when this returns a value; the value is the sequence
+  // number of its last line. When it returns an error none of the group counts as recorded. A line with a
+  // control byte in it (a newline would forge a line) is refused and harms nothing.
   std::expected<std::uint64_t, Error> append(std::span<const std::string> lines);
 
   // Calls `done` from the sync thread once everything up to `seq` is synced (or has failed). Requests of many
   // callers share one fdatasync.
   void sync(std::uint64_t seq, std::function<void(std::expected<void, Error>)> done);
 
-  Head head() const;
-  bool healthy() const;      // false while appends fail
+  Head head() const;              // of the last group handed to the kernel
+  std::uint64_t segment() const;  // sequence number that the segment in use began with
+  bool healthy() const;           // false while appends fail
   std::uint64_t free_bytes() const;
 
  private:
@@ -67,5 +84,8 @@ class Log {
 // Appends `text` as a JSON string with its quotes: ASCII only (\uXXXX, control and bidi characters included);
 // bytes that are not UTF-8 become \udcXX (lone surrogates, reversible). RFC 8259.
 void append_json_string(std::string& out, std::string_view text);
+
+// Appends a time as a JSON string, RFC 3339 in UTC to the microsecond.
+void append_json_time(std::string& out, std::int64_t unix_ns);
 
 }  // namespace clawpatrol::audit

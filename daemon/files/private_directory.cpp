@@ -16,9 +16,9 @@ namespace clawpatrol {
 namespace {
 
 // Why what was opened is not private, or nothing.
-const char* objection(const struct stat& info) {
+const char* objection(const struct stat& info, mode_t forbidden) {
   if (info.st_uid != ::geteuid()) return "belongs to another user";
-  if ((info.st_mode & 077) != 0) return "is open to others than its owner";
+  if ((info.st_mode & forbidden) != 0) return "is open to others than its owner";
   return nullptr;
 }
 
@@ -28,10 +28,11 @@ Error objects(const std::filesystem::path& path, const char* why) {
 
 std::expected<void, Error> check_file(int fd, const std::filesystem::path& path) {
   struct stat info{};
-  if (::fstat(fd, &info) != 0) return std::unexpected(os_error(errno, fmt::format("cannot stat '{}'", path.string())));
+  if (::fstat(fd, &info) != 0)
+    return std::unexpected(os_error(errno, fmt::format("cannot stat '{}'", path.string())));
   if (!S_ISREG(info.st_mode)) return std::unexpected(objects(path, "is not a regular file"));
   if (info.st_nlink != 1) return std::unexpected(objects(path, "has another name as well"));
-  if (const char* why = objection(info)) return std::unexpected(objects(path, why));
+  if (const char* why = objection(info, 077)) return std::unexpected(objects(path, why));
   return {};
 }
 
@@ -53,7 +54,8 @@ Error PrivateDirectory::failure(int code, std::string_view verb, const std::stri
   return os_error(code, fmt::format("cannot {} '{}'", verb, (path_ / name).string()));
 }
 
-std::expected<PrivateDirectory, Error> PrivateDirectory::open(const std::filesystem::path& path) {
+std::expected<PrivateDirectory, Error> PrivateDirectory::open(const std::filesystem::path& path,
+                                                              Others others) {
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
     return std::unexpected(os_error(errno, fmt::format("cannot make directory '{}'", path.string())));
   }
@@ -63,7 +65,8 @@ std::expected<PrivateDirectory, Error> PrivateDirectory::open(const std::filesys
   if (::fstat(fd.get(), &info) != 0) {
     return std::unexpected(os_error(errno, fmt::format("cannot stat '{}'", path.string())));
   }
-  if (const char* why = objection(info)) return std::unexpected(objects(path, why));
+  mode_t forbidden = others == Others::excluded ? 077 : 022;
+  if (const char* why = objection(info, forbidden)) return std::unexpected(objects(path, why));
   return PrivateDirectory(std::move(fd), path);
 }
 
@@ -73,7 +76,8 @@ std::expected<void, Error> PrivateDirectory::lock() {
   return std::unexpected(os_error(errno, fmt::format("cannot lock '{}'", path_.string())));
 }
 
-std::expected<std::size_t, Error> PrivateDirectory::read(const std::string& name, std::span<char> buffer) const {
+std::expected<std::size_t, Error> PrivateDirectory::read(const std::string& name,
+                                                         std::span<char> buffer) const {
   // O_NONBLOCK: a FIFO put in a file's place must not hang us before it is refused.
   Fd file(::openat(fd_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!file) return std::unexpected(failure(errno, "open", name));
@@ -82,7 +86,8 @@ std::expected<std::size_t, Error> PrivateDirectory::read(const std::string& name
   char beyond = 0;
   for (;;) {
     bool full = size == buffer.size();
-    ssize_t count = ::read(file.get(), full ? &beyond : buffer.data() + size, full ? 1 : buffer.size() - size);
+    ssize_t count =
+        ::read(file.get(), full ? &beyond : buffer.data() + size, full ? 1 : buffer.size() - size);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return std::unexpected(failure(errno, "read", name));
     if (count == 0) return size;
@@ -95,7 +100,8 @@ std::expected<std::size_t, Error> PrivateDirectory::read(const std::string& name
 std::expected<std::string, Error> PrivateDirectory::write_aside(const std::string& name,
                                                                 std::string_view bytes) const {
   std::uint64_t random = 0;
-  if (::getrandom(&random, sizeof random, 0) != sizeof random) return std::unexpected(failure(EIO, "name", name));
+  if (::getrandom(&random, sizeof random, 0) != sizeof random)
+    return std::unexpected(failure(EIO, "name", name));
   std::string aside = fmt::format(".{}.{:016x}.new", name, random);
   Fd file(::openat(fd_.get(), aside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file) return std::unexpected(failure(errno, "make", aside));

@@ -1,5 +1,5 @@
-// A directory and files that their owner alone can read: keys, credentials, the audit log. A symbolic link, another
-// owner or a mode that lets others in is refused, never repaired.
+// A directory and files that their owner alone can read: keys, credentials, the audit log. A symbolic link,
+// another owner or a mode that lets others in is refused, never repaired.
 #pragma once
 
 #include <expected>
@@ -14,17 +14,21 @@
 
 namespace clawpatrol {
 
+// What users other than the owner may do with a directory.
+enum class Others { excluded, may_list };
+
 // File names given to it are single path components chosen by the program, never by a peer.
 class PrivateDirectory {
  public:
   // Makes it (0700, the last component only) if it is absent.
-  static std::expected<PrivateDirectory, Error> open(const std::filesystem::path& path);
+  static std::expected<PrivateDirectory, Error> open(const std::filesystem::path& path,
+                                                     Others others = Others::excluded);
 
   // Excludes every other process (and every other PrivateDirectory of this one) until this is destroyed.
   std::expected<void, Error> lock();
 
-  // Reads a whole file into `buffer` and says how long it is. ENOENT where there is none; one that does not fit is
-  // an error.
+  // Reads a whole file into `buffer` and says how long it is. ENOENT where there is none; one that does not
+  // fit is an error.
   std::expected<std::size_t, Error> read(const std::string& name, std::span<char> buffer) const;
 
   // Puts a file in place whole and durably: a crash leaves the old content or the new.
