@@ -1,0 +1,174 @@
+#include "daemon/gateway/audit_line.h"
+
+#include <openssl/evp.h>
+
+#include <charconv>
+#include <cstdlib>
+
+#include "daemon/audit/log.h"
+
+namespace clawpatrol {
+namespace {
+
+void number(std::string& out, std::int64_t value) {
+  char text[24];
+  auto end = std::to_chars(text, text + sizeof text, value).ptr;
+  out.append(text, end);
+}
+
+// Starts a member: `,"name":`, without the comma where it is the first.
+void member(std::string& out, std::string_view name) {
+  if (!out.empty() && out.back() != '{') out.push_back(',');
+  out.push_back('"');
+  out += name;
+  out += "\":";
+}
+
+void text(std::string& out, std::string_view name, std::string_view value) {
+  member(out, name);
+  audit::append_json_string(out, value);
+}
+
+void text_facet(std::string& out, std::string_view name, const Facet<std::string>& facet) {
+  if (facet) text(out, name, *facet);
+}
+
+// A list is cut where it would make the line a burden; the digest of the statement still says which it was.
+constexpr std::size_t most_items = 64;
+
+void list_facet(std::string& out, std::string_view name, const Facet<NameList>& facet, std::string& open) {
+  if (!facet) return;
+  if (facet->open) {
+    if (!open.empty()) open.push_back(',');
+    open.push_back('"');
+    open += name;
+    open.push_back('"');
+  }
+  if (facet->items.empty()) return;
+  member(out, name);
+  out.push_back('[');
+  std::size_t count = 0;
+  for (const std::string& item : facet->items) {
+    if (count == most_items) break;
+    if (count++ > 0) out.push_back(',');
+    audit::append_json_string(out, std::string_view(item).substr(0, longest_excerpt));
+  }
+  out.push_back(']');
+}
+
+void params_facet(std::string& out, const Facet<std::vector<std::optional<std::string>>>& facet) {
+  if (!facet || facet->empty()) return;
+  member(out, "params");
+  out.push_back('[');
+  std::size_t count = 0;
+  for (const auto& value : *facet) {
+    if (count == most_items) break;
+    if (count++ > 0) out.push_back(',');
+    if (value)
+      audit::append_json_string(out, std::string_view(*value).substr(0, longest_excerpt));
+    else
+      out += "null";
+  }
+  out.push_back(']');
+}
+
+void statement_facet(std::string& out, const Facet<std::string>& facet) {
+  if (!facet) return;
+  if (facet->size() <= longest_text_in_line) return text(out, "statement", *facet);
+  text(out, "statement_begins", std::string_view(*facet).substr(0, longest_excerpt));
+  text(out, "statement_sha256", sha256_hex(*facet));
+}
+
+}  // namespace
+
+std::string sha256_hex(std::string_view bytes) {
+  unsigned char digest[32];
+  if (!EVP_Digest(bytes.data(), bytes.size(), digest, nullptr, EVP_sha256(), nullptr)) std::abort();
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string hex;
+  hex.reserve(64);
+  for (unsigned char byte : digest) hex += {digits[byte >> 4], digits[byte & 15]};
+  return hex;
+}
+
+std::string facets_json(const SqlFacets& facets) {
+  std::string out = "{", open;
+  statement_facet(out, facets.statement);
+  if (!facets.statement) text(out, "statement_unknown", name_of(facets.statement.why()));
+  text_facet(out, "verb", facets.verb);
+  if (!facets.verb) text(out, "unknown", name_of(facets.verb.why()));
+  list_facet(out, "verbs", facets.verbs, open);
+  list_facet(out, "tables", facets.tables, open);
+  list_facet(out, "reads", facets.reads, open);
+  list_facet(out, "writes", facets.writes, open);
+  list_facet(out, "functions", facets.functions, open);
+  list_facet(out, "classes", facets.classes, open);
+  if (facets.unbounded && *facets.unbounded) member(out, "unbounded"), out += "true";
+  if (facets.copy && !facets.copy->direction.empty()) {
+    text(out, "copy", facets.copy->direction + " " + facets.copy->target);
+  }
+  params_facet(out, facets.params);
+  if (facets.statements && *facets.statements != 1)
+    member(out, "statements"), number(out, *facets.statements);
+  text_facet(out, "database", facets.database);
+  text_facet(out, "user", facets.user);
+  text_facet(out, "declared_user", facets.declared_user);
+  if (!open.empty()) member(out, "open"), out += "[" + open + "]";
+  out.push_back('}');
+  return out;
+}
+
+AuditLines::AuditLines(const FlowFacets& flow, std::uint64_t flow_id) {
+  member(constant_, "flow"), number(constant_, static_cast<std::int64_t>(flow_id));
+  text(constant_, "peer", flow.peer.name);
+  text(constant_, "profile", flow.peer.profile);
+  text(constant_, "address", flow.peer.address);
+  text(constant_, "endpoint", flow.endpoint.name);
+  text(constant_, "dest", flow.dest.host + ":" + std::to_string(flow.dest.port));
+  text(constant_, "credential", flow.credential);
+}
+
+std::string AuditLines::action(const ActionRecord& record, std::string_view facets) const {
+  std::string out;
+  out.reserve(constant_.size() + facets.size() + record.reason.size() + 256);
+  member(out, "time");
+  audit::append_json_time(out, record.time_unix_ns);
+  text(out, "id", record.id);
+  if (!record.parent.empty()) text(out, "parent", record.parent);
+  out.push_back(',');
+  out += constant_;
+  text(out, "type", record.type);
+  text(out, "kind", record.kind);
+  text(out, "verdict", record.verdict);
+  text(out, "rule", record.rule);
+  if (!record.reason.empty()) text(out, "reason", record.reason);
+  if (!record.guard.empty()) text(out, "guard", record.guard);
+  member(out, "generation"), number(out, static_cast<std::int64_t>(record.generation));
+  if (!facets.empty()) member(out, "facets"), out += facets;
+  return out;
+}
+
+std::string AuditLines::outcome(const Outcome& outcome) {
+  std::string out;
+  member(out, "time");
+  audit::append_json_time(out, outcome.time_unix_ns);
+  text(out, "id", outcome.id);
+  text(out, "type", "outcome");
+  member(out, "ok"), out += outcome.ok ? "true" : "false";
+  member(out, "bytes_up"), number(out, static_cast<std::int64_t>(outcome.bytes_up));
+  member(out, "bytes_down"), number(out, static_cast<std::int64_t>(outcome.bytes_down));
+  text(out, "code", outcome.code);
+  return out;
+}
+
+std::string AuditLines::text_line(std::string_view digest, std::string_view whole, std::int64_t time_unix_ns) {
+  std::string out;
+  member(out, "time");
+  audit::append_json_time(out, time_unix_ns);
+  text(out, "type", "text");
+  text(out, "sha256", digest);
+  text(out, "text", whole);
+  return out;
+}
+
+}  // namespace clawpatrol

@@ -1,0 +1,148 @@
+#include "daemon/gateway/postgres/scram.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+
+#include <array>
+#include <charconv>
+#include <cstdlib>
+
+namespace clawpatrol::postgres {
+namespace {
+
+using Digest = std::array<unsigned char, 32>;
+
+std::string base64(std::string_view bytes) {
+  std::string text(4 * ((bytes.size() + 2) / 3), '\0');
+  // EVP_EncodeBlock writes a NUL behind the text, where std::string keeps its own.
+  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                  reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+  return text;
+}
+
+std::string base64(const Digest& digest) {
+  return base64(std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()));
+}
+
+// Strict: what is decoded encodes to the same text.
+std::string from_base64(std::string_view text) {
+  if (text.empty() || text.size() % 4 != 0 || text.size() > 1024) return {};
+  std::string bytes(text.size() / 4 * 3, '\0');
+  const int size =
+      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                      reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  if (size < 0) return {};
+  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with("=") ? 1 : 0;
+  bytes.resize(static_cast<std::size_t>(size) - padding);
+  if (base64(bytes) != text) return {};
+  return bytes;
+}
+
+Digest hmac(const Digest& key, std::string_view data) {
+  Digest out{};
+  if (!HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+            reinterpret_cast<const unsigned char*>(data.data()), data.size(), out.data(), nullptr))
+    std::abort();
+  return out;
+}
+
+Digest sha256(const Digest& data) {
+  Digest out{};
+  if (!EVP_Digest(data.data(), data.size(), out.data(), nullptr, EVP_sha256(), nullptr)) std::abort();
+  return out;
+}
+
+struct ServerFirst {
+  std::string_view nonce;
+  std::string salt;
+  int iterations = 0;
+};
+
+// `r=...,s=...,i=...`; an extension that we do not know (`m=`) comes first and so fails.
+bool read_server_first(std::string_view text, ServerFirst& out) {
+  const std::size_t salt_at = text.find(",s=");
+  const std::size_t count_at =
+      text.find(",i=", salt_at == std::string_view::npos ? text.size() : salt_at + 3);
+  if (!text.starts_with("r=") || salt_at == std::string_view::npos || count_at == std::string_view::npos)
+    return false;
+  out.nonce = text.substr(2, salt_at - 2);
+  out.salt = from_base64(text.substr(salt_at + 3, count_at - salt_at - 3));
+  std::string_view count = text.substr(count_at + 3);
+  count = count.substr(0, count.find(','));
+  auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), out.iterations);
+  return error == std::errc() && end == count.data() + count.size() && !out.salt.empty();
+}
+
+std::string random_nonce() {
+  unsigned char raw[24];
+  if (RAND_bytes(raw, sizeof raw) != 1) std::abort();
+  return base64(std::string_view(reinterpret_cast<const char*>(raw), sizeof raw));
+}
+
+std::string hex_md5(std::string_view first, std::string_view second) {
+  std::string joined(first);
+  joined += second;
+  unsigned char out[16];
+  if (!EVP_Digest(joined.data(), joined.size(), out, nullptr, EVP_md5(), nullptr)) return {};
+  OPENSSL_cleanse(joined.data(), joined.size());
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (unsigned char byte : out) text += {digits[byte >> 4], digits[byte & 15]};
+  return text;
+}
+
+}  // namespace
+
+Scram::Scram() : nonce_(random_nonce()) {}
+Scram::Scram(std::string nonce) : nonce_(std::move(nonce)) {}
+Scram::~Scram() {
+  OPENSSL_cleanse(server_signature_.data(), server_signature_.size());
+}
+
+std::string Scram::client_first_bare() const {
+  return "n=" + user + ",r=" + nonce_;
+}
+std::string Scram::client_first() const {
+  return "n,," + client_first_bare();
+}
+
+std::expected<std::string, Scram::Failure> Scram::client_final(std::string_view server_first,
+                                                               std::string_view password) {
+  ServerFirst first;
+  if (!read_server_first(server_first, first))
+    return std::unexpected("the server's SCRAM message is malformed");
+  if (!first.nonce.starts_with(nonce_) || first.nonce.size() == nonce_.size())
+    return std::unexpected("the server's SCRAM nonce is not an extension of ours");
+  if (first.iterations < least_iterations || first.iterations > most_iterations)
+    return std::unexpected("the server's SCRAM iteration count is out of bounds");
+  Digest salted{};
+  if (!PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()),
+                         reinterpret_cast<const unsigned char*>(first.salt.data()),
+                         static_cast<int>(first.salt.size()), first.iterations, EVP_sha256(),
+                         static_cast<int>(salted.size()), salted.data()))
+    return std::unexpected("SCRAM key derivation failed");
+  const std::string without_proof = "c=biws,r=" + std::string(first.nonce);
+  const std::string message = client_first_bare() + "," + std::string(server_first) + "," + without_proof;
+  Digest proof = hmac(salted, "Client Key");
+  const Digest signature = hmac(sha256(proof), message);
+  for (std::size_t i = 0; i < proof.size(); ++i) proof[i] ^= signature[i];
+  server_signature_ = base64(hmac(hmac(salted, "Server Key"), message));
+  OPENSSL_cleanse(salted.data(), salted.size());
+  return without_proof + ",p=" + base64(proof);
+}
+
+bool Scram::verify(std::string_view server_final) const {
+  if (server_signature_.empty() || !server_final.starts_with("v=")) return false;
+  server_final.remove_prefix(2);
+  server_final = server_final.substr(0, server_final.find(','));
+  return server_final.size() == server_signature_.size() &&
+         CRYPTO_memcmp(server_final.data(), server_signature_.data(), server_final.size()) == 0;
+}
+
+std::string md5_answer(std::string_view user, std::string_view password, std::string_view salt) {
+  return "md5" + hex_md5(hex_md5(password, user), salt);
+}
+
+}  // namespace clawpatrol::postgres

@@ -1,0 +1,45 @@
+// SCRAM-SHA-256 without channel binding, the client's half (RFC 5802, RFC 7677), and PostgreSQL's MD5 answer.
+//
+// Passwords are used as their bytes are, as PostgreSQL does where SASLprep does not apply: right for ASCII,
+// and for other text that is already in normal form.
+#pragma once
+
+#include <expected>
+#include <string>
+#include <string_view>
+
+namespace clawpatrol::postgres {
+
+// Fewer iterations make the password cheap to guess for who poses as the server; more are a way to keep us
+// busy.
+inline constexpr int least_iterations = 4096;
+inline constexpr int most_iterations = 200'000;
+
+class Scram {
+ public:
+  using Failure = std::string_view;  // a literal
+
+  Scram();                            // a nonce from the CSPRNG
+  explicit Scram(std::string nonce);  // for the RFC's own example
+  ~Scram();
+  Scram(const Scram&) = delete;
+  Scram& operator=(const Scram&) = delete;
+
+  std::string client_first() const;
+  // The password is not kept.
+  std::expected<std::string, Failure> client_final(std::string_view server_first, std::string_view password);
+  // Whether the server knows the password too. Nothing else proves that it is the server.
+  bool verify(std::string_view server_final) const;
+
+  // The user name inside the exchange: PostgreSQL ignores it and takes the startup packet's.
+  std::string user;
+
+ private:
+  std::string client_first_bare() const;
+  std::string nonce_;
+  std::string server_signature_;
+};
+
+std::string md5_answer(std::string_view user, std::string_view password, std::string_view salt);
+
+}  // namespace clawpatrol::postgres
