@@ -4,6 +4,7 @@
 
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
+#include "daemon/gateway/upstream.h"
 
 namespace clawpatrol {
 
