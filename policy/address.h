@@ -18,14 +18,14 @@ struct Address {
   static std::optional<Address> parse(std::string_view text);
   static Address from_v4(std::uint32_t host_order);
 
-  bool is_v4() const;              // including every v4-mapped form
-  std::uint32_t v4() const;        // host order; only when is_v4()
-  std::string text() const;        // canonical (RFC 5952), IPv4 dotted
+  bool is_v4() const;        // including every v4-mapped form
+  std::uint32_t v4() const;  // host order; only when is_v4()
+  std::string text() const;  // canonical (RFC 5952), IPv4 dotted
   auto operator<=>(const Address&) const = default;
 };
 
 struct Prefix {
-  Address address;   // host bits zero
+  Address address;          // host bits zero
   std::uint8_t length = 0;  // in bits of its family: 0-32 for IPv4, 0-128 for IPv6
 
   static std::optional<Prefix> parse(std::string_view text);  // host bits set are refused
@@ -37,8 +37,8 @@ struct Prefix {
   auto operator<=>(const Prefix&) const = default;
 };
 
-// What an address reaches once its spelling is undone (attacks.md, 14): NAT64, 6to4, Teredo, v4-compatible and
-// v4-mapped are reduced to the IPv4 address within.
+// What an address reaches once its spelling is undone (attacks.md, 14): NAT64, 6to4, Teredo, v4-compatible
+// and v4-mapped are reduced to the IPv4 address within.
 Address effective(const Address& address);
 
 // Loopback, unspecified, link-local, private, CGNAT, multicast, reserved, documentation, benchmarking: what

@@ -1,6 +1,7 @@
 // One generation of the operator's configuration: immutable once loaded. The contract is docs/config.md.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <expected>
@@ -29,9 +30,9 @@ enum class UpstreamTls : std::uint8_t { verify_full, verify_ca, require, disable
 enum class EndpointType : std::uint8_t { postgres };
 
 struct GatewayConfig {
-  std::string endpoint;           // what agents dial: host:port
-  std::vector<Prefix> subnet;     // inner addresses of peers; the first address of each is the gateway's own
-  std::vector<Prefix> virtual_;   // addresses that the resolver gives to endpoint names
+  std::string endpoint;          // what agents dial: host:port
+  std::vector<Prefix> subnet;    // inner addresses of peers; the first address of each is the gateway's own
+  std::vector<Prefix> virtual_;  // addresses that the resolver gives to endpoint names
   std::string interface = "wg-cp0";
   std::vector<std::string> ingress;
   Mode mode = Mode::enforce;
@@ -40,16 +41,16 @@ struct GatewayConfig {
 struct LimitsConfig {
   std::size_t body_inspect = 1 << 20;
   std::size_t statement = 256 << 10;
-  std::size_t connections = 4096;           // in all
+  std::size_t connections = 4096;  // in all
   std::size_t connections_per_peer = 512;
-  std::size_t buffer = 256 << 10;           // bytes held for one connection, each direction
-  std::size_t prepared = 4 << 20;           // bytes of prepared statements and portals of one connection
-  std::size_t in_flight = 4096;             // messages sent upstream and not answered, of one connection
-  std::chrono::nanoseconds handshake = std::chrono::seconds(30);  // from accept to logged in
-  std::chrono::nanoseconds connect = std::chrono::seconds(10);    // to an upstream
+  std::size_t buffer = 256 << 10;  // bytes held for one connection, each direction
+  std::size_t prepared = 4 << 20;  // bytes of prepared statements and portals of one connection
+  std::size_t in_flight = 4096;    // messages sent upstream and not answered, of one connection
+  std::chrono::nanoseconds handshake = std::chrono::seconds(30);     // from accept to logged in
+  std::chrono::nanoseconds connect = std::chrono::seconds(10);       // to an upstream
   std::chrono::nanoseconds idle = std::chrono::nanoseconds::zero();  // zero: none, TCP keepalive instead
-  std::size_t dns_queries_per_second = 50;  // of one peer, that leave the gateway
-  std::size_t workers = 0;                  // zero: one per core, at most 16
+  std::size_t dns_queries_per_second = 50;                           // of one peer, that leave the gateway
+  std::size_t workers = 0;                                           // zero: one per core, at most 16
 };
 
 struct AuditConfig {
@@ -63,8 +64,8 @@ struct AuditConfig {
 struct PeerConfig {
   std::string name;
   std::string profile;
-  std::string interface;             // "": the gateway's own
-  std::vector<Address> addresses;    // only with `interface`
+  std::string interface;           // "": the gateway's own
+  std::vector<Address> addresses;  // only with `interface`
   std::map<std::string, std::string> labels;
 };
 
@@ -96,17 +97,21 @@ struct EndpointConfig {
 
 struct CredentialConfig {
   std::string name;
-  std::string type;      // "postgres"
+  std::string type;  // "postgres"
   std::string endpoint;
   std::string user;
+  std::vector<HostPort> hosts;  // exact; never empty where the endpoint has a wildcard host
+
+  // Whether it may be sent to this host: to be asked again at injection (attacks.md, 17).
+  bool goes_to(std::string_view host, std::uint16_t port) const;
 };
 
 enum class Verdict : std::uint8_t { allow, deny };
 
 struct Rule {
   std::string name;
-  std::vector<std::string> endpoints;
-  std::vector<ActionType> on;  // never empty
+  std::vector<std::string> endpoints;  // empty: actions that no endpoint claims (`dns`, `connect`)
+  std::vector<ActionType> on;          // never empty
   std::int64_t priority = 0;
   std::optional<cel::Condition> condition;  // none: always
   std::optional<Verdict> verdict;           // none: approve
@@ -123,6 +128,7 @@ class Policy {
   GatewayConfig gateway;
   Unmatched unmatched = Unmatched::deny;
   UnknownHost unknown_host = UnknownHost::deny;
+  std::chrono::nanoseconds approval_timeout = std::chrono::minutes(10);
   std::vector<Prefix> passthrough_networks;
   LimitsConfig limits;
   AuditConfig audit;
@@ -135,23 +141,44 @@ class Policy {
   // The rules of an endpoint in the order in which they are tried. Empty for an unknown endpoint.
   const std::vector<const Rule*>& rules_of(std::string_view endpoint) const;
 
-  // Which endpoint claims host (a name, or an address in text form) and port, for a profile that may reach it;
-  // null: none. Exact beats wildcard, the longest suffix wins.
+  // Which endpoint claims host (a name, or an address in text form) and port, for a profile that may reach
+  // it; null: none. Exact beats wildcard, the longest suffix wins.
   const EndpointConfig* claim(std::string_view host, std::uint16_t port, std::string_view profile) const;
 
   // Whether a profile may reach an endpoint: it is listed, or one of the profile's credentials is for it.
   bool reaches(std::string_view profile, std::string_view endpoint) const;
 
-  // The credential for a login: one of the profile's for this endpoint, selected by name or user when `declared`
-  // equals one, else the only one. The error names the candidates and says what to do. A value of null means the
-  // endpoint is listed without credential.
+  // The credential for a login: one of the profile's for this endpoint, selected by name or user when
+  // `declared` equals one, else the only one. The error names the candidates and says what to do. A value of
+  // null means the endpoint is listed without credential.
   std::expected<const CredentialConfig*, std::string> select_credential(std::string_view profile,
                                                                         std::string_view endpoint,
                                                                         std::string_view declared) const;
 
  private:
   friend class PolicyLoader;
-  std::unordered_map<std::string, std::vector<const Rule*>> by_endpoint_;
+  friend struct Decider;
+
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  template <class Value>
+  using ByText = std::unordered_map<std::string, Value, Hash, std::equal_to<>>;
+
+  struct RuleIndex {
+    std::vector<const Rule*> all;
+    std::array<std::vector<const Rule*>, 8> by_type;  // by ActionType
+  };
+
+  // Sorts the rules and builds what is below; nothing that it points into may change afterwards.
+  void index();
+  void sort_rules();
+
+  ByText<RuleIndex> by_endpoint_;
+  RuleIndex unclaimed_;
+  ByText<std::vector<const EndpointConfig*>> exact_claims_;     // by "host:port"
+  ByText<std::vector<const EndpointConfig*>> wildcard_claims_;  // by "suffix:port"
 };
 
 struct LoadResult {
@@ -168,24 +195,32 @@ LoadResult load_policy_text(std::string_view text, std::string_view name = "claw
 struct Tried {
   const Rule* rule = nullptr;
   cel::Truth truth = cel::Truth::no;
-  std::string cause;    // when unevaluable
+  std::string cause;  // when unevaluable
 };
 
 struct Decision {
   Verdict verdict = Verdict::deny;
-  const Rule* rule = nullptr;  // null: no rule matched, and `unmatched` decided
+  const Rule* rule = nullptr;  // null: no rule matched, and the default of the action's type decided
   bool unevaluable = false;
-  // What the agent is told: the rule's reason, or
+  // What the agent is told of a denial: the rule's reason (or `denied by rule "NAME"`), or
   // `rule "NAME" could not be evaluated against this request (CAUSE); failing closed`, or
-  // `no rule allows this`.
+  // `no rule allows this`. Empty when allowed.
   std::string reason;
-  bool awaits_params = false;  // undecided only because sql.params is pending: decide again at each Bind
-  std::vector<const Rule*> shadow_matches;
-  std::vector<Tried> tried;  // filled by explain() only
+  // Undecided only because sql.params is pending: the verdict is deny, so who does not know this flag is
+  // safe; who does may forward the Parse, and decides again at each Bind.
+  bool awaits_params = false;
+  std::vector<const Rule*> shadow_matches;      // shadow rules that would have decided
+  std::vector<const Rule*> shadow_unevaluable;  // shadow rules that would have denied for want of a value
+  std::vector<Tried> tried;                     // filled by explain() only
 };
 
 // Decides an action by the rules of its endpoint. Pure, thread-safe; does not allocate when a rule without
-// shadow matches. `mode = "observe"` is the caller's concern: this says what the rules say.
+// shadow allows. `mode = "observe"` is the caller's concern: this says what the rules say.
+//
+// Where no rule matches: `unmatched` for a statement or request and for a connect to a claimed endpoint; deny
+// for function_call and replication, which pass only by a rule that names them; allow for login and cancel,
+// whose identity and binding the caller has checked before it asks (attacks.md, 8 and 10); `unknown_host` for
+// a dns or connect that no endpoint claims.
 Decision decide(const Policy& policy, const Action& action);
 
 // The same decision, with every rule that was tried.

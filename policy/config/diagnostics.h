@@ -1,6 +1,7 @@
 // Problems in the operator's files, all reported at once: file:line:column, a caret and a hint.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -18,19 +19,29 @@ struct Place {
 
 enum class Severity : std::uint8_t { error, warning };
 
+// Another place that belongs to a problem, such as where the other definition stands.
+struct Related : Place {
+  std::string note;         // "first defined here"
+  std::string source_line;  // the text of that line, for the caret
+};
+
 struct Diagnostic {
   Severity severity = Severity::error;
   Place place;
   std::string message;
-  std::string hint;               // a sentence, or empty
-  std::string source_line;        // the text of that line, for the caret
-  std::vector<Place> related;     // such as where the other definition stands
+  std::string hint;         // a sentence, or empty
+  std::string source_line;  // the text of that line, for the caret; secrets in it are masked
+  std::vector<Related> related;
 };
 
 struct Diagnostics {
   std::vector<Diagnostic> items;
   bool has_errors() const;
-  std::string render() const;  // for a person, no colour
+  std::size_t errors() const;
+  std::size_t warnings() const;
+  // For a person, without colour: what a good compiler prints, and a last line that counts. Empty when there
+  // is nothing to say. Control and bidi characters of the files come out as '?'.
+  std::string render() const;
 };
 
 }  // namespace clawpatrol

@@ -1,0 +1,213 @@
+// What only the whole configuration shows.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "policy/config/build.h"
+#include "policy/config/hosts.h"
+#include "policy/config/suggest.h"
+
+namespace clawpatrol::config {
+namespace {
+
+void check_known(Build& build, std::string_view kind, const std::vector<Text>& names,
+                 const NamedTables& known) {
+  for (const Text& name : names) {
+    if (known.contains(name.value)) continue;
+    build.report.error(name.at, fmt::format("unknown {} '{}'", kind, name.value),
+                       suggestion(name.value, names_in(known)));
+  }
+}
+
+void check_credential_hosts(Build& build, const CredentialConfig& credential, const Named& named) {
+  auto found = build.policy.endpoints.find(credential.endpoint);
+  if (found == build.policy.endpoints.end()) return;
+  const EndpointConfig& endpoint = found->second;
+  auto wildcard = std::ranges::find_if(endpoint.hosts, &HostPort::wildcard);
+  if (wildcard != endpoint.hosts.end() && credential.hosts.empty()) {
+    build.report.error(
+        named.at,
+        fmt::format("credential '{}' would go to every host of '{}'", credential.name, text_of(*wildcard)),
+        "Name the exact hosts that it is for: hosts = [\"host:port\"].");
+  }
+  for (std::size_t i = 0; i < credential.hosts.size(); ++i) {
+    const HostPort& host = credential.hosts[i];
+    auto claims = [&host](const HostPort& claimed) { return covers(claimed, host); };
+    if (host.wildcard) {
+      build.report.error(named.hosts[i], "a credential names exact hosts, never a wildcard");
+    } else if (std::ranges::none_of(endpoint.hosts, claims)) {
+      build.report.error(named.hosts[i],
+                         fmt::format("'{}' is not a host of endpoint '{}'", text_of(host), endpoint.name));
+    }
+  }
+}
+
+bool is_unicast(const Address& address) {
+  if (address.is_v4()) {
+    std::uint32_t v4 = address.v4();
+    return v4 >> 24 != 0 && v4 >> 24 != 127 && v4 >> 28 < 14;
+  }
+  bool unspecified_or_loopback = address <= *Address::parse("::1");
+  return !unspecified_or_loopback && address.bytes[0] != 0xff;
+}
+
+// Every address has one meaning: an agent, a name, or a service.
+void check_own_networks(Build& build) {
+  for (std::size_t i = 0; i < build.owned.size(); ++i) {
+    const Owned& own = build.owned[i];
+    std::uint8_t longest = own.prefix.is_v4() ? 30 : 126;
+    if (own.prefix.length > longest || own.prefix.length < 8 || !is_unicast(own.prefix.address))
+      build.report.error(own.at, fmt::format("'{}' cannot be {}", own.prefix.text(), own.what),
+                         "Take a unicast network, of 4 addresses at least, that nothing else uses.");
+    for (std::size_t j = 0; j < i; ++j) {
+      const Owned& other = build.owned[j];
+      if (!own.prefix.overlaps(other.prefix)) continue;
+      Diagnostic& overlap =
+          build.report.error(own.at, fmt::format("{} '{}' overlaps {} '{}'", own.what, own.prefix.text(),
+                                                 other.what, other.prefix.text()));
+      Report::relate(overlap, other.at, "the other network");
+    }
+  }
+}
+
+void check_outside(Build& build, const Location& at, const Prefix& prefix) {
+  for (const Owned& own : build.owned) {
+    if (!own.prefix.overlaps(prefix)) continue;
+    Diagnostic& inside =
+        build.report.error(at, fmt::format("'{}' is in {} '{}'", prefix.text(), own.what, own.prefix.text()),
+                           "The gateway's own networks hold agents and names, never a service.");
+    Report::relate(inside, own.at, "the gateway's network");
+  }
+}
+
+void check_services(Build& build) {
+  for (const auto& [name, endpoint] : build.policy.endpoints) {
+    const Named& named = build.endpoints[name];
+    for (std::size_t i = 0; i < endpoint.hosts.size(); ++i) {
+      const std::optional<Address>& address = endpoint.hosts[i].address;
+      if (!address) continue;
+      check_outside(build, named.hosts[i],
+                    {*address, static_cast<std::uint8_t>(address->is_v4() ? 32 : 128)});
+      if (!is_unicast(effective(*address)) && !effective(*address).is_v4())
+        build.report.error(named.hosts[i], fmt::format("'{}' is not a unicast address", address->text()));
+    }
+    for (std::size_t i = 0; i < endpoint.networks.size(); ++i)
+      check_outside(build, named.networks[i], endpoint.networks[i]);
+  }
+  for (std::size_t i = 0; i < build.passthrough_at.size(); ++i)
+    check_outside(build, build.passthrough_at[i], build.policy.passthrough_networks[i]);
+}
+
+void check_peer_address(Build& build, const PeerConfig& peer, const Address& address, const Location& at) {
+  const GatewayConfig& gateway = build.policy.gateway;
+  bool own = std::ranges::any_of(gateway.subnet, [&](const Prefix& subnet) {
+    return address == subnet.address || address == subnet.nth(1);
+  });
+  bool name =
+      std::ranges::any_of(gateway.virtual_, [&](const Prefix& prefix) { return prefix.contains(address); });
+  if (!own && !name && is_unicast(address)) return;
+  build.report.error(at, fmt::format("peer '{}' cannot have the address '{}'", peer.name, address.text()),
+                     own    ? "It is the gateway's own."
+                     : name ? "It is in gateway.virtual, whose addresses stand for names."
+                            : "It is not a unicast address.");
+}
+
+void warn_of_shared_ethernet(Build& build, const PeerConfig& peer, const Location& at,
+                             std::set<std::string>& warned) {
+  constexpr std::string_view tunnels[] = {"wg", "tun", "tailscale", "ppp"};
+  bool tunnel = std::ranges::any_of(tunnels, [&](auto prefix) { return peer.interface.starts_with(prefix); });
+  if (tunnel || !warned.insert(peer.interface).second) return;
+  build.report.warning(
+      at, fmt::format("nothing proves who sends on '{}'", peer.interface),
+      "Whoever can send there can take a peer's address. That is fine on a veth or a VLAN of one "
+      "agent, and not on a shared Ethernet.");
+}
+
+void check_peers(Build& build) {
+  std::map<Address, std::pair<std::string, Location>> owner;
+  std::set<std::string> warned;
+  for (const auto& [name, peer] : build.policy.peers) {
+    const Named& named = build.peers[name];
+    for (std::size_t i = 0; i < peer.addresses.size(); ++i) {
+      const Address& address = peer.addresses[i];
+      check_peer_address(build, peer, address, named.hosts[i]);
+      warn_of_shared_ethernet(build, peer, named.hosts[i], warned);
+      auto [first, added] = owner.emplace(address, std::pair(name, named.hosts[i]));
+      if (added) continue;
+      Diagnostic& twice =
+          build.report.error(named.hosts[i], fmt::format("peers '{}' and '{}' both have the address '{}'",
+                                                         first->second.first, name, address.text()));
+      Report::relate(twice, first->second.second, "the other peer");
+    }
+  }
+}
+
+// The endpoints that a profile reaches, and where each of its claims stands.
+void check_claims_of(Build& build, std::string_view profile, std::set<std::string>& reported) {
+  struct Claim {
+    const EndpointConfig* endpoint;
+    Location at;
+  };
+  std::map<std::string, Claim> claims;
+  for (const auto& [name, endpoint] : build.policy.endpoints) {
+    if (!build.policy.reaches(profile, name)) continue;
+    for (std::size_t i = 0; i < endpoint.hosts.size(); ++i) {
+      std::string host = text_of(endpoint.hosts[i]);
+      const Location& at = build.endpoints[name].hosts[i];
+      auto [first, added] = claims.emplace(host, Claim{&endpoint, at});
+      if (added || !reported.insert(name + " " + first->second.endpoint->name + " " + host).second) continue;
+      Diagnostic& twice =
+          build.report.error(at,
+                             fmt::format("endpoints '{}' and '{}' both claim '{}' for profile '{}'",
+                                         first->second.endpoint->name, name, host, profile),
+                             "A flow belongs to one endpoint, so that one set of rules judges it.");
+      Report::relate(twice, first->second.at, "the other claim");
+    }
+  }
+}
+
+}  // namespace
+
+void check_references(Build& build) {
+  for (const auto& [name, named] : build.peers) check_known(build, "profile", named.profile, build.profiles);
+  for (const auto& [name, named] : build.profiles) {
+    check_known(build, "credential", named.credentials, build.credentials);
+    check_known(build, "endpoint", named.endpoints, build.endpoints);
+  }
+  for (const auto& [name, named] : build.credentials) {
+    check_known(build, "endpoint", named.endpoints, build.endpoints);
+    check_credential_hosts(build, build.policy.credentials.find(name)->second, named);
+  }
+  for (const Named& named : build.rules) check_known(build, "endpoint", named.endpoints, build.endpoints);
+}
+
+void check_addresses(Build& build) {
+  check_own_networks(build);
+  check_services(build);
+  check_peers(build);
+}
+
+void check_claims(Build& build) {
+  std::set<std::string> reported;
+  for (const auto& [name, profile] : build.policy.profiles) check_claims_of(build, name, reported);
+}
+
+void check_use(Build& build) {
+  for (const auto& [name, named] : build.endpoints) {
+    bool reached = std::ranges::any_of(
+        build.profiles, [&](const auto& profile) { return build.policy.reaches(profile.first, name); });
+    if (!reached)
+      build.report.warning(named.at, fmt::format("no profile reaches endpoint '{}'", name),
+                           "List it, or a credential for it, in a profile.");
+    bool ruled = std::ranges::any_of(build.policy.rules, [&](const Rule& rule) {
+      return std::ranges::find(rule.endpoints, name) != rule.endpoints.end();
+    });
+    if (!ruled && build.policy.unmatched == Unmatched::deny)
+      build.report.warning(
+          named.at, fmt::format("no rule is for endpoint '{}': everything sent to it is refused", name));
+  }
+}
+
+}  // namespace clawpatrol::config

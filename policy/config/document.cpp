@@ -1,0 +1,213 @@
+// The one translation unit that includes toml++.
+#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 1
+#define TOML_ENABLE_FORMATTERS 0
+#define TOML_MAX_NESTED_VALUES 32
+#include "policy/config/document.h"
+
+#include <fmt/format.h>
+
+#include <toml++/toml.h>
+#include <algorithm>
+
+#include "policy/config/nesting.h"
+
+namespace clawpatrol::config {
+namespace {
+
+Location location_of(Source& source, const toml::source_region& region) {
+  return {&source, source.offset_of(region.begin.line, region.begin.column),
+          source.offset_of(region.end.line, region.end.column)};
+}
+
+Node convert(Source& source, const toml::node& from);
+
+void convert_array(Source& source, const toml::array& from, Node& into) {
+  into.items.reserve(from.size());
+  for (const toml::node& item : from) into.items.push_back(convert(source, item));
+}
+
+void convert_table(Source& source, const toml::table& from, Node& into) {
+  into.entries.reserve(from.size());
+  for (auto&& [key, value] : from)
+    into.entries.push_back(
+        {std::string(key.str()), location_of(source, key.source()), convert(source, value)});
+  // toml++ sorts by name; problems read best in the order of the file.
+  std::ranges::sort(into.entries, {}, [](const Entry& entry) { return entry.key_at.begin; });
+}
+
+Node convert(Source& source, const toml::node& from) {
+  Node node;
+  node.at = location_of(source, from.source());
+  if (auto* table = from.as_table()) {
+    node.kind = NodeKind::table;
+    convert_table(source, *table, node);
+  } else if (auto* array = from.as_array()) {
+    node.kind = NodeKind::array;
+    convert_array(source, *array, node);
+  } else if (auto* text = from.as_string()) {
+    node.kind = NodeKind::string;
+    node.text = text->get();
+  } else if (auto* integer = from.as_integer()) {
+    node.kind = NodeKind::integer;
+    node.integer = integer->get();
+  } else if (auto* boolean = from.as_boolean()) {
+    node.kind = NodeKind::boolean;
+    node.boolean = boolean->get();
+  } else {
+    node.kind = from.is_floating_point() ? NodeKind::floating : NodeKind::date;
+  }
+  return node;
+}
+
+// The deepest table whose header stands last in what was read: the one that a `key = value` would go into.
+const toml::table* last_table(const toml::table& table) {
+  const toml::table* last = &table;
+  auto consider = [&last](const toml::table* candidate) {
+    if (!candidate || candidate->is_inline()) return;
+    const toml::table* inner = last_table(*candidate);
+    auto at = inner->source().begin, so_far = last->source().begin;
+    if (at.line >= so_far.line) last = inner;
+  };
+  for (auto&& [key, value] : table) {
+    consider(value.as_table());
+    if (auto* array = value.as_array(); array && !array->empty()) consider(array->back().as_table());
+  }
+  return last;
+}
+
+// Follows the one path that `line` names through `table`, to the key that is there already.
+const toml::key* follow(const toml::table& line, const toml::table& table) {
+  const toml::table *path = &line, *into = &table;
+  const toml::key* met = nullptr;
+  while (path->size() == 1) {
+    auto step = into->find(path->begin()->first.str());
+    if (step == into->end()) return met;
+    met = &step->first;
+    const toml::node* next = &step->second;
+    const toml::node* next_path = &path->begin()->second;
+    if (auto* array = next->as_array(); array && !array->empty()) next = &array->back();
+    if (auto* array = next_path->as_array(); array && !array->empty()) next_path = &array->back();
+    path = next_path->as_table();
+    into = next->as_table();
+    if (!path || !into) return met;
+  }
+  return met;
+}
+
+// toml++ says that something is defined twice, and not where it was defined before. What stands before the
+// line of the error parses, and so does that line alone.
+std::optional<Location> earlier_definition(Source& source, std::size_t line_number) {
+  std::string_view text = source.text();
+  std::size_t begin = source.offset_of(line_number, 1);
+  std::size_t end = std::min(text.find('\n', begin), text.size());
+  auto before = toml::parse(text.substr(0, begin));
+  auto line = toml::parse(text.substr(begin, end - begin));
+  if (!before || !line) return std::nullopt;
+  bool header = text.substr(begin, end - begin).find_first_not_of(" \t") == text.substr(begin).find('[');
+  const toml::key* key = follow(line.table(), header ? before.table() : *last_table(before.table()));
+  if (!key) return std::nullopt;
+  return location_of(source, key->source());
+}
+
+void report_syntax(Source& source, Report& report, const toml::parse_error& failure) {
+  std::string_view message = failure.description();
+  constexpr std::string_view noise = "Error while parsing ";
+  std::size_t colon = message.find(": ");
+  std::string what = "syntax error";
+  if (message.starts_with(noise) && colon != std::string_view::npos) {
+    what = fmt::format("{} is malformed", message.substr(noise.size(), colon - noise.size()));
+    message.remove_prefix(colon + 2);
+  }
+  Location at = location_of(source, failure.source());
+  bool redefined = message.starts_with("cannot redefine") || message.contains("redefine existing");
+  if (!redefined) {
+    report.error(at, fmt::format("not TOML: {}: {}", what, message));
+    return;
+  }
+  std::size_t line = failure.source().begin.line;
+  std::optional<Location> earlier = earlier_definition(source, line);
+  std::size_t begin = source.offset_of(line, 1);
+  std::size_t first = source.text().find_first_not_of(" \t[", begin);
+  Location key{&source, std::min(first, source.text().size()), at.begin};
+  Diagnostic& diagnostic = report.error(key, fmt::format("defined twice: {}", message));
+  if (earlier) Report::relate(diagnostic, *earlier, "first defined here");
+}
+
+// In a file that does not parse nothing is known of its values, so whatever follows `password =` is hidden.
+void hide_secrets_in_text(Source& source) {
+  std::string_view text = source.text();
+  for (std::size_t equals = text.find('='); equals != std::string_view::npos;
+       equals = text.find('=', equals + 1)) {
+    std::size_t key_end = text.find_last_not_of(" \t\"'", equals == 0 ? 0 : equals - 1);
+    if (equals == 0 || key_end == std::string_view::npos) continue;
+    std::size_t key_begin = text.find_last_of(" \t\"'.,{\n", key_end);
+    key_begin = key_begin == std::string_view::npos ? 0 : key_begin + 1;
+    if (key_begin > key_end || !is_secret_name(text.substr(key_begin, key_end - key_begin + 1))) continue;
+    source.hide(equals + 1, std::min(text.find('\n', equals), text.size()));
+  }
+}
+
+// scheme://user:password@host
+bool holds_password(std::string_view text) {
+  std::size_t scheme = text.find("://");
+  return scheme != std::string_view::npos && text.find('@', scheme) != std::string_view::npos;
+}
+
+void hide_secrets(Source& source, const Node& node) {
+  for (const Entry& entry : node.entries) {
+    // A table may be *named* like a secret, `[credential.github_token]`; only values are hidden.
+    if (entry.value.kind != NodeKind::table && is_secret_name(entry.key))
+      source.hide(entry.value.at.begin, entry.value.at.end);
+    hide_secrets(source, entry.value);
+  }
+  for (const Node& item : node.items) hide_secrets(source, item);
+  if (node.kind == NodeKind::string && holds_password(node.text)) source.hide(node.at.begin, node.at.end);
+}
+
+}  // namespace
+
+std::string_view name_of(NodeKind kind) {
+  switch (kind) {
+    case NodeKind::string: return "a string";
+    case NodeKind::integer: return "an integer";
+    case NodeKind::boolean: return "a boolean";
+    case NodeKind::floating: return "a floating-point number";
+    case NodeKind::date: return "a date or time";
+    case NodeKind::array: return "an array";
+    case NodeKind::table: return "a table";
+  }
+  __builtin_unreachable();
+}
+
+const Entry* Node::find(std::string_view key) const {
+  auto found = std::ranges::find(entries, key, &Entry::key);
+  return found == entries.end() ? nullptr : &*found;
+}
+
+std::optional<Node> parse_document(Source& source, Report& report) {
+  if (source.text().size() > max_file_bytes) {
+    report.error_in_file(
+        source.name(),
+        fmt::format("file is too large: {} bytes: at most {} are read", source.text().size(), max_file_bytes),
+        "Split it into files under conf.d.");
+    return std::nullopt;
+  }
+  if (auto excess = find_excessive_nesting(source.text())) {
+    report.error({&source, *excess, *excess + 1},
+                 fmt::format("nested too deeply: at most {} brackets and {} dots in a key", max_brackets,
+                             max_key_dots));
+    return std::nullopt;
+  }
+  toml::parse_result parsed = toml::parse(source.text());
+  if (parsed) {
+    Node root = convert(source, parsed.table());
+    hide_secrets(source, root);
+    return root;
+  }
+  hide_secrets_in_text(source);
+  report_syntax(source, report, parsed.error());
+  return std::nullopt;
+}
+
+}  // namespace clawpatrol::config

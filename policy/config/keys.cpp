@@ -1,0 +1,298 @@
+#include "policy/config/keys.h"
+
+#include <fmt/format.h>
+
+#include "policy/config/units.h"
+
+namespace clawpatrol::config {
+namespace {
+
+constexpr std::int64_t kib = 1 << 10, mib = 1 << 20, gib = 1 << 30;
+constexpr std::int64_t ms = 1'000'000, s = 1000 * ms, minute = 60 * s, day = 86400 * s;
+
+constexpr Section sections[] = {
+    {"", false, "The top of the file."},
+    {"gateway", false, "The gateway itself. `clawpatrol-netd` reads this section from root-owned files."},
+    {"defaults", false, "What happens where no rule and no endpoint says."},
+    {"limits", false, "Past a limit the protocol's own error, or a reset, and a count."},
+    {"audit", false, "The audit log."},
+    {"peer", true, "An agent. Its keys live in state, put there by `cpctl peers add`."},
+    {"profile", true, "What the agents of a profile may reach, and be given."},
+    {"endpoint", true, "A service behind the gateway."},
+    {"credential", true, "How the gateway logs in. The secret is in the store: `cpctl creds set NAME`."},
+    {"rule", false, "One `[[rule]]` for each, tried by `priority`, then in the order of the files."},
+};
+
+constexpr Key keys[] = {
+    {"", "schema", Shape::integer, "required", "version of this format: 1"},
+
+    {"gateway", "endpoint", Shape::string, "", "what agents dial: `host:port`"},
+    {"gateway", "subnet", Shape::prefixes, "",
+     "inner addresses of peers; the first of each is the gateway's own"},
+    {"gateway", "virtual", Shape::prefixes, "`[\"198.18.0.0/16\", \"fd86:0:0:1::/64\"]`",
+     "addresses that the resolver gives to endpoint names"},
+    {"gateway", "interface", Shape::string, "`\"wg-cp0\"`", "the WireGuard interface that the gateway owns"},
+    {"gateway", "ingress", Shape::strings, "`[]`", "further interfaces whose traffic is steered"},
+    {"gateway", "mode", Shape::choice, "`\"enforce\"`",
+     "`observe` decides and records, and lets pass what a rule or `unmatched` would refuse",
+     "enforce|observe"},
+
+    {"defaults", "unmatched", Shape::choice, "`\"deny\"`", "no rule of a claimed endpoint matched",
+     "deny|allow"},
+    {"defaults", "unknown_host", Shape::choice, "`\"deny\"`", "no endpoint claims the flow",
+     "deny|passthrough"},
+    {"defaults", "passthrough_networks", Shape::prefixes, "`[]`",
+     "special-use networks that `passthrough` may reach all the same"},
+    {"defaults",
+     "approval_timeout",
+     Shape::duration,
+     "`\"10m\"`",
+     "how long an approval is waited for",
+     {},
+     s,
+     day},
+
+    {"limits",
+     "body_inspect",
+     Shape::size,
+     "",
+     "what a rule can see of one request; the rest streams",
+     {},
+     0,
+     64 * mib,
+     &LimitsConfig::body_inspect},
+    {"limits",
+     "statement",
+     Shape::size,
+     "",
+     "a longer statement is not analysed: its facets are unknown",
+     {},
+     kib,
+     16 * mib,
+     &LimitsConfig::statement},
+    {"limits", "connections", Shape::count, "", "in all", {}, 1, 1'000'000, &LimitsConfig::connections},
+    {"limits",
+     "connections_per_peer",
+     Shape::count,
+     "",
+     "of one peer",
+     {},
+     1,
+     1'000'000,
+     &LimitsConfig::connections_per_peer},
+    {"limits",
+     "buffer",
+     Shape::size,
+     "",
+     "held for one connection, in each direction",
+     {},
+     16 * kib,
+     64 * mib,
+     &LimitsConfig::buffer},
+    {"limits",
+     "prepared",
+     Shape::size,
+     "",
+     "prepared statements and portals of one connection",
+     {},
+     64 * kib,
+     gib,
+     &LimitsConfig::prepared},
+    {"limits",
+     "in_flight",
+     Shape::count,
+     "",
+     "messages of one connection sent upstream and not answered",
+     {},
+     1,
+     1'000'000,
+     &LimitsConfig::in_flight},
+    {"limits",
+     "handshake",
+     Shape::duration,
+     "",
+     "from accept to logged in",
+     {},
+     s,
+     10 * minute,
+     &LimitsConfig::handshake},
+    {"limits",
+     "connect",
+     Shape::duration,
+     "",
+     "to an upstream",
+     {},
+     100 * ms,
+     5 * minute,
+     &LimitsConfig::connect},
+    {"limits",
+     "idle",
+     Shape::duration,
+     "",
+     "a logged-in connection without a byte; `\"0s\"`: no limit, TCP keepalive",
+     {},
+     0,
+     365 * day,
+     &LimitsConfig::idle},
+    {"limits",
+     "dns_queries_per_second",
+     Shape::count,
+     "",
+     "of one peer, that leave the gateway",
+     {},
+     1,
+     100'000,
+     &LimitsConfig::dns_queries_per_second},
+    {"limits",
+     "workers",
+     Shape::count,
+     "",
+     "threads; 0: one per core, at most 16",
+     {},
+     0,
+     16,
+     &LimitsConfig::workers},
+
+    {"audit", "sync", Shape::choice, "`\"changes\"`",
+     "what is on disk before it goes upstream: `changes`: writes, admin and exec (reads survive our crash); "
+     "`all`; "
+     "`none`",
+     "changes|all|none"},
+    {"audit",
+     "segment",
+     Shape::size,
+     "",
+     "a file is closed and the next begun past this",
+     {},
+     mib,
+     16 * gib,
+     &AuditConfig::segment},
+    {"audit",
+     "keep",
+     Shape::size,
+     "",
+     "kept in all; the oldest segments are removed first",
+     {},
+     mib,
+     1024 * gib,
+     &AuditConfig::keep},
+    {"audit",
+     "reserve",
+     Shape::size,
+     "",
+     "free on the disk below which there is a warning",
+     {},
+     0,
+     1024 * gib,
+     &AuditConfig::reserve},
+    {"audit",
+     "peer_bytes_per_second",
+     Shape::size,
+     "",
+     "of one peer; past it that peer alone is denied",
+     {},
+     kib,
+     gib,
+     &AuditConfig::peer_bytes_per_second},
+
+    {"peer", "profile", Shape::string, "required", "name of its profile"},
+    {"peer", "interface", Shape::string, "the gateway's own", "the interface that it comes in by"},
+    {"peer", "addresses", Shape::addresses, "",
+     "its addresses; required on an `ingress` interface, and only there"},
+    {"peer", "labels", Shape::labels, "`{}`", "the facet `peer.labels`"},
+
+    {"profile", "credentials", Shape::strings, "`[]`", "what its agents may be given"},
+    {"profile", "endpoints", Shape::strings, "`[]`", "endpoints that need no credential"},
+
+    {"endpoint", "type", Shape::choice, "required", "the protocol", "postgres"},
+    {"endpoint", "hosts", Shape::hosts, "required",
+     "`host:port`, `address:port` or `*.suffix:port`; the port may be left out for the protocol's own "
+     "(postgres: 5432)"},
+    {"endpoint", "tls", Shape::choice, "`\"verify-full\"`",
+     "to upstream; this version can only do `disable`, and refuses to load anything else rather than "
+     "downgrade",
+     "verify-full|verify-ca|require|disable"},
+    {"endpoint", "ca", Shape::file, "the system's",
+     "`file:NAME`, certificates in PEM that vouch for the upstream"},
+    {"endpoint", "safe_functions", Shape::strings, "`[]`",
+     "the operator vouches for these: they do not make lists open"},
+    {"endpoint", "networks", Shape::prefixes, "`[]`",
+     "special-use networks that its wildcard hosts may reach"},
+
+    {"credential", "type", Shape::choice, "required", "as its endpoint's", "postgres"},
+    {"credential", "endpoint", Shape::string, "required", "where it is used"},
+    {"credential", "user", Shape::string, "required", "the user that the gateway logs in as"},
+    {"credential", "hosts", Shape::hosts, "the endpoint's",
+     "exact hosts that it may be sent to; required where the endpoint has a wildcard"},
+
+    {"rule", "name", Shape::string, "required", "unique; it stands in errors and in the audit log"},
+    {"rule", "endpoint", Shape::string, "", "the endpoint that it is for"},
+    {"rule", "endpoints", Shape::strings, "",
+     "or several; neither only where `on` is of `dns` and `connect`, for what no endpoint claims"},
+    {"rule", "on", Shape::choices, "`[\"statement\", \"request\"]`", "the actions that it sees",
+     "statement|request|login|cancel|function_call|replication|dns|connect"},
+    {"rule", "priority", Shape::integer, "`0`", "higher first"},
+    {"rule", "condition", Shape::string, "always", "CEL over the facets of docs/facets.md, of type bool"},
+    {"rule", "verdict", Shape::choice, "", "`allow` or `deny`; required unless there is `approve`",
+     "allow|deny"},
+    {"rule", "approve", Shape::strings, "",
+     "instead of `verdict`: who is asked (this version has nobody to ask)"},
+    {"rule", "reason", Shape::string, "", "what the agent is told"},
+    {"rule", "shadow", Shape::boolean, "`false`", "record what it would have done, go on to the next rule"},
+};
+
+struct DefaultText {
+  Shape shape;
+  std::string operator()(std::monostate) const { return {}; }
+  std::string operator()(std::chrono::nanoseconds LimitsConfig::* member) const {
+    return duration_text(LimitsConfig{}.*member);
+  }
+  std::string operator()(std::size_t LimitsConfig::* member) const { return number(LimitsConfig{}.*member); }
+  std::string operator()(std::size_t AuditConfig::* member) const { return number(AuditConfig{}.*member); }
+
+  std::string number(std::size_t value) const {
+    return shape == Shape::size ? size_text(value) : fmt::format("{}", value);
+  }
+};
+
+}  // namespace
+
+std::span<const Section> all_sections() {
+  return sections;
+}
+std::span<const Key> all_keys() {
+  return keys;
+}
+
+const Key* find_key(std::string_view section, std::string_view name) {
+  for (const Key& key : keys) {
+    if (key.section == section && key.name == name) return &key;
+  }
+  return nullptr;
+}
+
+std::vector<std::string_view> key_names(std::string_view section) {
+  std::vector<std::string_view> names;
+  for (const Key& key : keys) {
+    if (key.section == section) names.push_back(key.name);
+  }
+  return names;
+}
+
+std::vector<std::string_view> choices_of(const Key& key) {
+  std::vector<std::string_view> choices;
+  for (std::string_view rest = key.choices; !rest.empty();) {
+    std::size_t bar = rest.find('|');
+    choices.push_back(rest.substr(0, bar));
+    rest = bar == std::string_view::npos ? std::string_view() : rest.substr(bar + 1);
+  }
+  return choices;
+}
+
+std::string default_of(const Key& key) {
+  if (std::holds_alternative<std::monostate>(key.member)) return std::string(key.fallback);
+  std::string text = std::visit(DefaultText{key.shape}, key.member);
+  return key.shape == Shape::count ? fmt::format("`{}`", text) : fmt::format("`\"{}\"`", text);
+}
+
+}  // namespace clawpatrol::config

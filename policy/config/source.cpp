@@ -1,0 +1,111 @@
+#include "policy/config/source.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace clawpatrol::config {
+namespace {
+
+bool starts_code_point(char byte) {
+  return (byte & 0xc0) != 0x80;
+}
+
+}  // namespace
+
+Source::Source(std::string name, std::string directory, std::string text)
+    : name_(std::move(name)), directory_(std::move(directory)), text_(std::move(text)) {
+  bool ascii = std::ranges::none_of(text_, [](char byte) { return (byte & 0x80) != 0; });
+  lines_.push_back(0);
+  lines_in_code_points_.push_back(0);
+  for (std::size_t i = 0; i < text_.size(); ++i) {
+    if (!ascii && starts_code_point(text_[i])) code_points_.push_back(static_cast<std::uint32_t>(i));
+    if (text_[i] != '\n') continue;
+    lines_.push_back(i + 1);
+    lines_in_code_points_.push_back(ascii ? i + 1 : code_points_.size());
+  }
+}
+
+std::size_t Source::line_index(std::size_t offset) const {
+  return static_cast<std::size_t>(std::ranges::upper_bound(lines_, offset) - lines_.begin()) - 1;
+}
+
+std::string_view Source::line(std::size_t index) const {
+  std::size_t end = index + 1 < lines_.size() ? lines_[index + 1] : text_.size();
+  std::string_view line = std::string_view(text_).substr(lines_[index], end - lines_[index]);
+  while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
+  return line;
+}
+
+Place Source::place(std::size_t begin, std::size_t end) const {
+  std::size_t index = line_index(std::min(begin, text_.size()));
+  std::size_t line_end = lines_[index] + line(index).size();
+  std::size_t width = end > begin && line_end > begin ? std::min(end, line_end) - begin : 1;
+  return {name_, static_cast<std::uint32_t>(index + 1), static_cast<std::uint32_t>(begin - lines_[index] + 1),
+          static_cast<std::uint32_t>(width)};
+}
+
+std::string Source::line_at(std::size_t offset) const {
+  std::size_t index = line_index(std::min(offset, text_.size()));
+  std::string shown(line(index));
+  for (auto [begin, end] : hidden_) {
+    std::size_t from = std::max(begin, lines_[index]);
+    std::size_t to = std::min(end, lines_[index] + shown.size());
+    for (std::size_t i = from; i < to; ++i) shown[i - lines_[index]] = '*';
+  }
+  return shown;
+}
+
+std::size_t Source::offset_of(std::size_t line_number, std::size_t code_point) const {
+  if (line_number == 0 || line_number > lines_.size()) return text_.size();
+  std::size_t index = lines_in_code_points_[line_number - 1] + (code_point == 0 ? 0 : code_point - 1);
+  if (code_points_.empty()) return std::min(index, text_.size());
+  return index < code_points_.size() ? code_points_[index] : text_.size();
+}
+
+Diagnostic& Report::error(const Location& at, std::string message, std::string hint) {
+  return add(Severity::error, at, std::move(message), std::move(hint));
+}
+
+Diagnostic& Report::warning(const Location& at, std::string message, std::string hint) {
+  return add(Severity::warning, at, std::move(message), std::move(hint));
+}
+
+void Report::error_in_file(std::string name, std::string message, std::string hint) {
+  Diagnostic& diagnostic = diagnostics_.items.emplace_back();
+  diagnostic.place.file = std::move(name);
+  diagnostic.message = std::move(message);
+  diagnostic.hint = std::move(hint);
+}
+
+void Report::relate(Diagnostic& diagnostic, const Location& at, std::string note) {
+  Related related;
+  static_cast<Place&>(related) = at.source->place(at.begin, at.end);
+  related.note = std::move(note);
+  related.source_line = at.source->line_at(at.begin);
+  diagnostic.related.push_back(std::move(related));
+}
+
+Diagnostic& Report::add(Severity severity, const Location& at, std::string message, std::string hint) {
+  Diagnostic& diagnostic = diagnostics_.items.emplace_back();
+  diagnostic.severity = severity;
+  diagnostic.place = at.source->place(at.begin, at.end);
+  diagnostic.message = std::move(message);
+  diagnostic.hint = std::move(hint);
+  diagnostic.source_line = at.source->line_at(at.begin);
+  return diagnostic;
+}
+
+bool is_secret_name(std::string_view key) {
+  std::string plain;
+  for (char c : key) {
+    if (std::isalnum(static_cast<unsigned char>(c)))
+      plain += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  constexpr std::string_view parts[] = {"password", "passwd",     "passphrase", "secret", "token",
+                                        "apikey",   "privatekey", "accesskey",  "bearer", "dsn"};
+  constexpr std::string_view whole[] = {"pass", "pwd", "pw", "pat", "key", "psk", "presharedkey"};
+  return std::ranges::any_of(parts, [&](auto part) { return plain.contains(part); }) ||
+         std::ranges::find(whole, plain) != std::end(whole);
+}
+
+}  // namespace clawpatrol::config

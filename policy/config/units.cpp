@@ -1,0 +1,67 @@
+#include "policy/config/units.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <limits>
+#include <optional>
+#include <span>
+
+namespace clawpatrol::config {
+namespace {
+
+struct Unit {
+  std::string_view name;
+  std::uint64_t factor;
+};
+
+// Largest first.
+constexpr Unit size_units[] = {{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}};
+constexpr std::uint64_t second = 1'000'000'000;
+constexpr Unit duration_units[] = {
+    {"d", 86400 * second}, {"h", 3600 * second}, {"m", 60 * second}, {"s", second}, {"ms", 1'000'000}};
+
+// The product, where text is digits and one of the units and the product fits in 63 bits.
+std::optional<std::int64_t> parse(std::string_view text, std::span<const Unit> units) {
+  std::uint64_t number = 0;
+  auto [rest, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failure != std::errc()) return std::nullopt;
+  std::string_view name(rest, static_cast<std::size_t>(text.data() + text.size() - rest));
+  for (const Unit& unit : units) {
+    if (unit.name != name) continue;
+    if (number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) / unit.factor)
+      return std::nullopt;
+    return static_cast<std::int64_t>(number * unit.factor);
+  }
+  return std::nullopt;
+}
+
+std::string text_of(std::uint64_t value, std::span<const Unit> units) {
+  for (const Unit& unit : units) {
+    if (value != 0 && value % unit.factor == 0) return fmt::format("{}{}", value / unit.factor, unit.name);
+  }
+  return "0";
+}
+
+}  // namespace
+
+std::expected<std::int64_t, std::string> parse_duration(std::string_view text) {
+  if (auto value = parse(text, duration_units)) return *value;
+  return std::unexpected("A duration is a whole number and ms, s, m, h or d, such as \"90s\".");
+}
+
+std::expected<std::int64_t, std::string> parse_size(std::string_view text) {
+  if (auto value = parse(text, size_units)) return *value;
+  return std::unexpected("A size is a whole number and B, KiB, MiB or GiB, such as \"1MiB\".");
+}
+
+std::string duration_text(std::chrono::nanoseconds duration) {
+  if (duration.count() == 0) return "0s";
+  return text_of(static_cast<std::uint64_t>(duration.count()), duration_units);
+}
+
+std::string size_text(std::uint64_t bytes) {
+  return bytes == 0 ? "0B" : text_of(bytes, size_units);
+}
+
+}  // namespace clawpatrol::config
