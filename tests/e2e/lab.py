@@ -93,15 +93,16 @@ class Lab:
     """tunnel: 'veth' (the agent's Ethernet is an ingress), 'kernel' (wireguard.ko) or 'go' (wireguard-go)."""
 
     def __init__(self, rules=ALLOW_ALL, tunnel="veth", policy=None, extra_peers="", workers=None, audit="",
-                 postgres=True, extra=""):
+                 postgres=True, extra="", unknown_host=None, second_agent=False):
         self.tag = f"cp{os.getpid() % 100000}{secrets.token_hex(1)}"
         self.agent, self.gateway, self.upstream = (f"{self.tag}{x}" for x in "agu")
         self.tunnel, self.rules, self.extra_peers, self.extra = tunnel, rules, extra_peers, extra
         self.policy_template, self.workers, self.audit = policy or POLICY, workers, audit
-        self.with_postgres = postgres
+        self.with_postgres, self.unknown_host, self.second_agent = postgres, unknown_host, second_agent
         self.stack = contextlib.ExitStack()
         self.netd = self.daemon = self.postgres = None
-        self.ingress = f"{self.tag}i"[:15]
+        self.ingress, self.other_ingress = f"{self.tag}i"[:15], f"{self.tag}j"[:15]
+        self.other_agent = f"{self.tag}b"
         self.wg_agent, self.wg_gateway = f"{self.tag}A"[:15], f"{self.tag}G"[:15]
 
     # ---- life ----------------------------------------------------------------------------------------------------
@@ -148,6 +149,14 @@ class Lab:
             run("ip", "-n", name, "link", "set", "lo", "up")
         self.wire(self.agent, "eth0", ("10.77.1.2/24", "fd77:1::2/64"),
                   self.gateway, self.ingress, ("10.77.1.1/24", "fd77:1::1/64"))
+        if self.second_agent:
+            run("ip", "netns", "add", self.other_agent)
+            self.stack.callback(run, "ip", "netns", "del", self.other_agent, check=False)
+            run("ip", "-n", self.other_agent, "link", "set", "lo", "up")
+            self.wire(self.other_agent, "eth0", ("10.77.4.2/24", "fd77:4::2/64"),
+                      self.gateway, self.other_ingress, ("10.77.4.1/24", "fd77:4::1/64"))
+            run("ip", "-n", self.other_agent, "route", "add", "default", "via", "10.77.4.1")
+            run("ip", "-n", self.other_agent, "-6", "route", "add", "default", "via", "fd77:4::1")
         self.wire(self.gateway, "up0", ("10.77.2.1/24", "fd77:2::1/64"),
                   self.upstream, "eth0", ("10.77.2.2/24", "fd77:2::2/64"))
         run("ip", "-n", self.agent, "route", "add", "default", "via", "10.77.1.1")
@@ -272,9 +281,13 @@ class Lab:
 
     def policy_text(self):
         if self.tunnel == "veth":
-            gateway = f'ingress = ["{self.ingress}"]'
+            ingress = [self.ingress] + ([self.other_ingress] if self.second_agent else [])
+            gateway = f"ingress = {json.dumps(ingress)}"
             peers = (f'[peer.builder-1]\nprofile = "data"\ninterface = "{self.ingress}"\n'
                      'addresses = ["10.77.1.2", "fd77:1::2"]\n')
+            if self.second_agent:
+                peers += (f'[peer.builder-2]\nprofile = "data"\ninterface = "{self.other_ingress}"\n'
+                          'addresses = ["10.77.4.2", "fd77:4::2"]\n')
         elif self.tunnel == "go":
             gateway = f'ingress = ["{self.wg_gateway}"]\nendpoint = "10.77.1.1:51820"'
             peers = '[peer.builder-1]\nprofile = "data"\n'
@@ -284,6 +297,8 @@ class Lab:
         if self.workers:
             self.extra += f"\n[limits]\nworkers = {self.workers}\n"
             self.workers = None
+        if self.unknown_host:
+            peers += f'\n[defaults]\nunknown_host = "{self.unknown_host}"\n'
         return self.policy_template.format(gateway=gateway, peers=peers + self.extra_peers,
                                            rules=self.rules + self.extra + self.audit)
 
@@ -333,10 +348,10 @@ class Lab:
             raise RuntimeError(f"the gateway's resolver has no {kind} for {name}")
         return answer[0]
 
-    def connect(self, address=None, port=5432, timeout=10.0):
-        """A raw TCP connection from the agent."""
+    def connect(self, address=None, port=5432, timeout=10.0, namespace=None):
+        """A raw TCP connection from the agent, or from another namespace."""
         address = address or self.virtual_address()
-        with self.as_agent():
+        with self.as_agent(namespace):
             connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
             connection.settimeout(timeout)
             connection.connect((address, port))

@@ -1,0 +1,178 @@
+#!/usr/bin/python3
+"""Each process may die, stop or hang under load, and nothing that was not judged gets through."""
+
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+import wire
+from lab import Lab, environment, run, wait_until
+
+RULES = """
+[[rule]]
+name      = "no-drop"
+endpoint  = "pg-prod"
+priority  = 10
+condition = "sql.verbs.exists(v, v in ['drop'])"
+verdict   = "deny"
+
+[[rule]]
+name      = "rest"
+endpoint  = "pg-prod"
+on        = ["statement", "cancel"]
+verdict   = "allow"
+condition = "true"
+"""
+
+# A table that exists, so that a DROP that got through would be seen.
+MARK = "DROP TABLE IF EXISTS users /* refused */"
+
+
+class Load:
+    """pgbench, and beside it an agent that tries again and again what it is refused."""
+
+    def __init__(self, lab, address):
+        self.lab, self.address = lab, address
+        self.stop = threading.Event()
+
+    def __enter__(self):
+        self.bench = subprocess.Popen(
+            self.lab.inside(self.lab.agent, "pgbench", "-n", "-S", "-c", "8", "-j", "2", "-T", "60", "-h", self.address,
+                            "-U", "agent", "app"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=environment(), cwd="/")
+        self.thread = threading.Thread(target=self.harass)
+        self.thread.start()
+        return self
+
+    def harass(self):
+        while not self.stop.is_set():
+            try:
+                connection = wire.Connection(self.lab.connect(self.address, timeout=1)).login()
+                # The refused statement also behind an allowed one, in one segment, so that it is in every state.
+                while not self.stop.is_set():
+                    connection.send(wire.query("SELECT 1"), wire.query(MARK))
+                    connection.until("Z")
+                    connection.until("Z")
+            except (OSError, wire.Closed, wire.Refused):
+                self.stop.wait(0.02)
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+        self.bench.send_signal(signal.SIGKILL)
+        self.bench.wait()
+
+
+class Survival(unittest.TestCase):
+    def setUp(self):
+        self.lab = Lab(rules=RULES).__enter__()
+        self.addCleanup(self.lab.__exit__, None, None, None)
+        run("pgbench", "-i", "-q", "-h", self.lab.directory / "pg", "-U", "postgres", "app", cwd="/")
+        self.address = self.lab.virtual_address()
+        # What a steering fault would expose: a wildcard service of the gateway's own.
+        self.wildcard = subprocess.Popen(
+            self.lab.inside(self.lab.gateway, "/usr/bin/python3", "-c",
+                            "import socket;s=socket.create_server(('::',2222),family=socket.AF_INET6,"
+                            "dualstack_ipv6=True)\nwhile True: s.accept()[0].sendall(b'SSH')"))
+        self.addCleanup(self.wildcard.wait)
+        self.addCleanup(self.wildcard.kill)
+
+    def assert_unharmed(self):
+        self.assertEqual(self.lab.admin("SELECT count(*) FROM users"), "100")
+        reached = [line for line in (self.lab.directory / "postgres.log").read_text(errors="replace").splitlines()
+                   if "refused */" in line and "denied" not in line]
+        self.assertEqual(reached, [], "a refused statement reached the server")
+
+    def assert_nothing_passes(self):
+        for address, port in ((self.address, 5432), ("fd77:1::1", 2222), ("10.77.1.1", 2222), ("fd99::1", 2222),
+                              ("10.77.2.2", 5432), ("192.0.2.1", 2222)):
+            try:
+                with self.lab.connect(address, port, timeout=1) as connection:
+                    connection.settimeout(1)
+                    connection.sendall(wire.startup(user="agent", database="app"))
+                    self.assertEqual(connection.recv(100), b"", f"{address} answered")
+            except (socket.timeout, OSError):
+                pass
+
+    def serves(self):
+        try:
+            connection = wire.Connection(self.lab.connect(self.address, timeout=1)).login()
+            answer = wire.rows(connection.simple("SELECT 42")) == [["42"]]
+            connection.socket.close()
+            return answer
+        except (OSError, wire.Closed, wire.Refused):
+            return False
+
+    def assert_serves_within(self, seconds, begun):
+        wait_until(self.serves, "the gateway to serve again", 20)
+        self.assertLess(time.monotonic() - begun, seconds)
+
+    def test_daemon_killed(self):
+        """invariant 2: clawpatrold dead, nothing passes; restarted, it serves within two seconds"""
+        with Load(self.lab, self.address):
+            time.sleep(1.5)  # the load itself is what is tested
+            self.lab.daemon.kill()
+            self.lab.daemon.wait()
+            self.assert_nothing_passes()
+            waiting = wire.Connection(self.lab.connect(self.address))  # netd's listener completes the handshake
+            waiting.send(wire.startup(user="agent", database="app"))
+            begun = time.monotonic()
+            self.lab.start_daemon()
+            self.assert_serves_within(2, begun)
+            self.assertEqual(waiting.until("Z", "E")[-1][0], "Z", "a connection that waited is served")
+        self.assert_unharmed()
+
+    def test_daemon_stopped(self):
+        """invariant 2: clawpatrold stopped, nothing passes and nothing is lost"""
+        connection = wire.Connection(self.lab.connect(self.address)).login()
+        self.lab.daemon.send_signal(signal.SIGSTOP)
+        connection.send(wire.query("SELECT 'later'"), wire.query(MARK))
+        self.assert_nothing_passes()
+        self.lab.daemon.send_signal(signal.SIGCONT)
+        self.assertEqual(wire.rows(connection.until("Z")), [["later"]])
+        self.assertEqual(wire.error_codes(connection.until("Z")), ["42501"])
+        self.assert_unharmed()
+
+    def test_netd_killed(self):
+        """invariant 3: clawpatrol-netd dead, connections go on and new ones come; restarted, it takes over"""
+        connection = wire.Connection(self.lab.connect(self.address)).login()
+        with Load(self.lab, self.address):
+            time.sleep(1)
+            self.lab.netd.kill()
+            self.lab.netd.wait()
+            self.assertEqual(wire.rows(connection.simple("SELECT 1")), [["1"]])
+            self.assertTrue(self.serves())
+            begun = time.monotonic()
+            self.lab.start_netd()
+            self.lab.wait_serving(5)
+            self.assert_serves_within(2, begun)
+            self.assertEqual(wire.rows(connection.simple("SELECT 2")), [["2"]])
+        # The restarted netd holds what the next daemon needs.
+        self.lab.daemon.kill()
+        self.lab.daemon.wait()
+        self.assert_nothing_passes()
+        self.lab.start_daemon()
+        self.assertTrue(self.serves())
+        self.assert_unharmed()
+
+    def test_both_killed(self):
+        """invariant 3: both dead, the filter and the local route outlive their maker and nothing passes"""
+        with Load(self.lab, self.address):
+            time.sleep(1)
+            for process in (self.lab.netd, self.lab.daemon):
+                process.kill()
+            for process in (self.lab.netd, self.lab.daemon):
+                process.wait()
+            self.assert_nothing_passes()
+            begun = time.monotonic()
+            self.lab.start_netd()
+            self.lab.start_daemon()
+            self.assert_serves_within(2, begun)
+        self.assert_unharmed()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
