@@ -1,5 +1,5 @@
-// Conditions: the Common Expression Language (google/cel-spec), checked against the facets at load and evaluated
-// with three-valued logic over facets that may be unknown and lists that may be open.
+// Conditions: the Common Expression Language (google/cel-spec), checked against the facets at load and
+// evaluated with three-valued logic over facets that may be unknown and lists that may be open.
 #pragma once
 
 #include <cstdint>
@@ -29,9 +29,12 @@ enum class Truth : std::uint8_t { no, yes, unevaluable };
 
 struct Outcome {
   Truth truth = Truth::unevaluable;
-  // For unevaluable: the coarse cause that an agent may see, such as `sql.tables: runs code that was not read`,
-  // `no such key`, `cost limit`. Never a value.
+  // For unevaluable: the coarse cause that an agent may see, such as `sql.tables: runs code that was not
+  // read`, `no such key`, `cost limit`. Never a value.
   std::string cause;
+  // For unevaluable: a facet that is pending stands in the way, and once it is known the answer may be
+  // another.
+  bool pending = false;
   std::uint64_t cost = 0;
 };
 

@@ -1,0 +1,39 @@
+#include "policy/cel/expression.h"
+
+#include "policy/cel/checker.h"
+#include "policy/cel/lower.h"
+
+namespace clawpatrol::cel {
+
+Expression::Expression() = default;
+Expression::Expression(Expression&&) noexcept = default;
+Expression::~Expression() = default;
+
+std::expected<Expression, std::vector<Problem>> Expression::compile(std::string_view text,
+                                                                    const Environment& environment,
+                                                                    Macros macros) {
+  Expression expression;
+  expression.constants_ = std::make_unique<Arena>();
+  expression.types_ = std::make_unique<TypePool>();
+  AstPool pool;
+  auto root = parse(text, pool, *expression.constants_, macros);
+  if (!root) return std::unexpected(std::vector<Problem>{root.error()});
+  Checked checked = check(**root, environment, *expression.types_);
+  if (!checked.problems.empty()) return std::unexpected(std::move(checked.problems));
+  Lowered lowered = lower(**root, *expression.constants_);
+  bool strict = environment.strictness == Strictness::strict;
+  if (strict && !lowered.problems.empty()) return std::unexpected(std::move(lowered.problems));
+  expression.root_ = std::move(lowered.root);
+  expression.facets_ = std::move(lowered.facets);
+  expression.locals_ = checked.locals;
+  expression.type_ = checked.type;
+  return expression;
+}
+
+Value Expression::evaluate(Frame& frame) const {
+  frame.reserve_locals(locals_);
+  Value value = root_->eval(frame);
+  return frame.exhausted() ? out_of_budget() : value;
+}
+
+}  // namespace clawpatrol::cel

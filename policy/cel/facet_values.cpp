@@ -1,0 +1,126 @@
+#include "policy/cel/facet_values.h"
+
+#include <limits>
+
+#include "policy/cel/time.h"
+
+namespace clawpatrol::cel {
+
+namespace {
+
+Value not_applicable(FacetId id) {
+  return Value::unknown(Unknown::not_applicable, static_cast<std::uint16_t>(id));
+}
+
+Value text(std::string_view value, FacetId id) {
+  if (value.size() > std::numeric_limits<std::uint32_t>::max())
+    return Value::unknown(Unknown::over_limit, static_cast<std::uint16_t>(id));
+  return Value::of_string(value);
+}
+
+Value known(const std::string& value, FacetId id) {
+  return text(value, id);
+}
+Value known(const NameList& value, FacetId id) {
+  return Value::of_names(&value, id);
+}
+Value known(const NullableTexts& value, FacetId id) {
+  return Value::of_nullable_texts(&value, id);
+}
+Value known(const CopyFacet& value, FacetId) {
+  return Value::of_copy(&value);
+}
+Value known(const bool& value, FacetId) {
+  return Value::of_bool(value);
+}
+Value known(const std::int64_t& value, FacetId) {
+  return Value::of_int(value);
+}
+
+template <class T>
+Value facet(const Facet<T>& facet, FacetId id) {
+  return facet.known() ? known(*facet, id) : Value::unknown(facet.why(), static_cast<std::uint16_t>(id));
+}
+
+Value sql_facet(const SqlFacets& sql, FacetId id) {
+  switch (id) {
+    case FacetId::sql_statement: return facet(sql.statement, id);
+    case FacetId::sql_verb: return facet(sql.verb, id);
+    case FacetId::sql_verbs: return facet(sql.verbs, id);
+    case FacetId::sql_tables: return facet(sql.tables, id);
+    case FacetId::sql_reads: return facet(sql.reads, id);
+    case FacetId::sql_writes: return facet(sql.writes, id);
+    case FacetId::sql_columns: return facet(sql.columns, id);
+    case FacetId::sql_functions: return facet(sql.functions, id);
+    case FacetId::sql_classes: return facet(sql.classes, id);
+    case FacetId::sql_unbounded: return facet(sql.unbounded, id);
+    case FacetId::sql_copy: return facet(sql.copy, id);
+    case FacetId::sql_params: return facet(sql.params, id);
+    case FacetId::sql_statements: return facet(sql.statements, id);
+    case FacetId::sql_literals: return facet(sql.literals, id);
+    case FacetId::sql_database: return facet(sql.database, id);
+    case FacetId::sql_user: return facet(sql.user, id);
+    case FacetId::sql_declared_user: return facet(sql.declared_user, id);
+    default: return not_applicable(id);
+  }
+}
+
+Value peer_facet(const PeerFacets& peer, FacetId id) {
+  switch (id) {
+    case FacetId::peer_name: return text(peer.name, id);
+    case FacetId::peer_profile: return text(peer.profile, id);
+    case FacetId::peer_address: return text(peer.address, id);
+    case FacetId::peer_labels: return Value::of_text_map(&peer.labels);
+    default: return not_applicable(id);
+  }
+}
+
+Value moment(std::int64_t unix_ns) {
+  constexpr std::int64_t second = 1'000'000'000;
+  return timestamp_of(unix_ns / second, unix_ns % second);
+}
+
+}  // namespace
+
+// No default: a facet that is added to the table and not here does not compile.
+Value read_facet(const Action& action, FacetId id) {
+  switch (id) {
+    case FacetId::action_kind: return Value::of_string(name_of(action.kind));
+    case FacetId::action_type: return Value::of_string(name_of(action.type));
+    case FacetId::peer_name:
+    case FacetId::peer_profile:
+    case FacetId::peer_address:
+    case FacetId::peer_labels: return action.peer ? peer_facet(*action.peer, id) : not_applicable(id);
+    case FacetId::endpoint_name:
+      return action.endpoint ? text(action.endpoint->name, id) : not_applicable(id);
+    case FacetId::endpoint_type:
+      return action.endpoint ? text(action.endpoint->type, id) : not_applicable(id);
+    case FacetId::dest_host: return action.dest ? text(action.dest->host, id) : not_applicable(id);
+    case FacetId::dest_port: return action.dest ? Value::of_int(action.dest->port) : not_applicable(id);
+    case FacetId::credential: return text(action.credential, id);
+    case FacetId::now: return moment(action.now_unix_ns);
+    case FacetId::sql_statement:
+    case FacetId::sql_verb:
+    case FacetId::sql_verbs:
+    case FacetId::sql_tables:
+    case FacetId::sql_reads:
+    case FacetId::sql_writes:
+    case FacetId::sql_columns:
+    case FacetId::sql_functions:
+    case FacetId::sql_classes:
+    case FacetId::sql_unbounded:
+    case FacetId::sql_copy:
+    case FacetId::sql_params:
+    case FacetId::sql_statements:
+    case FacetId::sql_literals:
+    case FacetId::sql_database:
+    case FacetId::sql_user:
+    case FacetId::sql_declared_user: return action.sql ? sql_facet(*action.sql, id) : not_applicable(id);
+    case FacetId::dns_name: return action.dns ? text(action.dns->name, id) : not_applicable(id);
+    case FacetId::dns_type: return action.dns ? text(action.dns->type, id) : not_applicable(id);
+    case FacetId::count: break;
+  }
+  return not_applicable(id);
+}
+
+}  // namespace clawpatrol::cel

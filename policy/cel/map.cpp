@@ -1,0 +1,79 @@
+// Looking into maps, whatever they are made of.
+#include "policy/cel/function.h"
+
+namespace clawpatrol::cel {
+
+namespace {
+
+Value copy_field(const CopyFacet& copy, std::string_view name) {
+  if (name == "direction") return Value::of_string(copy.direction);
+  if (name == "target") return Value::of_string(copy.target);
+  return Value::error(ErrorCode::no_such_key);
+}
+
+Value text_at(const TextMap& map, const std::string& key) {
+  auto found = map.find(key);
+  return found == map.end() ? Value::error(ErrorCode::no_such_key) : Value::of_string(found->second);
+}
+
+bool is_text(Value map) {
+  return map.map_form() != MapForm::entries;
+}
+
+Value entry_of(Frame& frame, Value map, Value key) {
+  for (std::size_t i = 0; i < map.map->count; ++i) {
+    if (!frame.charge(1)) return out_of_budget();
+    const Entry& entry = map.map->entries[i];
+    if (equals(frame, entry.key, key).is_true()) return entry.value;
+  }
+  return frame.exhausted() ? out_of_budget() : Value::error(ErrorCode::no_such_key);
+}
+
+}  // namespace
+
+Value lookup(Frame& frame, Value map, Value key) {
+  if (!is_text(map)) return entry_of(frame, map, key);
+  if (key.kind != Kind::string) return Value::error(ErrorCode::no_such_key);
+  if (!frame.charge_text(key.size)) return out_of_budget();
+  if (map.map_form() == MapForm::copy) return copy_field(*map.copy, key.text());
+  return text_at(*map.text_map, std::string(key.text()));
+}
+
+Value has_key(Frame& frame, Value map, Value key) {
+  Value found = lookup(frame, map, key);
+  if (found.kind == Kind::error)
+    return found.code() == ErrorCode::no_such_key ? Value::of_bool(false) : found;
+  return Value::of_bool(true);
+}
+
+std::span<const Entry> entries_of(Frame& frame, Value map) {
+  if (map.map_form() == MapForm::entries) return {map.map->entries, map.map->count};
+  std::size_t size = map_size(map);
+  if (!frame.charge(2 * size)) return {};
+  Entry* entries = frame.arena().make<Entry>(size);
+  if (map.map_form() == MapForm::copy) {
+    entries[0] = {Value::of_string("direction"), Value::of_string(map.copy->direction)};
+    entries[1] = {Value::of_string("target"), Value::of_string(map.copy->target)};
+    return {entries, size};
+  }
+  Entry* next = entries;
+  for (const auto& [key, value] : *map.text_map) *next++ = {Value::of_string(key), Value::of_string(value)};
+  return {entries, size};
+}
+
+Value field_of(Frame& frame, Value map, std::string_view name) {
+  if (map.kind != Kind::map) return Value::error(ErrorCode::wrong_type);
+  return lookup(frame, map, Value::of_string(name));
+}
+
+Value has_field(Frame& frame, Value map, std::string_view name) {
+  if (map.kind != Kind::map) return Value::error(ErrorCode::wrong_type);
+  // As in a protobuf message, a field of an object is there when it is not empty.
+  if (map.map_form() == MapForm::copy) {
+    Value field = copy_field(*map.copy, name);
+    return field.undecided() ? field : Value::of_bool(field.size > 0);
+  }
+  return has_key(frame, map, Value::of_string(name));
+}
+
+}  // namespace clawpatrol::cel
