@@ -42,11 +42,35 @@ void SegmentScan::lose_chain() {
 }
 
 void SegmentScan::add(std::string_view text, std::uint64_t offset) {
-  ++number_;
-  if (last_seq_ && !in_group_ && expected_ > *last_seq_) return add_tail(text);
+  ++read_;
+  if (held_) {
+    Held held = std::move(*held_);
+    held_.reset();
+    auto next = parse_line(text);
+    // The line after it bears the number after the one that it should have: its own number was changed.
+    if (next && next->seq == expected_ + unreadable_ + 1) {
+      number_ = held.number;
+      ++unreadable_;
+    } else {
+      take(held.text, held.offset, held.number);
+    }
+  }
+  auto line = parse_line(text);
+  bool in_place = !line || line->seq == expected_ || line->seq == expected_ + unreadable_;
+  if (in_place || read_ == 1 || ended()) return take(text, offset, read_);
+  held_ = Held{std::string(text), offset, read_};
+}
+
+bool SegmentScan::ended() const {
+  return last_seq_ && !in_group_ && expected_ > *last_seq_;
+}
+
+void SegmentScan::take(std::string_view text, std::uint64_t offset, std::uint64_t number) {
+  number_ = number;
+  if (ended()) return add_tail(text);
   std::optional<Line> line = parse_line(text);
   if (number_ == 1) add_start(line);
-  if (!line) {
+  if (!line || (last_seq_ && line->seq > *last_seq_)) {
     ++unreadable_;
     return;
   }
@@ -137,13 +161,13 @@ void SegmentScan::check_link(const Line& line) {
     auto prev = chain_.prev();
     return std::equal(prev.begin(), prev.end(), line.prev.begin(), line.prev.end());
   };
-  if (matches()) return;
   // After a wrong MAC: was the MAC changed, or the lines? The next line's link tells.
   if (recomputed_) {
     chain_.go_on_after(*recomputed_);
     recomputed_.reset();
-    if (matches()) return;
+    if (!matches()) chain_.go_on_after(claimed_->mac);
   }
+  if (matches()) return;
   bool starts_group = !in_group_;
   std::uint64_t where = starts_group ? number_ : number_ - 1;
   if (reported_ < where) {
@@ -178,6 +202,7 @@ void SegmentScan::end_group(const Line& line, std::uint64_t offset) {
 
 void SegmentScan::finish(std::uint64_t torn) {
   tail_bytes_ += torn;
+  if (held_) take(held_->text, held_->offset, held_->number);
   bool unreadable = unreadable_ > 0;
   settle_unreadable(nullptr);
   std::uint64_t next = claimed_ ? claimed_->seq + 1 : expected_;

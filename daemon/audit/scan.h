@@ -41,6 +41,8 @@ class SegmentScan {
   std::uint64_t tail_bytes() const { return tail_bytes_; }  // behind where the segment ends
 
  private:
+  void take(std::string_view text, std::uint64_t offset, std::uint64_t number);
+  bool ended() const;
   void add_start(const std::optional<Line>& line);
   void add_tail(std::string_view text);
   void settle_unreadable(const Line* next);
@@ -55,12 +57,20 @@ class SegmentScan {
     bool found_later = false;
   };
 
+  // A line out of order: what it means shows in the line after it.
+  struct Held {
+    std::string text;
+    std::uint64_t offset = 0, number = 0;
+  };
+
   const Key& key_;
   Chain chain_;
   std::string file_;
   std::optional<std::uint64_t> last_seq_;
   std::optional<SegmentStart> start_;
-  std::uint64_t expected_;    // sequence number of the next line
+  std::uint64_t expected_;  // sequence number of the next line
+  std::optional<Held> held_;
+  std::uint64_t read_ = 0;    // lines, the held one included
   std::uint64_t number_ = 0;  // of the line at hand
   std::uint64_t counted_ = 0, groups_ = 0, tail_bytes_ = 0;
   std::uint64_t group_start_ = 1;  // first line of the group at hand
