@@ -1,5 +1,5 @@
-// What a PostgreSQL message says, statement by statement: the facets of docs/facets.md, and what a session must
-// know to follow it (names prepared, cursors, COPY, transactions, settings).
+// What a PostgreSQL message says, statement by statement: the facets of docs/facets.md, and what a session
+// must know to follow it (names prepared, cursors, COPY, transactions, settings).
 //
 // Built on libpg_query (the grammar of PostgreSQL 15). Analysis is a pure function of text and options.
 #pragma once
@@ -24,16 +24,22 @@ struct Limits {
 // What a statement does to the session that runs it, beyond its facets.
 enum class Effect : std::uint8_t {
   none,
-  prepare,           // PREPARE name AS ...: `name`; facets are those of the inner statement, verbs wrapper first
-  execute,           // EXECUTE name, also under EXPLAIN ANALYZE or CREATE TABLE AS: facets are incomplete until merged
-  deallocate,        // DEALLOCATE name
-  deallocate_all,    // DEALLOCATE ALL
-  discard_all,       // DISCARD ALL (names, cursors, settings)
-  declare_cursor,    // DECLARE name CURSOR FOR ...: facets are those of the query
-  fetch,             // FETCH or MOVE from name: facets are incomplete until merged
-  close_cursor,      // CLOSE name
-  close_all_cursors, // CLOSE ALL
-  begin, commit, rollback, savepoint, release, rollback_to, prepare_transaction,
+  prepare,  // PREPARE name AS ...: `name`; facets are those of the inner statement, verbs wrapper first
+  execute,  // EXECUTE name, also under EXPLAIN ANALYZE or CREATE TABLE AS: facets are incomplete until merged
+  deallocate,         // DEALLOCATE name
+  deallocate_all,     // DEALLOCATE ALL
+  discard_all,        // DISCARD ALL (names, cursors, settings)
+  declare_cursor,     // DECLARE name CURSOR FOR ...: facets are those of the query
+  fetch,              // FETCH or MOVE from name: facets are incomplete until merged
+  close_cursor,       // CLOSE name
+  close_all_cursors,  // CLOSE ALL
+  begin,
+  commit,
+  rollback,
+  savepoint,
+  release,
+  rollback_to,
+  prepare_transaction,
   listen,
 };
 
@@ -47,8 +53,8 @@ struct Statement {
   SqlFacets facets;  // database, user, declared_user, params are the session's to fill in
   ActionKind kind = ActionKind::exec;
   Effect effect = Effect::none;
-  std::string name;         // the prepared statement, cursor, savepoint or channel of `effect`
-  std::size_t offset = 0;   // of this statement in the message, bytes
+  std::string name;        // the prepared statement, cursor, savepoint or channel of `effect`
+  std::size_t offset = 0;  // of this statement in the message, bytes
   std::size_t length = 0;
   std::size_t name_offset = 0;  // where `name` stands in the message as written (quotes included), so that
   std::size_t name_length = 0;  // EXECUTE and DEALLOCATE of a renamed statement can be rewritten; 0: nowhere
@@ -70,8 +76,8 @@ enum class Readable : std::uint8_t {
 
 struct Analysis {
   Readable readable = Readable::yes;
-  // One for each statement; empty for an empty query. Where `readable` is not yes: exactly one, with the whole
-  // message as its text, every parsed facet unknown, kind admin.
+  // One for each statement; empty for an empty query. Where `readable` is not yes: exactly one, with the
+  // whole message as its text, every parsed facet unknown, kind admin.
   std::vector<Statement> statements;
   std::string error;               // such as: syntax error at or near "SELEC"
   std::size_t error_position = 0;  // 1-based, in characters, as PostgreSQL's field P counts; 0: none
@@ -80,7 +86,8 @@ struct Analysis {
 
 struct Options {
   Limits limits;
-  // Endpoint's safe_functions: do not open lists. Names as written in the configuration, `schema.name` or `name`.
+  // Endpoint's safe_functions: do not open lists. Names as written in the configuration, `schema.name` or
+  // `name`.
   std::shared_ptr<const std::unordered_set<std::string>> safe_functions;
 };
 
@@ -88,12 +95,13 @@ struct Options {
 // depth that the tests prove. Thread-safe. Takes 3-20 us for ordinary statements, up to 200 ms at the limits.
 Analysis analyse(std::string_view text, const Options& options);
 
-// The facets of `SET name TO value` as a statement, for startup parameters: they are judged as one. The guard is
-// applied as in analyse().
+// The facets of `SET name TO value` as a statement, for startup parameters: they are judged as one. The guard
+// is applied as in analyse().
 Statement analyse_setting(std::string_view name, std::string_view value);
 
 // What a statement that runs another one by name (EXECUTE, FETCH) does, once the other is known: verbs
-// concatenated with the wrapper's first, lists united, verb and unbounded and copy the inner's, kind the higher.
+// concatenated with the wrapper's first, lists united, verb and unbounded and copy the inner's, kind the
+// higher.
 Statement merge_executed(const Statement& wrapper, const Statement& executed);
 
 // The same where the other is not certain: every parsed facet unknown, `sql.statement` as sent.

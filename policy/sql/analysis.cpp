@@ -1,0 +1,239 @@
+#include "policy/sql/analysis.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "policy/sql/deep_stack.h"
+#include "policy/sql/names.h"
+#include "policy/sql/settings.h"
+#include "policy/sql/tokens.h"
+#include "policy/sql/tree.h"
+#include "policy/sql/walk.h"
+
+namespace clawpatrol::sql {
+namespace {
+
+using tree::as;
+using tree::Node;
+using tree::RawStmt;
+
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
+}
+
+// Between statements only white space, comments and semicolons can stand. Each gap starts after a semicolon
+// or at the start, so the lexer reads it alone as it reads it there.
+bool is_gap(std::string_view gap) {
+  if (std::ranges::all_of(gap, [](char c) { return is_space(c) || c == ';'; })) return true;
+  Scan tokens = scan(std::string(gap));
+  return !tokens.failed && std::ranges::all_of(tokens.tokens, [](const Token& token) {
+    return token.kind == Token::Kind::comment || token.kind == Token::Kind::semicolon;
+  });
+}
+
+// The first byte that is read otherwise under other settings.
+std::size_t first_doubtful_byte(std::string_view text) {
+  auto doubtful = [](char c) { return c == '\\' || static_cast<unsigned char>(c) >= 0x80; };
+  return static_cast<std::size_t>(std::ranges::find_if(text, doubtful) - text.begin());
+}
+
+std::size_t memory_of(const NameList& list) {
+  std::size_t bytes = list.items.capacity() * sizeof(std::string);
+  for (const std::string& item : list.items) bytes += item.capacity() > 15 ? item.capacity() : 0;
+  return bytes;
+}
+
+std::size_t memory_of(const Statement& statement) {
+  const SqlFacets& facets = statement.facets;
+  std::size_t bytes = sizeof statement + statement.name.capacity();
+  if (facets.statement) bytes += facets.statement->capacity();
+  for (const Facet<NameList>* list :
+       {&facets.verbs, &facets.tables, &facets.reads, &facets.writes, &facets.columns, &facets.functions,
+        &facets.classes, &facets.literals}) {
+    if (*list) bytes += memory_of(**list);
+  }
+  return bytes;
+}
+
+void set_unknown(SqlFacets& facets, Unknown why) {
+  facets.verb = why;
+  for (Facet<NameList>* list : {&facets.verbs, &facets.tables, &facets.reads, &facets.writes, &facets.columns,
+                                &facets.functions, &facets.classes, &facets.literals}) {
+    *list = why;
+  }
+  facets.unbounded = why;
+  facets.copy = why;
+}
+
+Analysis unreadable(std::string_view text, Readable why) {
+  Analysis analysis;
+  analysis.readable = why;
+  Statement whole;
+  Unknown cause = why == Readable::over_limit ? Unknown::over_limit : Unknown::unparseable;
+  set_unknown(whole.facets, cause);
+  whole.facets.statement = std::string(text);
+  whole.facets.statements = cause;
+  whole.kind = ActionKind::admin;
+  whole.length = text.size();
+  whole.runs_unread_code = true;
+  whole.reading_depends_on_settings = first_doubtful_byte(text) < text.size();
+  analysis.statements.push_back(std::move(whole));
+  return analysis;
+}
+
+// Where a statement stands: without the white space around it. False: some byte is unaccounted for.
+bool place(Statement& statement, const RawStmt& raw, std::string_view text, std::size_t& end_of_last) {
+  if (raw.stmt_location < 0 || raw.stmt_len < 0) return false;
+  auto start = static_cast<std::size_t>(raw.stmt_location);
+  auto length = static_cast<std::size_t>(raw.stmt_len);
+  if (start < end_of_last || start > text.size() || length > text.size() - start) return false;
+  if (length == 0) length = text.size() - start;
+  if (!is_gap(text.substr(end_of_last, start - end_of_last))) return false;
+  end_of_last = start + length;
+  while (length > 0 && is_space(text[start])) ++start, --length;
+  while (length > 0 && is_space(text[start + length - 1])) --length;
+  statement.offset = start;
+  statement.length = length;
+  return true;
+}
+
+Analysis read_statements(const std::string& text, const Options& options, const tree::List* statements) {
+  Analysis analysis;
+  std::size_t end_of_last = 0;
+  std::size_t doubtful = first_doubtful_byte(text);
+  for (const Node* item : tree::cells(statements)) {
+    const auto* raw = as<RawStmt>(item);
+    if (raw == nullptr || raw->stmt == nullptr) return unreadable(text, Readable::unaccounted);
+    Statement statement = Walk(options).run(raw->stmt);
+    if (!place(statement, *raw, text, end_of_last)) return unreadable(text, Readable::unaccounted);
+    std::string_view written = std::string_view(text).substr(statement.offset, statement.length);
+    statement.facets.statement = std::string(written);
+    statement.facets.statements = tree::length(statements);
+    // What comes after a doubtful byte could be read as part of another statement.
+    statement.reading_depends_on_settings = doubtful < end_of_last;
+    if (!statement.name.empty()) find_name(statement, written);
+    analysis.statements.push_back(std::move(statement));
+  }
+  if (!is_gap(std::string_view(text).substr(end_of_last))) return unreadable(text, Readable::unaccounted);
+  return analysis;
+}
+
+struct Job {
+  std::string_view text;
+  const Options& options;
+  Analysis analysis;
+};
+
+void analyse_here(Job& job) {
+  std::string text(job.text);  // the grammar wants its NUL
+  if (text.size() > job.options.limits.bytes || !tokens_within(text, job.options.limits.tokens)) {
+    job.analysis = unreadable(text, Readable::over_limit);
+    return;
+  }
+  tree::Memory memory;
+  tree::Outcome outcome = tree::parse(text.c_str());
+  if (outcome.failed) {
+    job.analysis = unreadable(text, Readable::syntax_error);
+    job.analysis.error = std::move(outcome.error);
+    job.analysis.error_position = outcome.error_position;
+    return;
+  }
+  job.analysis = read_statements(text, job.options, outcome.statements);
+}
+
+}  // namespace
+
+Analysis analyse(std::string_view text, const Options& options) {
+  Job job{text, options, {}};
+  if (text.find('\0') != std::string_view::npos) {
+    job.analysis = unreadable(text, Readable::unaccounted);
+  } else if (text.size() > options.limits.bytes) {
+    job.analysis = unreadable(text, Readable::over_limit);
+  } else if (text.size() <= shallow_text_bytes) {
+    analyse_here(job);
+  } else {
+    on_deep_stack([](void* argument) { analyse_here(*static_cast<Job*>(argument)); }, &job);
+  }
+  job.analysis.memory = sizeof(Analysis) + job.analysis.error.capacity();
+  for (const Statement& statement : job.analysis.statements) job.analysis.memory += memory_of(statement);
+  return std::move(job.analysis);
+}
+
+Statement analyse_setting(std::string_view name, std::string_view value) {
+  Statement statement;
+  SqlFacets& facets = statement.facets;
+  std::string quoted;
+  for (char c : value) quoted.append(c == '\'' ? 2 : 1, c);
+  facets.statement = "SET " + std::string(name) + " TO '" + quoted + "'";
+  facets.verb = std::string("set");
+  facets.verbs = NameList{{"set"}, false};
+  facets.classes = NameList{{"settings"}, false};
+  facets.literals = NameList{{std::string(value)}, false};
+  for (Facet<NameList>* list :
+       {&facets.tables, &facets.reads, &facets.writes, &facets.columns, &facets.functions}) {
+    *list = NameList{};
+  }
+  facets.unbounded = false;
+  facets.copy = CopyFacet{};
+  facets.statements = 1;
+  statement.kind = setting_matters(name) ? ActionKind::admin : ActionKind::session;
+  statement.length = facets.statement->size();
+  statement.reading = guard_setting(name, value);
+  statement.reading_depends_on_settings = first_doubtful_byte(value) < value.size();
+  return statement;
+}
+
+namespace {
+
+void unite(Facet<NameList>& into, const Facet<NameList>& from) {
+  if (!into) return;
+  if (!from) {
+    into = from;
+    return;
+  }
+  NameSet all;
+  for (const std::string& item : into->items) all.add(item);
+  for (const std::string& item : from->items) all.add(item);
+  into = NameList{all.take(), into->open || from->open};
+}
+
+}  // namespace
+
+Statement merge_executed(const Statement& wrapper, const Statement& executed) {
+  Statement merged = wrapper;
+  SqlFacets& facets = merged.facets;
+  const SqlFacets& inner = executed.facets;
+  unite(facets.verbs, inner.verbs);
+  unite(facets.tables, inner.tables);
+  unite(facets.reads, inner.reads);
+  unite(facets.writes, inner.writes);
+  unite(facets.columns, inner.columns);
+  unite(facets.functions, inner.functions);
+  unite(facets.classes, inner.classes);
+  unite(facets.literals, inner.literals);
+  // EXPLAIN does not run it, and CREATE TABLE AS does more than run it.
+  bool own_verb = facets.verb && (*facets.verb == "explain" || *facets.verb == "create");
+  if (!own_verb || !inner.verb) facets.verb = inner.verb;
+  facets.unbounded = inner.unbounded;
+  facets.copy = inner.copy;
+  bool only_planned = facets.verb && *facets.verb == "explain";
+  merged.kind = only_planned && executed.kind != ActionKind::exec ? wrapper.kind
+                                                                  : std::max(wrapper.kind, executed.kind);
+  merged.runs_unread_code = wrapper.runs_unread_code || executed.runs_unread_code;
+  merged.reading = std::max(wrapper.reading, executed.reading);
+  merged.reading_depends_on_settings =
+      wrapper.reading_depends_on_settings || executed.reading_depends_on_settings;
+  merged.enters_copy_in = wrapper.enters_copy_in || executed.enters_copy_in;
+  merged.enters_copy_out = wrapper.enters_copy_out || executed.enters_copy_out;
+  return merged;
+}
+
+Statement with_unknown_target(const Statement& wrapper) {
+  Statement unknown = wrapper;
+  set_unknown(unknown.facets, Unknown::unparseable);
+  unknown.kind = std::max(wrapper.kind, ActionKind::admin);
+  unknown.runs_unread_code = true;
+  return unknown;
+}
+
+}  // namespace clawpatrol::sql

@@ -1,0 +1,123 @@
+#include <list>
+#include <random>
+#include <unordered_map>
+#include <utility>
+
+#include "policy/sql/analysis.h"
+
+namespace clawpatrol::sql {
+namespace {
+
+// What an analysis depends on: the text and everything in the options that decides its reading.
+struct KeyView {
+  std::string_view text;
+  const Options* options;
+};
+
+bool same_options(const Options& a, const Options& b) {
+  return a.safe_functions == b.safe_functions && a.limits.bytes == b.limits.bytes &&
+         a.limits.tokens == b.limits.tokens;
+}
+
+// Keyed, so that texts chosen to collide do not.
+std::uint64_t hash_text(std::string_view text, std::uint64_t seed) {
+  auto mix = [](std::uint64_t a, std::uint64_t b) {
+    auto product = static_cast<unsigned __int128>(a) * b;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+  };
+  std::uint64_t state = seed ^ text.size();
+  const char* at = text.data();
+  std::size_t left = text.size();
+  while (left > 0) {
+    std::uint64_t word = 0;
+    std::size_t take = left < 8 ? left : 8;
+    __builtin_memcpy(&word, at, take);
+    state = mix(state ^ word, seed | 0x9e3779b97f4a7c15U);
+    at += take;
+    left -= take;
+  }
+  return mix(state ^ seed, 0xd6e8feb86659fd93U);
+}
+
+struct Hash {
+  using is_transparent = void;
+  std::uint64_t seed;
+  std::size_t operator()(const KeyView& key) const { return hash_text(key.text, seed); }
+};
+
+struct Equal {
+  using is_transparent = void;
+  bool operator()(const KeyView& a, const KeyView& b) const {
+    return a.text == b.text && same_options(*a.options, *b.options);
+  }
+};
+
+struct Entry {
+  std::string text;
+  Options options;  // keeps safe_functions alive, so that its address stays its identity
+  std::shared_ptr<const Analysis> analysis;
+  std::size_t bytes = 0;
+};
+
+std::uint64_t random_seed() {
+  std::random_device device;
+  return (static_cast<std::uint64_t>(device()) << 32) | device();
+}
+
+}  // namespace
+
+struct Cache::State {
+  explicit State(std::size_t max) : max_bytes(max), index(64, Hash{random_seed()}, Equal{}) {}
+
+  std::size_t max_bytes;
+  std::size_t bytes = 0;
+  std::list<Entry> entries;                                                    // most recently used first
+  std::unordered_map<KeyView, std::list<Entry>::iterator, Hash, Equal> index;  // views into entries
+
+  void drop_last() {
+    const Entry& last = entries.back();
+    index.erase(KeyView{last.text, &last.options});
+    bytes -= last.bytes;
+    entries.pop_back();
+  }
+};
+
+Cache::Cache(std::size_t max_bytes) : state_(std::make_unique<State>(max_bytes)) {}
+Cache::~Cache() = default;
+
+std::shared_ptr<const Analysis> Cache::find(std::string_view text, const Options& options) {
+  auto found = state_->index.find(KeyView{text, &options});
+  if (found == state_->index.end()) return nullptr;
+  state_->entries.splice(state_->entries.begin(), state_->entries, found->second);
+  return found->second->analysis;
+}
+
+std::shared_ptr<const Analysis> Cache::insert(std::string_view text, const Options& options,
+                                              Analysis analysis) {
+  auto shared = std::make_shared<const Analysis>(std::move(analysis));
+  constexpr std::size_t per_entry = sizeof(Entry) + 128;  // list and index nodes, allocator
+  std::size_t bytes = text.size() + shared->memory + per_entry;
+  // One text must not push out all others.
+  if (bytes > state_->max_bytes / 8) return shared;
+  auto found = state_->index.find(KeyView{text, &options});
+  if (found != state_->index.end()) {
+    state_->bytes += bytes - found->second->bytes;
+    found->second->bytes = bytes;
+    found->second->analysis = shared;
+    state_->entries.splice(state_->entries.begin(), state_->entries, found->second);
+  } else {
+    state_->entries.push_front(Entry{std::string(text), options, shared, bytes});
+    const Entry& entry = state_->entries.front();
+    state_->index.emplace(KeyView{entry.text, &entry.options}, state_->entries.begin());
+    state_->bytes += bytes;
+  }
+  while (state_->bytes > state_->max_bytes && !state_->entries.empty()) state_->drop_last();
+  return shared;
+}
+
+std::shared_ptr<const Analysis> Cache::analyse(std::string_view text, const Options& options) {
+  if (auto found = find(text, options)) return found;
+  return insert(text, options, sql::analyse(text, options));
+}
+
+}  // namespace clawpatrol::sql

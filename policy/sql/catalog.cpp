@@ -1,0 +1,51 @@
+#include "policy/sql/catalog.h"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+namespace clawpatrol::sql {
+namespace {
+
+#include "policy/sql/generated/catalog.inc"
+
+static_assert(std::ranges::is_sorted(safe_functions) && std::ranges::is_sorted(catalog_functions) &&
+              std::ranges::is_sorted(catalog_types) && std::ranges::is_sorted(catalog_operators) &&
+              std::ranges::is_sorted(catalog_relations));
+
+constexpr std::array<std::string_view, 10> names = {"file",         "network",     "program", "code",
+                                                    "large_object", "admin",       "signal",  "settings",
+                                                    "dynamic_sql",  "unknown_code"};
+
+}  // namespace
+
+std::span<const std::string_view> class_names() {
+  return names;
+}
+
+ActionKind kind_of_classes(Classes classes) {
+  constexpr Classes exec =
+      class_network | class_program | class_code | class_dynamic_sql | class_unknown_code;
+  if ((classes & exec) != 0) return ActionKind::exec;
+  if ((classes & (class_file | class_admin | class_signal)) != 0) return ActionKind::admin;
+  if ((classes & class_large_object) != 0) return ActionKind::write;
+  return ActionKind::session;  // settings: by the setting's name, see settings.h
+}
+
+bool is_safe_function(std::string_view name) {
+  return std::ranges::binary_search(safe_functions, name);
+}
+bool is_catalog_function(std::string_view name) {
+  return std::ranges::binary_search(catalog_functions, name);
+}
+bool is_catalog_type(std::string_view name) {
+  return std::ranges::binary_search(catalog_types, name);
+}
+bool is_catalog_operator(std::string_view name) {
+  return std::ranges::binary_search(catalog_operators, name);
+}
+bool is_catalog_relation(std::string_view name) {
+  return std::ranges::binary_search(catalog_relations, name);
+}
+
+}  // namespace clawpatrol::sql

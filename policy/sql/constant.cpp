@@ -1,0 +1,161 @@
+#include "policy/sql/constant.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace clawpatrol::sql {
+namespace {
+
+using namespace tree;
+
+constexpr int deepest = 100;
+
+// What is known of a condition without looking at any row.
+enum class Truth : std::uint8_t {
+  never,     // false or null for every row
+  always,    // true for every row
+  constant,  // the same for every row, but which is not known here
+  by_row,    // looks at the row
+};
+
+bool looks_at_row(const Node* node, int depth);
+
+bool field_looks_at_row(const Node* node, const Field& field, int depth) {
+  const char* at = reinterpret_cast<const char*>(node) + field.offset;
+  if (field.kind == FieldKind::node || field.kind == FieldKind::typed_node) {
+    return looks_at_row(*reinterpret_cast<const Node* const*>(at), depth);
+  }
+  if (field.kind != FieldKind::list) return false;
+  for (const Node* cell : cells(*reinterpret_cast<const List* const*>(at))) {
+    if (looks_at_row(cell, depth)) return true;
+  }
+  return false;
+}
+
+// Too deep: false, so that the condition counts as unbounded.
+bool looks_at_row(const Node* node, int depth) {
+  if (node == nullptr || depth > deepest) return false;
+  if (node->type == Tag::ColumnRef || node->type == Tag::CurrentOfExpr) return true;
+  if (node->type == Tag::List) {
+    for (const Node* cell : cells(reinterpret_cast<const List*>(node))) {
+      if (looks_at_row(cell, depth + 1)) return true;
+    }
+    return false;
+  }
+  const NodeKind* kind = find_kind(node->type);
+  if (kind == nullptr || kind->fields == nullptr) return false;
+  for (const Field* field = kind->fields; field->kind != FieldKind::end; ++field) {
+    if (field_looks_at_row(node, *field, depth + 1)) return true;
+  }
+  return false;
+}
+
+Truth truth_of(const Node* node, int depth);
+
+std::optional<bool> boolean_text(std::string_view text) {
+  std::string word;
+  for (char c : text) {
+    if (c == ' ' || c == '\t' || c == '\n') continue;
+    word.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
+  }
+  if (word.empty()) return std::nullopt;
+  using std::string_view;
+  if (word == "on" || word == "1" || string_view("true").starts_with(word) ||
+      string_view("yes").starts_with(word))
+    return true;
+  if (word == "off" || word == "of" || word == "0" || string_view("false").starts_with(word) ||
+      string_view("no").starts_with(word))
+    return false;
+  return std::nullopt;
+}
+
+Truth truth_of_constant(const A_Const& constant) {
+  if (constant.isnull) return Truth::never;
+  if (constant.val.node.type == Tag::Boolean)
+    return constant.val.boolval.boolval ? Truth::always : Truth::never;
+  if (constant.val.node.type == Tag::String) {
+    std::optional<bool> value = boolean_text(view(constant.val.sval.sval));
+    return !value ? Truth::constant : *value ? Truth::always : Truth::never;
+  }
+  return Truth::constant;
+}
+
+// AND: never if any part never is, by_row if any part is (the others narrow it no further than it does).
+Truth conjunction(const List* parts, int depth) {
+  Truth result = Truth::always;
+  for (const Node* part : cells(parts)) {
+    Truth truth = truth_of(part, depth);
+    if (truth == Truth::never) return Truth::never;
+    if (truth == Truth::by_row) result = Truth::by_row;
+    if (truth == Truth::constant && result == Truth::always) result = Truth::constant;
+  }
+  return result;
+}
+
+// OR: one constant part decides for every row.
+Truth disjunction(const List* parts, int depth) {
+  Truth result = Truth::never;
+  for (const Node* part : cells(parts)) {
+    Truth truth = truth_of(part, depth);
+    if (truth == Truth::always) return Truth::always;
+    if (truth == Truth::constant) result = Truth::constant;
+    if (truth == Truth::by_row && result == Truth::never) result = Truth::by_row;
+  }
+  return result;
+}
+
+Truth truth_of_bool(const BoolExpr& expression, int depth) {
+  if (expression.boolop == AND_EXPR) return conjunction(expression.args, depth);
+  if (expression.boolop == OR_EXPR) return disjunction(expression.args, depth);
+  Truth inner = Truth::constant;
+  for (const Node* part : cells(expression.args)) inner = truth_of(part, depth);
+  if (inner == Truth::always) return Truth::never;
+  // NOT of never is true for false and null for null: constant, in doubt.
+  return inner == Truth::never ? Truth::constant : inner;
+}
+
+// Two integer or string constants compared: the forms that people write (1=1, 1=0, 'a'='b').
+Truth truth_of_comparison(const A_Expr& expression) {
+  const auto* left = as<A_Const>(expression.lexpr);
+  const auto* right = as<A_Const>(expression.rexpr);
+  if (left == nullptr || right == nullptr || left->isnull || right->isnull || length(expression.name) != 1) {
+    return Truth::constant;
+  }
+  if (left->val.node.type != Tag::Integer || right->val.node.type != Tag::Integer) return Truth::constant;
+  std::int32_t a = left->val.ival.ival;
+  std::int32_t b = right->val.ival.ival;
+  std::string_view name = string_of(*cells(expression.name).begin());
+  if (name == "=") return a == b ? Truth::always : Truth::never;
+  if (name == "<>") return a != b ? Truth::always : Truth::never;
+  if (name == "<") return a < b ? Truth::always : Truth::never;
+  if (name == ">") return a > b ? Truth::always : Truth::never;
+  return Truth::constant;
+}
+
+Truth truth_of(const Node* node, int depth) {
+  if (node == nullptr || depth > deepest) return Truth::constant;
+  if (const auto* constant = as<A_Const>(node)) return truth_of_constant(*constant);
+  if (const auto* cast = as<TypeCast>(node)) {
+    if (as<A_Const>(cast->arg) != nullptr) return truth_of_constant(*as<A_Const>(cast->arg));
+  }
+  if (const auto* expression = as<BoolExpr>(node)) return truth_of_bool(*expression, depth + 1);
+  if (const auto* test = as<BooleanTest>(node)) {
+    Truth inner = truth_of(reinterpret_cast<const Node*>(test->arg), depth + 1);
+    if (test->booltesttype == IS_TRUE) return inner;
+  }
+  if (looks_at_row(node, depth)) return Truth::by_row;
+  if (const auto* comparison = as<A_Expr>(node)) return truth_of_comparison(*comparison);
+  return Truth::constant;
+}
+
+}  // namespace
+
+bool holds_for_every_row(const Node* condition) {
+  if (condition == nullptr) return true;
+  Truth truth = truth_of(condition, 0);
+  return truth == Truth::always || truth == Truth::constant;
+}
+
+}  // namespace clawpatrol::sql

@@ -1,0 +1,13 @@
+// Whether a condition holds for every row: what makes an UPDATE or DELETE unbounded.
+#pragma once
+
+#include "policy/sql/tree.h"
+
+namespace clawpatrol::sql {
+
+// True when `condition` (null: none at all) may hold for every row whatever the row: it is absent, constantly
+// true, or does not look at the row and is not provably false. A condition too deep to look into is, in
+// doubt.
+bool holds_for_every_row(const tree::Node* condition);
+
+}  // namespace clawpatrol::sql

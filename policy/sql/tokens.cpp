@@ -1,0 +1,148 @@
+// pg_query_scan answers in protobuf (pg_query.proto, ScanResult):
+//
+//   ScanResult  2: repeated ScanToken
+//   ScanToken   1: start, 2: end (varints, bytes), 4: token (varint), 5: keyword_kind (varint)
+//
+// which is read here by hand: a few lines instead of a library.
+#include "policy/sql/tokens.h"
+
+#include <pg_query.h>
+
+#include <cstdint>
+
+namespace clawpatrol::sql {
+namespace {
+
+// Values of the enums Token and KeywordKind in pg_query.proto.
+constexpr std::uint64_t token_semicolon = 59;
+constexpr std::uint64_t token_ident = 258;
+constexpr std::uint64_t token_uident = 259;
+constexpr std::uint64_t token_sconst = 261;
+constexpr std::uint64_t token_usconst = 262;
+constexpr std::uint64_t token_sql_comment = 275;
+constexpr std::uint64_t token_c_comment = 276;
+constexpr std::uint64_t reserved_keyword = 4;
+constexpr std::size_t longest_name = 63;
+
+class Wire {
+ public:
+  explicit Wire(std::string_view bytes) : rest_(bytes) {}
+  bool empty() const { return rest_.empty(); }
+  bool ok() const { return ok_; }
+
+  std::uint64_t varint() {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64 && !rest_.empty(); shift += 7) {
+      auto byte = static_cast<unsigned char>(rest_.front());
+      rest_.remove_prefix(1);
+      value |= static_cast<std::uint64_t>(byte & 0x7fU) << shift;
+      if (byte < 0x80) return value;
+    }
+    ok_ = false;
+    rest_ = {};
+    return 0;
+  }
+  std::string_view bytes() {
+    std::uint64_t size = varint();
+    if (size > rest_.size()) {
+      ok_ = false;
+      rest_ = {};
+      return {};
+    }
+    std::string_view taken = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return taken;
+  }
+
+ private:
+  std::string_view rest_;
+  bool ok_ = true;
+};
+
+Token::Kind kind_of(std::uint64_t token) {
+  switch (token) {
+    case token_semicolon: return Token::Kind::semicolon;
+    case token_ident: return Token::Kind::name;
+    case token_uident: return Token::Kind::unicode_name;
+    case token_sconst:
+    case token_usconst: return Token::Kind::string;
+    case token_sql_comment:
+    case token_c_comment: return Token::Kind::comment;
+    default: return Token::Kind::other;
+  }
+}
+
+Token read_token(Wire wire, bool& ok) {
+  Token token;
+  while (!wire.empty()) {
+    std::uint64_t key = wire.varint();
+    if ((key & 7) != 0) break;
+    std::uint64_t value = wire.varint();
+    if (key >> 3 == 1) token.start = value;
+    if (key >> 3 == 2) token.end = value;
+    if (key >> 3 == 4) token.kind = kind_of(value);
+    if (key >> 3 == 5) {
+      token.keyword = value != 0;
+      token.reserved = value == reserved_keyword;
+    }
+  }
+  ok = wire.ok() && wire.empty();
+  return token;
+}
+
+bool read_tokens(Wire wire, std::size_t text_size, std::vector<Token>& tokens) {
+  while (!wire.empty()) {
+    std::uint64_t key = wire.varint();
+    if (key == (1U << 3)) {
+      wire.varint();  // version
+      continue;
+    }
+    if (key != ((2U << 3) | 2U)) return false;
+    bool ok = false;
+    Token token = read_token(Wire(wire.bytes()), ok);
+    if (!ok || token.start > token.end || token.end > text_size) return false;
+    tokens.push_back(token);
+  }
+  return wire.ok();
+}
+
+char fold(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+}  // namespace
+
+Scan scan(const std::string& text) {
+  Scan scan;
+  PgQueryScanResult result = pg_query_scan(text.c_str());
+  scan.failed = result.error != nullptr ||
+                !read_tokens(Wire({result.pbuf.data, result.pbuf.len}), text.size(), scan.tokens);
+  pg_query_free_scan_result(result);
+  return scan;
+}
+
+bool tokens_within(const std::string& text, std::size_t limit) {
+  if (text.size() <= limit) return true;  // a token is at least a byte
+  Scan all = scan(text);
+  return !all.failed && all.tokens.size() <= limit;
+}
+
+std::string identifier_value(std::string_view written) {
+  std::string value;
+  if (written.size() >= 2 && written.front() == '"') {
+    for (std::size_t i = 1; i + 1 < written.size(); ++i) {
+      value.push_back(written[i]);
+      if (written[i] == '"') ++i;  // doubled
+    }
+  } else {
+    for (char c : written) value.push_back(fold(c));
+  }
+  if (value.size() > longest_name) {
+    std::size_t cut = longest_name;
+    while (cut > 0 && (static_cast<unsigned char>(value[cut]) & 0xc0U) == 0x80U) --cut;
+    value.resize(cut);
+  }
+  return value;
+}
+
+}  // namespace clawpatrol::sql

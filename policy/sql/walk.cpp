@@ -1,0 +1,181 @@
+#include "policy/sql/walk.h"
+
+#include <utility>
+
+#include "policy/sql/deep_stack.h"
+
+namespace clawpatrol::sql {
+
+using namespace tree;
+
+Walk::Walk(const Options& options)
+    : options_(options), stack_base_(static_cast<const char*>(__builtin_frame_address(0))) {}
+
+Statement Walk::run(const Node* statement) {
+  return finish(this->statement(statement, Wrapper::none));
+}
+
+// All recursion comes through here. When it has used enough of the caller's stack, it goes on upon the deep
+// one.
+void Walk::node(const Node* node) {
+  if (node == nullptr) return;
+  if (stack_base_ == nullptr || stack_base_ - static_cast<const char*>(__builtin_frame_address(0)) <
+                                    static_cast<std::ptrdiff_t>(shallow_stack_bytes)) {
+    return dispatch(node);
+  }
+  std::pair<Walk*, const Node*> job(this, node);
+  const char* base = std::exchange(stack_base_, nullptr);
+  on_deep_stack(
+      [](void* argument) {
+        auto* work = static_cast<std::pair<Walk*, const Node*>*>(argument);
+        work->first->dispatch(work->second);
+      },
+      &job);
+  stack_base_ = base;
+}
+
+void Walk::dispatch(const Node* node) {
+  switch (node->type) {
+    case Tag::List: return list(reinterpret_cast<const List*>(node));
+    case Tag::IntList:
+    case Tag::OidList: return;
+    case Tag::RangeVar: return relation(as<RangeVar>(node), use_);
+    case Tag::Alias: return from_alias(as<Alias>(node));
+    case Tag::ColumnRef: return column(*as<ColumnRef>(node));
+    case Tag::A_Const: return constant(*as<A_Const>(node));
+    case Tag::FuncCall: return call(*as<FuncCall>(node));
+    case Tag::SQLValueFunction: return value_function(*as<SQLValueFunction>(node));
+    case Tag::RangeTableSample: return sample(*as<RangeTableSample>(node));
+    case Tag::DefElem: return option(*as<DefElem>(node));
+    case Tag::MergeWhenClause: return merge_action(*as<MergeWhenClause>(node));
+    // Its names are aliases of FROM, not relations.
+    case Tag::LockingClause: return raise(ActionKind::write);
+    case Tag::VariableSetStmt: return setting(*as<VariableSetStmt>(node));
+    case Tag::A_Expr: operator_named(as<A_Expr>(node)->name); break;
+    case Tag::SubLink: operator_named(as<SubLink>(node)->operName); break;
+    case Tag::SortBy: operator_named(as<SortBy>(node)->useOp); break;
+    case Tag::JoinExpr:
+      for (const Node* name : cells(as<JoinExpr>(node)->usingClause)) columns_.add(string_of(name));
+      break;
+    case Tag::RangeFunction:
+      for (const Node* column : cells(as<RangeFunction>(node)->coldeflist)) {
+        if (const auto* definition = as<ColumnDef>(column)) type_runs(definition->typeName);
+      }
+      break;
+    case Tag::Constraint:
+    case Tag::TableLikeClause: {  // the tables in them are referred to
+      Use outer = std::exchange(use_, Use::read);
+      fields(node);
+      use_ = outer;
+      return;
+    }
+    case Tag::TypeCast: type_runs(as<TypeCast>(node)->typeName); break;
+    case Tag::XmlSerialize: type_runs(as<XmlSerialize>(node)->typeName); break;
+    case Tag::RangeTableFuncCol: type_runs(as<RangeTableFuncCol>(node)->typeName); break;
+    default: break;
+  }
+  const NodeDecision* decision = find_decision(node->type);
+  if (decision != nullptr && decision->part == Part::statement) {
+    statement(node, Wrapper::nested);
+  } else if (decision != nullptr && decision->part == Part::clause) {
+    fields(node);
+  } else {
+    raise(ActionKind::admin);
+    unknown_code();
+  }
+}
+
+void Walk::fields(const Node* at) {
+  const NodeKind* kind = find_kind(at->type);
+  if (kind == nullptr || kind->fields == nullptr) return unknown_code();
+  for (const Field* field = kind->fields; field->kind != FieldKind::end; ++field) {
+    const char* place = reinterpret_cast<const char*>(at) + field->offset;
+    switch (field->kind) {
+      case FieldKind::node:
+      case FieldKind::typed_node: node(*reinterpret_cast<const Node* const*>(place)); break;
+      case FieldKind::list: node(*reinterpret_cast<const Node* const*>(place)); break;
+      default: break;
+    }
+  }
+}
+
+void Walk::list(const List* list) {
+  for (const Node* cell : cells(list)) node(cell);
+}
+
+void Walk::relation(const RangeVar* relation, Use use) {
+  if (relation == nullptr || relation->relname == nullptr) return;
+  std::string_view name = relation->relname;
+  bool cte = use == Use::read && relation->schemaname == nullptr && !visible_ctes_.empty() &&
+             visible_ctes_.contains(name);
+  std::string_view alias = relation->alias == nullptr ? name : view(relation->alias->aliasname);
+  ranges_.push_back({alias, cte ? std::string_view() : name});
+  if (!cte) relation_named(view(relation->schemaname), name, use);
+}
+
+// Unqualified, it could be in any schema of the search path: public, and pg_catalog, which is searched before
+// the path, when it has a relation of that name. The schema named as the user is the session's to know.
+void Walk::relation_named(std::string_view schema, std::string_view name, Use use) {
+  NameSet& used = use == Use::read ? reads_ : writes_;
+  bool catalog = is_catalog_relation(name) && (schema.empty() || schema == "pg_catalog");
+  for (NameSet* names : {&tables_, &used}) {
+    names->add(name);
+    if (!schema.empty()) names->add(schema, name);
+    if (schema.empty()) names->add("public", name);
+    if (schema.empty() && catalog) names->add("pg_catalog", name);
+  }
+  if (use == Use::write && (catalog || schema == "pg_catalog" || schema == "pg_toast")) {
+    classify(class_admin);
+    if (name == "pg_settings") {
+      classify(class_settings);
+      guard(ReadingGuard::refused);
+    }
+  }
+}
+
+// A name as DROP and COMMENT have it: a list of strings, of which the last `skip_last` name something in it.
+void Walk::relation_in_list(const Node* names, std::size_t skip_last, Use use) {
+  std::vector<std::string_view> parts;
+  if (names != nullptr && names->type == Tag::List) {
+    for (const Node* part : cells(reinterpret_cast<const List*>(names))) parts.push_back(string_of(part));
+  }
+  if (parts.size() <= skip_last) return;
+  parts.resize(parts.size() - skip_last);
+  relation_named(parts.size() > 1 ? parts[parts.size() - 2] : std::string_view(), parts.back(), use);
+}
+
+void Walk::unknown_code() {
+  open_ = true;
+  classify(class_unknown_code);
+}
+
+Statement Walk::finish(std::string_view verb) {
+  Statement done;
+  auto listed = [this](NameSet& names) { return NameList{names.take(), open_}; };
+  done.facets.verb = std::string(verb);
+  done.facets.verbs = listed(verbs_);
+  done.facets.tables = listed(tables_);
+  done.facets.reads = listed(reads_);
+  done.facets.writes = listed(writes_);
+  done.facets.columns = listed(columns_);
+  done.facets.functions = listed(functions_);
+  NameList classes;
+  for (std::size_t bit = 0; bit < class_names().size(); ++bit) {
+    if ((classes_ >> bit & 1) != 0) classes.items.emplace_back(class_names()[bit]);
+  }
+  classes.open = open_;
+  done.facets.classes = std::move(classes);
+  done.facets.unbounded = unbounded_;
+  done.facets.copy = copy_;
+  done.facets.literals = NameList{std::move(literals_), open_};
+  done.kind = std::max(statement_kind_, kind_of_classes(classes_));
+  done.effect = effect_;
+  done.name = std::move(name_);
+  done.enters_copy_in = copy_in_;
+  done.enters_copy_out = copy_out_;
+  done.runs_unread_code = open_;
+  done.reading = reading_;
+  return done;
+}
+
+}  // namespace clawpatrol::sql

@@ -1,0 +1,128 @@
+// One walk over a statement's tree collects its facets. Every field of every node is visited: what has no
+// function here is walked field by field, and a node that the tables do not know opens the lists.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "policy/sql/analysis.h"
+#include "policy/sql/name_set.h"
+#include "policy/sql/statements.h"
+#include "policy/sql/tree.h"
+
+namespace clawpatrol::sql {
+
+class Walk {
+ public:
+  explicit Walk(const Options& options);
+
+  // Walks one statement of the message and fills in what the tree tells; statement, offset, length and
+  // name_offset are the caller's.
+  Statement run(const tree::Node* statement);
+
+ private:
+  enum class Use : std::uint8_t { read, write };
+  enum class Wrapper : std::uint8_t { none, runs_execute, nested };  // what stands around a statement
+  struct Range {  // a member of a FROM clause, by the name that columns use
+    std::string_view alias;
+    std::string_view relation;  // leaf name, "" where it is no relation
+  };
+
+  // walk.cpp: recursion, names
+  void node(const tree::Node* node);
+  void dispatch(const tree::Node* node);
+  void fields(const tree::Node* node);
+  void list(const tree::List* list);
+  void relation(const tree::RangeVar* relation, Use use);
+  void relation_named(std::string_view schema, std::string_view name, Use use);
+  void relation_in_list(const tree::Node* names, std::size_t skip_last, Use use);
+  void verb(std::string_view name) { verbs_.add(name); }
+  void raise(ActionKind kind) { statement_kind_ = std::max(statement_kind_, kind); }
+  void classify(Classes classes) { classes_ = static_cast<Classes>(classes_ | classes); }
+  void unknown_code();
+  void guard(ReadingGuard guard) { reading_ = std::max(reading_, guard); }
+  void literal(std::string_view text) { literals_.emplace_back(text); }
+  Statement finish(std::string_view verb);
+
+  // walk_query.cpp: SELECT and what changes rows
+  std::string_view select(const tree::SelectStmt& select);
+  std::string_view insert(const tree::InsertStmt& insert);
+  std::string_view update(const tree::UpdateStmt& update);
+  std::string_view remove(const tree::DeleteStmt& remove);
+  std::string_view merge(const tree::MergeStmt& merge);
+  void merge_action(const tree::MergeWhenClause& clause);
+  void select_into(const tree::SelectStmt& select);
+  void on_conflict(const tree::OnConflictClause& clause);
+  void target(const tree::RangeVar* relation, bool also_read);
+  void assigned_columns(const tree::List* targets);
+  void with(const tree::WithClause* clause);
+  void forget_with(std::size_t count);
+  void from_alias(const tree::Alias* alias);
+  void column(const tree::ColumnRef& column);
+  void star(std::string_view qualifier);
+  std::string_view relation_of_alias(std::string_view alias) const;
+  void target_column(std::string_view name);
+
+  // walk_expression.cpp: what calls code
+  void call(const tree::FuncCall& call);
+  void called(const tree::List* names);
+  void set_config(const tree::FuncCall& call);
+  void operator_named(const tree::List* names);
+  void type_runs(const tree::TypeName* type);
+  void constant(const tree::A_Const& constant);
+  void value_function(const tree::SQLValueFunction& function);
+  void sample(const tree::RangeTableSample& sample);
+  void option(const tree::DefElem& option);
+
+  // walk_utility.cpp: the other statements; each returns the verb of what it finally does
+  std::string_view statement(const tree::Node* node, Wrapper wrapper);
+  std::string_view query(const tree::Node* node);
+  std::string_view utility(const tree::Node* node, std::string_view verb, Wrapper wrapper);
+  std::string_view explain(const tree::ExplainStmt& explain);
+  std::string_view copy(const tree::CopyStmt& copy);
+  std::string_view create_as(const tree::CreateTableAsStmt& create);
+  std::string_view transaction(const tree::TransactionStmt& transaction, Wrapper wrapper);
+  std::string_view variable(const tree::VariableSetStmt& set);
+  std::string_view prepare(const tree::PrepareStmt& prepare, Wrapper wrapper);
+  std::string_view declare(const tree::DeclareCursorStmt& declare, Wrapper wrapper);
+  std::string_view session_names(const tree::Node* node, std::string_view verb, Wrapper wrapper);
+  void effect(Effect effect, const char* name, Wrapper wrapper);
+
+  // walk_definition.cpp: DDL
+  std::string_view definition(const tree::Node* node, std::string_view verb);
+  std::string_view drop(const tree::DropStmt& drop);
+  std::string_view create_function(const tree::CreateFunctionStmt& create);
+  void object_named(tree::ObjectType type, const tree::Node* object);
+  void setting(const tree::VariableSetStmt& set);
+  void create_table(const tree::CreateStmt& create);
+  void sql_body(const char* text);
+  void plain_strings(const tree::Node* node);
+
+  const Options& options_;
+  const char* stack_base_;  // null: on the deep stack
+  Use use_ = Use::read;     // of a relation met on the way
+
+  NameSet verbs_, tables_, reads_, writes_, columns_, functions_;
+  std::vector<std::string> literals_;
+  Classes classes_ = class_none;
+  ActionKind statement_kind_ = ActionKind::session;
+  bool open_ = false;
+  bool unbounded_ = false;
+  CopyFacet copy_;
+  bool copy_in_ = false, copy_out_ = false;
+  ReadingGuard reading_ = ReadingGuard::none;
+  Effect effect_ = Effect::none;
+  std::string name_;
+
+  std::unordered_map<std::string_view, unsigned> visible_ctes_;
+  std::vector<std::string_view> cte_order_;  // as they came into scope
+  std::vector<Range> ranges_;
+  std::size_t scope_ = 0;    // first of ranges_ that belongs to the innermost query
+  std::string_view target_;  // leaf name of the table whose columns are assigned
+  int body_depth_ = 0;
+};
+
+}  // namespace clawpatrol::sql

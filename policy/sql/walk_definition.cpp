@@ -1,0 +1,181 @@
+#include <string>
+#include <utility>
+
+#include "policy/sql/settings.h"
+#include "policy/sql/tokens.h"
+#include "policy/sql/walk.h"
+
+namespace clawpatrol::sql {
+
+using namespace tree;
+
+namespace {
+
+constexpr int deepest_body = 4;  // functions that define functions
+
+// What CREATE AGGREGATE, OPERATOR and TYPE define calls functions; the other objects of DefineStmt do not.
+bool defines_code(ObjectType type) {
+  return type == OBJECT_AGGREGATE || type == OBJECT_OPERATOR || type == OBJECT_TYPE ||
+         type == OBJECT_TSPARSER || type == OBJECT_TSTEMPLATE;
+}
+
+}  // namespace
+
+// DDL and what else has no function of its own: the relations that it names are changed by it.
+std::string_view Walk::definition(const Node* node, std::string_view name) {
+  if (const auto* grant = as<GrantStmt>(node)) name = grant->is_grant ? "grant" : "revoke";
+  if (const auto* grant = as<GrantRoleStmt>(node)) name = grant->is_grant ? "grant" : "revoke";
+  if (const auto* vacuum = as<VacuumStmt>(node)) name = vacuum->is_vacuumcmd ? "vacuum" : "analyze";
+  verb(name);
+  plain_strings(node);
+  switch (node->type) {
+    case Tag::DropStmt: return drop(*as<DropStmt>(node));
+    case Tag::CreateFunctionStmt: return create_function(*as<CreateFunctionStmt>(node));
+    case Tag::CreateStmt: create_table(*as<CreateStmt>(node)); return name;
+    case Tag::CreateForeignTableStmt:
+      create_table(as<CreateForeignTableStmt>(node)->base);
+      list(as<CreateForeignTableStmt>(node)->options);
+      return name;
+    case Tag::ConstraintsSetStmt: return name;  // its names are constraints
+    case Tag::TruncateStmt: unbounded_ = true; break;
+    case Tag::CommentStmt: object_named(as<CommentStmt>(node)->objtype, as<CommentStmt>(node)->object); break;
+    case Tag::SecLabelStmt:
+      object_named(as<SecLabelStmt>(node)->objtype, as<SecLabelStmt>(node)->object);
+      break;
+    case Tag::DefineStmt:
+      if (defines_code(as<DefineStmt>(node)->kind)) {
+        classify(class_code);
+      }
+      break;
+    case Tag::CreateTrigStmt: called(as<CreateTrigStmt>(node)->funcname); break;
+    case Tag::CreateEventTrigStmt: called(as<CreateEventTrigStmt>(node)->funcname); break;
+    case Tag::DoStmt: {
+      unknown_code();
+      for (const Node* item : cells(as<DoStmt>(node)->args)) {
+        const auto* option = as<DefElem>(item);
+        if (option != nullptr && mentions_reading_settings(string_of(option->arg)))
+          guard(ReadingGuard::refused);
+      }
+      break;
+    }
+    case Tag::AlterTableStmt:
+      for (const Node* item : cells(as<AlterTableStmt>(node)->cmds)) {
+        const auto* command = as<AlterTableCmd>(item);
+        const auto* definition = command == nullptr ? nullptr : as<ColumnDef>(command->def);
+        if (command != nullptr && command->name != nullptr) columns_.add(view(command->name));
+        if (definition != nullptr) type_runs(definition->typeName);
+      }
+      break;
+    default: break;
+  }
+  fields(node);
+  return name;
+}
+
+// Constants that the grammar keeps as plain strings of the statement.
+void Walk::plain_strings(const Node* node) {
+  const char* text = nullptr;
+  if (const auto* notify = as<NotifyStmt>(node)) text = notify->payload;
+  if (const auto* comment = as<CommentStmt>(node)) text = comment->comment;
+  if (const auto* label = as<SecLabelStmt>(node)) text = label->label;
+  if (const auto* load = as<LoadStmt>(node)) text = load->filename;
+  if (const auto* space = as<CreateTableSpaceStmt>(node)) text = space->location;
+  if (const auto* subscription = as<CreateSubscriptionStmt>(node)) text = subscription->conninfo;
+  if (const auto* subscription = as<AlterSubscriptionStmt>(node)) text = subscription->conninfo;
+  if (const auto* value = as<AlterEnumStmt>(node)) text = value->newVal;
+  if (text != nullptr) literal(view(text));
+}
+
+std::string_view Walk::drop(const DropStmt& drop) {
+  for (const Node* object : cells(drop.objects)) object_named(drop.removeType, object);
+  return "drop";
+}
+
+void Walk::object_named(ObjectType type, const Node* object) {
+  switch (type) {
+    case OBJECT_TABLE:
+    case OBJECT_VIEW:
+    case OBJECT_MATVIEW:
+    case OBJECT_FOREIGN_TABLE:
+    case OBJECT_SEQUENCE:
+    case OBJECT_INDEX: return relation_in_list(object, 0, Use::write);
+    case OBJECT_COLUMN:
+    case OBJECT_TRIGGER:
+    case OBJECT_RULE:
+    case OBJECT_POLICY:
+    case OBJECT_TABCONSTRAINT: return relation_in_list(object, 1, Use::write);
+    default: return;
+  }
+}
+
+void Walk::create_table(const CreateStmt& create) {
+  relation(create.relation, Use::write);
+  use_ = Use::read;
+  list(create.tableElts);
+  list(create.inhRelations);
+  node(reinterpret_cast<const Node*>(create.partbound));
+  node(reinterpret_cast<const Node*>(create.partspec));
+  list(create.constraints);
+  list(create.options);
+}
+
+std::string_view Walk::create_function(const CreateFunctionStmt& create) {
+  std::string_view language = create.sql_body == nullptr ? "" : "sql";
+  const char* body = nullptr;
+  for (const Node* item : cells(create.options)) {
+    const auto* option = as<DefElem>(item);
+    if (option == nullptr) continue;
+    if (view(option->defname) == "language") language = string_of(option->arg);
+    if (view(option->defname) != "as" || option->arg == nullptr || option->arg->type != Tag::List) continue;
+    for (const Node* part : cells(reinterpret_cast<const List*>(option->arg))) body = as<String>(part)->sval;
+  }
+  list(create.parameters);
+  list(create.options);
+  node(create.sql_body);
+  if (create.sql_body != nullptr) return "create";
+  if (language == "sql" && body != nullptr) {
+    sql_body(body);
+  } else {
+    unknown_code();
+    if (mentions_reading_settings(view(body))) guard(ReadingGuard::refused);
+  }
+  return "create";
+}
+
+// The body of an SQL function, read as the server will read it when it is called.
+void Walk::sql_body(const char* text) {
+  if (body_depth_ >= deepest_body || !tokens_within(text, options_.limits.tokens)) return unknown_code();
+  Memory memory;
+  Outcome body = parse(text);
+  if (body.failed) return unknown_code();
+  ++body_depth_;
+  for (const Node* item : cells(body.statements)) {
+    const auto* raw = as<RawStmt>(item);
+    if (raw == nullptr) continue;
+    node(raw->stmt);
+  }
+  --body_depth_;
+}
+
+// SET in any of its homes: of a session, a role, a database, a function, the system.
+void Walk::setting(const VariableSetStmt& set) {
+  std::string_view name = view(set.name);
+  list(set.args);
+  if (set.kind == VAR_SET_MULTI) {
+    if (name == "SESSION CHARACTERISTICS") classify(class_settings);
+    return;
+  }
+  classify(class_settings);
+  if (setting_matters(name)) raise(ActionKind::admin);
+  // RESET and DEFAULT go back to what the login set, which the gateway decided; FROM CURRENT copies what is.
+  if (set.kind != VAR_SET_VALUE) return;
+  std::optional<std::string_view> value;
+  const auto* only = length(set.args) == 1 ? as<A_Const>(*cells(set.args).begin()) : nullptr;
+  if (only != nullptr && !only->isnull && only->val.node.type == Tag::String)
+    value = view(only->val.sval.sval);
+  if (only != nullptr && !only->isnull && only->val.node.type == Tag::Integer && only->val.ival.ival == 1)
+    value = "1";
+  guard(guard_setting(name, value));
+}
+
+}  // namespace clawpatrol::sql

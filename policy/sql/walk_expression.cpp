@@ -1,0 +1,163 @@
+#include <fmt/format.h>
+
+#include "policy/sql/settings.h"
+#include "policy/sql/walk.h"
+
+namespace clawpatrol::sql {
+
+using namespace tree;
+
+namespace {
+
+struct QualifiedName {
+  std::string_view schema;
+  std::string_view leaf;
+};
+
+// The last two parts of a dotted name; a database before them can only be the current one.
+QualifiedName qualified(const List* names) {
+  QualifiedName name;
+  for (const Node* part : cells(names)) {
+    name.schema = name.leaf;
+    name.leaf = string_of(part);
+  }
+  return name;
+}
+
+// The text of a string constant, cast to something or not; null for anything else.
+const char* string_constant(const Node* node) {
+  if (const auto* cast = as<TypeCast>(node)) node = cast->arg;
+  const auto* constant = as<A_Const>(node);
+  if (constant == nullptr || constant->isnull || constant->val.node.type != Tag::String) return nullptr;
+  return constant->val.sval.sval;
+}
+
+}  // namespace
+
+void Walk::call(const FuncCall& call) {
+  called(call.funcname);
+  QualifiedName name = qualified(call.funcname);
+  if (name.leaf == "set_config" && (name.schema.empty() || name.schema == "pg_catalog")) set_config(call);
+  list(call.args);
+  list(call.agg_order);
+  node(call.agg_filter);
+  node(node_of(call.over));
+}
+
+// Unqualified, a built-in name is taken for the built-in, as attacks.md 6 has it: an overload of the user's
+// for other argument types would be missed, and that is for the database role.
+void Walk::called(const List* names) {
+  auto [schema, leaf] = qualified(names);
+  if (leaf.empty()) return unknown_code();
+  functions_.add(leaf);
+  bool built_in = schema.empty() ? is_catalog_function(leaf) : schema == "pg_catalog";
+  functions_.add(!schema.empty() ? schema : built_in ? "pg_catalog" : "public", leaf);
+  if (built_in && is_safe_function(leaf)) return;
+  bool vouched = false;
+  if (options_.safe_functions != nullptr && !options_.safe_functions->empty()) {
+    std::string written = schema.empty() ? std::string(leaf) : fmt::format("{}.{}", schema, leaf);
+    vouched = options_.safe_functions->contains(written);
+  }
+  const FunctionClass* known = find_function_class(leaf);
+  if (known != nullptr) {
+    classify(vouched ? static_cast<Classes>(known->classes & ~class_unknown_code) : known->classes);
+    raise(known->kind == ActionKind::exec && vouched ? ActionKind::read : known->kind);
+    if (vouched || (known->closed && built_in)) return;
+  } else if (vouched) {
+    return;
+  }
+  unknown_code();
+}
+
+void Walk::set_config(const FuncCall& call) {
+  const Node* name = nullptr;
+  const Node* value = nullptr;
+  int position = 0;
+  for (const Node* argument : cells(call.args)) {
+    const auto* named = as<NamedArgExpr>(argument);
+    const Node* actual = named == nullptr ? argument : reinterpret_cast<const Node*>(named->arg);
+    if (named == nullptr ? position == 0 : view(named->name) == "setting_name") name = actual;
+    if (named == nullptr ? position == 1 : view(named->name) == "new_value") value = actual;
+    ++position;
+  }
+  const char* setting_name = call.func_variadic ? nullptr : string_constant(name);
+  const char* setting_value = string_constant(value);
+  if (setting_name == nullptr) {
+    guard(ReadingGuard::refused);
+    return raise(ActionKind::admin);
+  }
+  guard(guard_setting(setting_name, setting_value == nullptr
+                                        ? std::nullopt
+                                        : std::optional<std::string_view>(setting_value)));
+  raise(setting_matters(setting_name) ? ActionKind::admin : ActionKind::session);
+}
+
+void Walk::operator_named(const List* names) {
+  if (names == nullptr) return;
+  auto [schema, leaf] = qualified(names);
+  if ((!schema.empty() && schema != "pg_catalog") || !is_catalog_operator(leaf)) unknown_code();
+}
+
+// A value of this type is made here, so its input function or a cast to it runs.
+void Walk::type_runs(const TypeName* type) {
+  if (type == nullptr || type->pct_type) {
+    if (type != nullptr) unknown_code();
+    return;
+  }
+  auto [schema, leaf] = qualified(type->names);
+  if ((!schema.empty() && schema != "pg_catalog") || !is_catalog_type(leaf)) unknown_code();
+}
+
+void Walk::constant(const A_Const& constant) {
+  if (constant.isnull) return;
+  switch (constant.val.node.type) {
+    case Tag::Integer: return literal(fmt::format_int(constant.val.ival.ival).c_str());
+    case Tag::Float: return literal(view(constant.val.fval.fval));
+    case Tag::Boolean: return literal(constant.val.boolval.boolval ? "true" : "false");
+    case Tag::String: return literal(view(constant.val.sval.sval));
+    case Tag::BitString: return literal(view(constant.val.bsval.bsval));
+    default: return unknown_code();
+  }
+}
+
+void Walk::value_function(const SQLValueFunction& function) {
+  switch (function.op) {
+    case SVFOP_CURRENT_DATE: return functions_.add("current_date");
+    case SVFOP_CURRENT_TIME:
+    case SVFOP_CURRENT_TIME_N: return functions_.add("current_time");
+    case SVFOP_CURRENT_TIMESTAMP:
+    case SVFOP_CURRENT_TIMESTAMP_N: return functions_.add("current_timestamp");
+    case SVFOP_LOCALTIME:
+    case SVFOP_LOCALTIME_N: return functions_.add("localtime");
+    case SVFOP_LOCALTIMESTAMP:
+    case SVFOP_LOCALTIMESTAMP_N: return functions_.add("localtimestamp");
+    case SVFOP_CURRENT_ROLE:
+    case SVFOP_CURRENT_USER:
+    case SVFOP_USER: return functions_.add("current_user");
+    case SVFOP_SESSION_USER: return functions_.add("session_user");
+    case SVFOP_CURRENT_CATALOG: return functions_.add("current_database");
+    case SVFOP_CURRENT_SCHEMA: return functions_.add("current_schema");
+  }
+  unknown_code();
+}
+
+void Walk::sample(const RangeTableSample& sample) {
+  called(sample.method);
+  node(sample.relation);
+  list(sample.args);
+  node(sample.repeatable);
+}
+
+// OPTIONS (host 'x'), PASSWORD 'x', AS 'body': constants that are plain strings in the tree.
+void Walk::option(const DefElem& option) {
+  const Node* value = option.arg;
+  if (const auto* text = as<String>(value)) return literal(view(text->sval));
+  if (value != nullptr && value->type == Tag::List) {
+    for (const Node* part : cells(reinterpret_cast<const List*>(value))) {
+      if (const auto* text = as<String>(part)) literal(view(text->sval));
+    }
+  }
+  node(value);
+}
+
+}  // namespace clawpatrol::sql

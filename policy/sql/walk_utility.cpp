@@ -1,0 +1,216 @@
+#include <utility>
+
+#include "policy/sql/settings.h"
+#include "policy/sql/walk.h"
+
+namespace clawpatrol::sql {
+
+using namespace tree;
+
+namespace {
+
+bool is_query(Tag tag) {
+  return tag == Tag::SelectStmt || tag == Tag::InsertStmt || tag == Tag::UpdateStmt ||
+         tag == Tag::DeleteStmt || tag == Tag::MergeStmt;
+}
+
+bool changes_rows(std::string_view verb) {
+  return verb != "select" && verb != "execute";
+}
+
+// As the server's defGetBoolean(), and true in doubt.
+bool option_is_on(const DefElem& option) {
+  if (option.arg == nullptr) return true;
+  if (const auto* number = as<Integer>(option.arg)) return number->ival != 0;
+  std::string_view text = string_of(option.arg);
+  return text != "false" && text != "off";
+}
+
+}  // namespace
+
+// Whatever stands around it, a statement's own tables are read or written by its own rules.
+std::string_view Walk::statement(const Node* node, Wrapper wrapper) {
+  if (node == nullptr) return "other";
+  const NodeDecision* decision = find_decision(node->type);
+  if (decision == nullptr || decision->part != Part::statement) {
+    verb("other");
+    raise(ActionKind::admin);
+    unknown_code();
+    return "other";
+  }
+  Use outer = use_;
+  classify(decision->classes);
+  std::string_view final_verb;
+  if (is_query(node->type)) {
+    use_ = Use::read;
+    final_verb = query(node);
+  } else {
+    use_ = Use::write;
+    raise(decision->kind);
+    final_verb = utility(node, decision->verb, wrapper);
+  }
+  use_ = outer;
+  return final_verb;
+}
+
+std::string_view Walk::query(const Node* node) {
+  switch (node->type) {
+    case Tag::InsertStmt: return insert(*as<InsertStmt>(node));
+    case Tag::UpdateStmt: return update(*as<UpdateStmt>(node));
+    case Tag::DeleteStmt: return remove(*as<DeleteStmt>(node));
+    case Tag::MergeStmt: return merge(*as<MergeStmt>(node));
+    default: return select(*as<SelectStmt>(node));
+  }
+}
+
+std::string_view Walk::utility(const Node* node, std::string_view name, Wrapper wrapper) {
+  switch (node->type) {
+    case Tag::ExplainStmt: return explain(*as<ExplainStmt>(node));
+    case Tag::CopyStmt: return copy(*as<CopyStmt>(node));
+    case Tag::CreateTableAsStmt: return create_as(*as<CreateTableAsStmt>(node));
+    case Tag::TransactionStmt: return transaction(*as<TransactionStmt>(node), wrapper);
+    case Tag::VariableSetStmt: return variable(*as<VariableSetStmt>(node));
+    case Tag::PrepareStmt: return prepare(*as<PrepareStmt>(node), wrapper);
+    case Tag::DeclareCursorStmt: return declare(*as<DeclareCursorStmt>(node), wrapper);
+    case Tag::ExecuteStmt:
+    case Tag::DeallocateStmt:
+    case Tag::FetchStmt:
+    case Tag::ClosePortalStmt:
+    case Tag::ListenStmt:
+    case Tag::DiscardStmt: return session_names(node, name, wrapper);
+    default: return definition(node, name);
+  }
+}
+
+// Of a wrapper only EXPLAIN and CREATE TABLE AS run what EXECUTE names; an effect of a nested statement (a
+// rule's action, a function's body) is not this session's.
+void Walk::effect(Effect effect, const char* name, Wrapper wrapper) {
+  if (wrapper == Wrapper::nested || (wrapper == Wrapper::runs_execute && effect != Effect::execute)) return;
+  effect_ = effect;
+  name_ = view(name);
+}
+
+// Without ANALYZE nothing is executed: the kind is read, but for code that the planner may call. What the
+// inner statement names is listed as that would use it.
+std::string_view Walk::explain(const ExplainStmt& explain) {
+  verb("explain");
+  bool analyze = false;
+  for (const Node* item : cells(explain.options)) {
+    const auto* option = as<DefElem>(item);
+    analyze |= option == nullptr || (view(option->defname) == "analyze" && option_is_on(*option));
+  }
+  ActionKind before = statement_kind_;
+  std::string_view inner = statement(explain.query, Wrapper::runs_execute);
+  if (analyze) return inner;
+  statement_kind_ = before;
+  return "explain";
+}
+
+std::string_view Walk::copy(const CopyStmt& copy) {
+  verb("copy");
+  copy_.direction = copy.is_from ? "from" : "to";
+  copy_.target = copy.is_program ? "program" : copy.filename != nullptr ? "file" : "client";
+  if (copy.is_program) classify(class_program);
+  if (copy.filename != nullptr && !copy.is_program) classify(class_file);
+  if (copy.filename != nullptr) literal(view(copy.filename));
+  copy_in_ = copy.is_from && copy.filename == nullptr;
+  copy_out_ = !copy.is_from && copy.filename == nullptr;
+  if (copy.is_from) raise(ActionKind::write);
+  relation(copy.relation, copy.is_from ? Use::write : Use::read);
+  std::string_view leaf = copy.relation == nullptr ? std::string_view() : view(copy.relation->relname);
+  for (const Node* name : cells(copy.attlist)) {
+    columns_.add(string_of(name));
+    if (!leaf.empty()) columns_.add(leaf, string_of(name));
+  }
+  if (!leaf.empty() && length(copy.attlist) == 0) star(leaf);
+  std::string_view inner = copy.query == nullptr ? "" : statement(copy.query, Wrapper::none);
+  list(copy.options);
+  node(copy.whereClause);
+  return !inner.empty() && changes_rows(inner) ? inner : "copy";
+}
+
+std::string_view Walk::create_as(const CreateTableAsStmt& create) {
+  verb("create");
+  if (create.into != nullptr) {
+    relation(create.into->rel, Use::write);
+    ranges_.clear();  // columns cannot come from it
+    list(create.into->options);
+  }
+  statement(create.query, Wrapper::runs_execute);
+  return "create";
+}
+
+std::string_view Walk::transaction(const TransactionStmt& transaction, Wrapper wrapper) {
+  struct Row {
+    std::string_view verb;
+    Effect effect;
+  };
+  auto row = [&]() -> Row {
+    switch (transaction.kind) {
+      case TRANS_STMT_BEGIN:
+      case TRANS_STMT_START: return {"begin", Effect::begin};
+      case TRANS_STMT_COMMIT: return {"commit", Effect::commit};
+      case TRANS_STMT_ROLLBACK: return {"rollback", Effect::rollback};
+      case TRANS_STMT_SAVEPOINT: return {"savepoint", Effect::savepoint};
+      case TRANS_STMT_RELEASE: return {"release", Effect::release};
+      case TRANS_STMT_ROLLBACK_TO: return {"rollback", Effect::rollback_to};
+      case TRANS_STMT_PREPARE: return {"prepare", Effect::prepare_transaction};
+      case TRANS_STMT_COMMIT_PREPARED: return {"commit", Effect::none};
+      case TRANS_STMT_ROLLBACK_PREPARED: return {"rollback", Effect::none};
+    }
+    return {"other", Effect::none};
+  }();
+  verb(row.verb);
+  // Another session's work is finished here.
+  if (row.effect == Effect::none) raise(ActionKind::write);
+  if (transaction.gid != nullptr) literal(view(transaction.gid));
+  effect(row.effect, transaction.gid != nullptr ? transaction.gid : transaction.savepoint_name, wrapper);
+  for (const Node* option : cells(transaction.options)) {
+    if (const auto* item = as<DefElem>(option)) node(item->arg);
+  }
+  return row.verb;
+}
+
+std::string_view Walk::variable(const VariableSetStmt& set) {
+  std::string_view name = set.kind == VAR_RESET || set.kind == VAR_RESET_ALL ? "reset" : "set";
+  verb(name);
+  setting(set);
+  return name;
+}
+
+std::string_view Walk::prepare(const PrepareStmt& prepare, Wrapper wrapper) {
+  verb("prepare");
+  effect(Effect::prepare, prepare.name, wrapper);
+  for (const Node* type : cells(prepare.argtypes)) type_runs(as<TypeName>(type));
+  return statement(prepare.query, Wrapper::nested);
+}
+
+std::string_view Walk::declare(const DeclareCursorStmt& declare, Wrapper wrapper) {
+  verb("declare");
+  effect(Effect::declare_cursor, declare.portalname, wrapper);
+  return statement(declare.query, Wrapper::nested);
+}
+
+std::string_view Walk::session_names(const Node* node, std::string_view name, Wrapper wrapper) {
+  if (const auto* fetch = as<FetchStmt>(node)) {
+    name = fetch->ismove ? "move" : "fetch";
+    effect(Effect::fetch, fetch->portalname, wrapper);
+  } else if (const auto* execute = as<ExecuteStmt>(node)) {
+    effect(Effect::execute, execute->name, wrapper);
+  } else if (const auto* deallocate = as<DeallocateStmt>(node)) {
+    effect(deallocate->name == nullptr ? Effect::deallocate_all : Effect::deallocate, deallocate->name,
+           wrapper);
+  } else if (const auto* close = as<ClosePortalStmt>(node)) {
+    effect(close->portalname == nullptr ? Effect::close_all_cursors : Effect::close_cursor, close->portalname,
+           wrapper);
+  } else if (const auto* listen = as<ListenStmt>(node)) {
+    effect(Effect::listen, listen->conditionname, wrapper);
+  } else if (const auto* discard = as<DiscardStmt>(node)) {
+    if (discard->target == DISCARD_ALL) effect(Effect::discard_all, nullptr, wrapper);
+  }
+  verb(name);
+  if (const auto* execute = as<ExecuteStmt>(node)) list(execute->params);
+  return name;
+}
+
+}  // namespace clawpatrol::sql
