@@ -4,12 +4,15 @@
 
 namespace clawpatrol {
 
-AuditQueue::AuditQueue(Ring& ring, audit::Log& log) : ring_(ring), log_(log) {
+AuditQueue::AuditQueue(Ring& ring, audit::Log& log, audit::PeerBudget& budget)
+    : ring_(ring), log_(log), budget_(budget) {
   ring_.on_turn_end([this] { end_turn(); });
 }
 
 void AuditQueue::Commit::await_suspend(std::coroutine_handle<> waiter) {
   waiter_ = waiter;
+  if (!queue_.budget_.spend(peer_id_, line_.size(), queue_.ring_.now()))
+    return queue_.ring_.resume_soon(waiter);
   queue_.lines_.push_back(std::move(line_));
   (durability_ == audit::Durability::synced ? queue_.synced_ : queue_.handed_).push_back(this);
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/audit/budget.h"
 #include "daemon/audit/log.h"
 #include "daemon/ring/ring.h"
 
@@ -15,9 +16,10 @@ namespace clawpatrol {
 // that waited for them is submitted.
 class AuditQueue final : Timer {
  public:
-  AuditQueue(Ring& ring, audit::Log& log);
+  AuditQueue(Ring& ring, audit::Log& log, audit::PeerBudget& budget);
 
-  // One line whose action may go on once it is durable. False: it could not be recorded, and must be denied.
+  // One line whose action may go on once it is durable. False: it could not be recorded (the log failed, or
+  // the peer has used up its budget), and must be denied.
   class [[nodiscard]] Commit {
    public:
     Commit(AuditQueue& queue, std::string line, audit::Durability durability, std::uint32_t peer_id)
@@ -51,6 +53,7 @@ class AuditQueue final : Timer {
   void expire() override { write_group(); }
   Ring& ring_;
   audit::Log& log_;
+  audit::PeerBudget& budget_;
   std::vector<std::string> lines_;
   std::vector<Commit*> handed_;
   std::vector<Commit*> synced_;

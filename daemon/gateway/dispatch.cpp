@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "daemon/gateway/dns/service.h"
+#include "daemon/gateway/dns/tcp.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/passthrough.h"
 #include "daemon/gateway/postgres/handler.h"
@@ -12,19 +12,31 @@ namespace clawpatrol {
 
 namespace {
 
-// The peer as the generation in force knows it, or null: a name that is in no file, or a profile that is gone.
+// The peer as the generation in force knows it, or null: a name that is in no file, or a profile that is
+// gone.
 const PeerConfig* configured(const Policy& policy, const Peer& peer) {
   auto found = policy.peers.find(peer.name);
   if (found == policy.peers.end() || !policy.profiles.contains(found->second.profile)) return nullptr;
   return &found->second;
 }
 
-// What the agent dialled: the name behind a virtual address, else the address itself. Nothing for a virtual
-// address that no name owns.
-std::optional<std::string> dialled_host(const Shared& shared, const Policy& policy, const Address& destination) {
-  for (const Prefix& range : policy.gateway.virtual_)
-    if (range.contains(destination)) return shared.names->name_of(destination);
-  return destination.text();
+// What the agent dialled: the name behind a virtual address, else the address itself.
+struct DialledHost {
+  std::string host;
+  std::shared_ptr<const void> hold;  // keeps the address of a wildcard name from ending while the flow lives
+};
+
+// Nothing for a virtual address that no name owns.
+std::optional<DialledHost> dialled_host(Shared& shared, const Policy& policy, const Address& destination,
+                                        std::uint32_t peer_id) {
+  for (const Prefix& range : policy.gateway.virtual_) {
+    if (!range.contains(destination)) continue;
+    auto dialled = shared.names->dialled(destination, peer_id);
+    if (!dialled) return std::nullopt;
+    auto hold = std::make_shared<const VirtualNames::Dialled>(std::move(*dialled));
+    return DialledHost{hold->name, hold};
+  }
+  return DialledHost{destination.text(), nullptr};
 }
 
 void refuse(Worker& worker, Fd socket, const char* reason, std::uint32_t peer_id) {
@@ -34,19 +46,24 @@ void refuse(Worker& worker, Fd socket, const char* reason, std::uint32_t peer_id
 
 std::int64_t now_unix_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch()).count();
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
-ClaimedFlow claimed_flow(std::shared_ptr<Flow> flow, std::shared_ptr<const Peer> peer, const PeerConfig& config,
-                         const EndpointConfig* endpoint, DestFacets dest, SocketAddress source, Address destination) {
+ClaimedFlow claimed_flow(std::shared_ptr<Flow> flow, std::shared_ptr<const Peer> peer,
+                         const PeerConfig& config, const EndpointConfig* endpoint, DestFacets dest,
+                         SocketAddress source, Address destination) {
   ClaimedFlow claimed;
-  claimed.peer_facets = {.name = peer->name, .profile = config.profile, .address = source.address.text(),
+  claimed.peer_facets = {.name = peer->name,
+                         .profile = config.profile,
+                         .address = source.address.text(),
                          .labels = config.labels};
   if (endpoint) claimed.endpoint_facets = {.name = endpoint->name, .type = "postgres"};
   flow->peer = peer->name;
   flow->endpoint = claimed.endpoint_facets.name;
-  flow->destination = dest.host.find(':') == std::string::npos ? dest.host + ":" + std::to_string(dest.port)
-                                                               : "[" + dest.host + "]:" + std::to_string(dest.port);
+  flow->destination = dest.host.find(':') == std::string::npos
+                          ? dest.host + ":" + std::to_string(dest.port)
+                          : "[" + dest.host + "]:" + std::to_string(dest.port);
   flow->protocol = endpoint ? "postgres" : "passthrough";
   flow->opened_unix_ns = now_unix_ns();
   claimed.flow = std::move(flow);
@@ -55,6 +72,16 @@ ClaimedFlow claimed_flow(std::shared_ptr<Flow> flow, std::shared_ptr<const Peer>
   claimed.source = source.address;
   claimed.destination = destination;
   return claimed;
+}
+
+// One flow from its claim to its end.
+Task<void> serve(Worker& worker, Fd socket, ClaimedFlow claimed) {
+  std::shared_ptr<Flow> flow = claimed.flow;
+  if (claimed.endpoint_facets.name.empty())
+    co_await serve_passthrough(worker, std::move(socket), std::move(claimed));
+  else
+    co_await serve_postgres(worker, std::move(socket), std::move(claimed));
+  worker.shared().flows.close(*flow);
 }
 
 }  // namespace
@@ -73,17 +100,17 @@ void dispatch(Worker& worker, Fd socket) {
   auto policy = shared.policy.current();
   const PeerConfig* config = configured(*policy, *peer);
   if (!config) return refuse(worker, std::move(socket), "peer without a profile", peer->id);
-  auto host = dialled_host(shared, *policy, destination->address);
-  if (!host) return refuse(worker, std::move(socket), "virtual address that no name owns", peer->id);
-  const EndpointConfig* endpoint = policy->claim(*host, destination->port, config->profile);
+  auto dialled = dialled_host(shared, *policy, destination->address, peer->id);
+  if (!dialled) return refuse(worker, std::move(socket), "virtual address that no name owns", peer->id);
+  const EndpointConfig* endpoint = policy->claim(dialled->host, destination->port, config->profile);
   if (!endpoint && policy->unknown_host == UnknownHost::deny)
     return refuse(worker, std::move(socket), "no endpoint claims the destination", peer->id);
   auto flow = shared.flows.open(peer->id, policy->limits);
   if (!flow) return refuse(worker, std::move(socket), "too many connections", peer->id);
-  ClaimedFlow claimed = claimed_flow(std::move(flow), std::move(peer), *config, endpoint, {*host, destination->port},
-                                     *source, destination->address);
-  worker.flows().spawn(endpoint ? serve_postgres(worker, std::move(socket), std::move(claimed))
-                                : serve_passthrough(worker, std::move(socket), std::move(claimed)));
+  ClaimedFlow claimed = claimed_flow(std::move(flow), std::move(peer), *config, endpoint,
+                                     {dialled->host, destination->port}, *source, destination->address);
+  claimed.name_hold = std::move(dialled->hold);
+  worker.flows().spawn(serve(worker, std::move(socket), std::move(claimed)));
 }
 
 void close_orphans(Shared& shared) {

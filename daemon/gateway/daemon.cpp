@@ -1,0 +1,226 @@
+#include "daemon/gateway/daemon.h"
+
+#include <fmt/format.h>
+#include <grp.h>
+#include <signal.h>
+#include <systemd/sd-daemon.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "daemon/audit/log.h"
+#include "daemon/gateway/commands.h"
+#include "daemon/gateway/dispatch.h"
+#include "daemon/gateway/dns/service.h"
+#include "daemon/gateway/names.h"
+#include "daemon/gateway/postgres/cancel_keys.h"
+#include "daemon/gateway/sandbox.h"
+#include "daemon/gateway/upstream.h"
+
+namespace clawpatrol {
+
+namespace {
+
+constexpr auto drain_time = std::chrono::seconds(3);
+
+void say(std::string_view line) { fmt::print(stderr, "clawpatrold: {}\n", line); }
+
+std::size_t worker_count(const LimitsConfig& limits) {
+  if (limits.workers) return std::min(limits.workers, netd::max_workers);
+  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, netd::max_workers);
+}
+
+// The group whose members may use cpctl; without it, root alone.
+gid_t operators_group() {
+  group* found = getgrnam("clawpatrol");
+  return found ? found->gr_gid : static_cast<gid_t>(-1);
+}
+
+}  // namespace
+
+// ---- starting ---------------------------------------------------------------------------------------------------
+
+std::expected<std::unique_ptr<Daemon>, std::string> Daemon::create(const Options& options) {
+  if (auto renounced = renounce_privileges(); !renounced) return std::unexpected(renounced.error().what);
+  std::unique_ptr<Daemon> made(new Daemon(options));
+  auto loop = control::Loop::create();
+  if (!loop) return std::unexpected(loop.error().what);
+  made->loop_ = std::move(*loop);
+  // Before any thread, so that all inherit the mask.
+  auto signals = made->loop_->on_signals({SIGTERM, SIGINT, SIGHUP}, [daemon = made.get()](int signal) {
+    if (signal != SIGHUP) return daemon->loop_->stop();
+    ReloadOutcome outcome = daemon->reload();
+    if (!outcome.done) say("reload refused; the policy in force stays:\n" + outcome.diagnostics);
+  });
+  if (!signals) return std::unexpected(signals.error().what);
+  for (auto step : {&Daemon::load_first_policy, &Daemon::open_state, &Daemon::make_workers, &Daemon::open_control})
+    if (auto done = (made.get()->*step)(); !done) return std::unexpected(done.error());
+  if (auto forbidden = forbid_system_calls(); !forbidden) return std::unexpected(forbidden.error().what);
+  return made;
+}
+
+Daemon::~Daemon() = default;
+
+std::expected<void, std::string> Daemon::load_first_policy() {
+  LoadResult loaded = load_policy(options_.config);
+  if (!loaded.policy)
+    return std::unexpected(fmt::format("the policy in {} does not load; nothing is served\n{}hint: cpctl check {}",
+                                       options_.config.string(), loaded.diagnostics.render(), options_.config.string()));
+  if (!loaded.diagnostics.items.empty()) say("warnings about the policy:\n" + loaded.diagnostics.render());
+  first_policy_ = std::move(loaded.policy);
+  return {};
+}
+
+std::expected<void, std::string> Daemon::open_state() {
+  auto state = PrivateDirectory::open(options_.state);
+  if (!state) return std::unexpected(state.error().what);
+  state_ = std::move(*state);
+  if (auto locked = state_->lock(); !locked) return std::unexpected(locked.error().what);
+  auto store = credentials::Store::open(options_.state / "credentials");
+  if (!store) return std::unexpected(store.error().what);
+  shared_.credentials = std::move(*store);
+
+  const AuditConfig& audit = first_policy_->audit;
+  auto log = audit::Log::open({.directory = options_.state / "audit",
+                               .key_file = options_.state / "audit.key",
+                               .segment_bytes = audit.segment,
+                               .keep_bytes = audit.keep,
+                               .reserve_bytes = audit.reserve,
+                               .warn = [](std::string_view line) { say(line); },
+                               // To the journal, out of reach of whoever cuts the log (attacks.md, 26).
+                               .on_head = [](const audit::Head& head) { say("audit head " + audit::head_text(head)); }});
+  if (!log) return std::unexpected(log.error().what);
+  shared_.audit = std::move(*log);
+  shared_.audit_budget = std::make_unique<audit::PeerBudget>(audit::PeerBudget::Options{
+      .bytes_per_second = audit.peer_bytes_per_second, .burst = 4 * audit.peer_bytes_per_second});
+
+  auto names = VirtualNames::open(options_.state, first_policy_->gateway.virtual_);
+  if (!names) return std::unexpected(names.error().what);
+  shared_.names = std::move(*names);
+  shared_.cancel_keys = std::make_unique<CancelKeys>();
+  shared_.resolver = std::make_unique<Resolver>();
+  shared_.name_service = std::make_unique<NameService>(shared_);
+  if (auto forced = put_in_force(std::move(first_policy_)); !forced) return std::unexpected(forced.error().what);
+  return {};
+}
+
+std::expected<void, std::string> Daemon::make_workers() {
+  std::size_t count = worker_count(shared_.policy.current()->limits);
+  for (std::size_t index = 0; index < count; ++index) {
+    auto worker = WorkerThread::create(shared_, index);
+    if (!worker) return std::unexpected(worker.error().what);
+    workers_.push_back(std::move(*worker));
+  }
+  return {};
+}
+
+std::expected<void, std::string> Daemon::open_control() {
+  netd_ = std::make_unique<NetdLink>(
+      *loop_, options_.run / "netd.sock", workers_.size(),
+      NetdLink::Receivers{
+          .listener = [this](std::size_t worker, Fd fd) { workers_[worker]->listen(std::move(fd)); },
+          .dns =
+              [this](Family family, Fd fd) {
+                auto socket = std::make_shared<Fd>(std::move(fd));
+                Worker& worker = workers_.front()->worker();
+                worker.ring().post([this, &worker, socket, family] {
+                  shared_.name_service->listen(worker, std::move(*socket), family);
+                });
+              },
+          .peers = [this](std::vector<Peer> peers) { peers_changed(std::move(peers)); }});
+  commands_ = std::make_unique<Commands>(
+      shared_, CommandSources{.audit_directory = options_.state / "audit",
+                              .workers = workers_.size(),
+                              .reload = [this] { return reload(); },
+                              .netd_connected = [this] { return netd_->connected(); },
+                              .drops = [this] { return netd_->drops(); }});
+  auto server = control::Server::listen(
+      *loop_, {.path = options_.run / "control.sock", .group = operators_group()},
+      [this](const control::Request& request) { return commands_->handle(request); });
+  if (!server) return std::unexpected(server.error().what);
+  control_ = std::move(*server);
+  return {};
+}
+
+// ---- running ----------------------------------------------------------------------------------------------------
+
+int Daemon::run() {
+  for (auto& worker : workers_) worker->start();
+  Worker& first = workers_.front()->worker();
+  first.ring().post([this, &first] { shared_.name_service->follow_endpoints(first); });
+  netd_->start();
+  loop_->every(std::chrono::seconds(1), [this] { tell_overruns(); });
+  sd_notify(0, "READY=1");
+  say(fmt::format("version {}, policy generation {}, {} workers", CLAWPATROL_VERSION,
+                  shared_.policy.current()->generation, workers_.size()));
+  loop_->run();
+  return end();
+}
+
+ReloadOutcome Daemon::reload() {
+  LoadResult loaded = load_policy(options_.config);
+  ReloadOutcome outcome{.done = false, .diagnostics = loaded.diagnostics.render(), .peers_problem = ""};
+  if (!loaded.policy) return outcome;
+  if (auto forced = put_in_force(std::move(loaded.policy)); !forced) {
+    outcome.diagnostics += forced.error().what + "\n";
+    return outcome;
+  }
+  outcome.done = true;
+  if (netd_->connected()) netd_->ask_to_reload();
+  else outcome.peers_problem = "clawpatrol-netd does not run, so peers and interfaces are what they were";
+  close_orphans(shared_);
+  return outcome;
+}
+
+// Gives the policy its number, and its names their addresses, before anything is decided by it.
+std::expected<void, Error> Daemon::put_in_force(std::shared_ptr<Policy> policy) {
+  std::array<char, 32> text{};
+  std::uint64_t last = 0;
+  auto size = state_->read("generation", text);
+  if (size) std::from_chars(text.data(), text.data() + *size, last);
+  else if (size.error().code != ENOENT) return std::unexpected(size.error());
+  policy->generation = last + 1;
+  if (auto kept = state_->replace("generation", std::to_string(policy->generation)); !kept) return kept;
+  if (auto adopted = shared_.names->adopt(*policy); !adopted) return adopted;
+  shared_.policy.replace(std::move(policy));
+  return {};
+}
+
+void Daemon::peers_changed(std::vector<Peer> peers) {
+  shared_.peers.replace(std::move(peers));
+  close_orphans(shared_);
+}
+
+// One counted line for a peer that was denied because it fills the log (attacks.md, 27).
+void Daemon::tell_overruns() {
+  for (const auto& overrun : shared_.audit_budget->take_overruns(Clock::now())) {
+    auto peer = shared_.peers.by_id(overrun.peer_id);
+    std::string line = fmt::format(R"("type":"audit_budget","peer":)");
+    audit::append_json_string(line, peer ? peer->name : "");
+    line += fmt::format(R"(,"verdict":"deny","denied":{},"bytes":{})", overrun.lines, overrun.bytes);
+    (void)shared_.audit->append(std::span(&line, 1));  // a log that fails says so by itself
+  }
+}
+
+// ---- ending -----------------------------------------------------------------------------------------------------
+
+int Daemon::end() {
+  sd_notify(0, "STOPPING=1");
+  for (auto& worker : workers_) worker->stop_accepting();
+  shared_.name_service->stop();
+  for (const auto& flow : shared_.flows.all()) flow->ask_to_close("the gateway is shutting down");
+  auto deadline = Clock::now() + drain_time;
+  bool ended = true;
+  for (auto& worker : workers_) ended = worker->finish(deadline) && ended;
+  control_.reset();
+  if (!ended) {
+    // Some flow would not end in time: its buffers are the kernel's, so nothing is destroyed under it.
+    say("some connections did not end in time and are cut");
+    shared_.audit.reset();
+    fflush(nullptr);
+    _exit(0);
+  }
+  return 0;
+}
+
+}  // namespace clawpatrol
