@@ -23,7 +23,9 @@ namespace {
 
 constexpr auto drain_time = std::chrono::seconds(3);
 
-void say(std::string_view line) { fmt::print(stderr, "clawpatrold: {}\n", line); }
+void say(std::string_view line) {
+  fmt::print(stderr, "clawpatrold: {}\n", line);
+}
 
 std::size_t worker_count(const LimitsConfig& limits) {
   if (limits.workers) return std::min(limits.workers, netd::max_workers);
@@ -38,7 +40,8 @@ gid_t operators_group() {
 
 }  // namespace
 
-// ---- starting ---------------------------------------------------------------------------------------------------
+// ---- starting
+// ---------------------------------------------------------------------------------------------------
 
 std::expected<std::unique_ptr<Daemon>, std::string> Daemon::create(const Options& options) {
   if (auto renounced = renounce_privileges(); !renounced) return std::unexpected(renounced.error().what);
@@ -53,7 +56,8 @@ std::expected<std::unique_ptr<Daemon>, std::string> Daemon::create(const Options
     if (!outcome.done) say("reload refused; the policy in force stays:\n" + outcome.diagnostics);
   });
   if (!signals) return std::unexpected(signals.error().what);
-  for (auto step : {&Daemon::load_first_policy, &Daemon::open_state, &Daemon::make_workers, &Daemon::open_control})
+  for (auto step :
+       {&Daemon::load_first_policy, &Daemon::open_state, &Daemon::make_workers, &Daemon::open_control})
     if (auto done = (made.get()->*step)(); !done) return std::unexpected(done.error());
   if (auto forbidden = forbid_system_calls(); !forbidden) return std::unexpected(forbidden.error().what);
   return made;
@@ -64,8 +68,9 @@ Daemon::~Daemon() = default;
 std::expected<void, std::string> Daemon::load_first_policy() {
   LoadResult loaded = load_policy(options_.config);
   if (!loaded.policy)
-    return std::unexpected(fmt::format("the policy in {} does not load; nothing is served\n{}hint: cpctl check {}",
-                                       options_.config.string(), loaded.diagnostics.render(), options_.config.string()));
+    return std::unexpected(
+        fmt::format("the policy in {} does not load; nothing is served\n{}hint: cpctl check {}",
+                    options_.config.string(), loaded.diagnostics.render(), options_.config.string()));
   if (!loaded.diagnostics.items.empty()) say("warnings about the policy:\n" + loaded.diagnostics.render());
   first_policy_ = std::move(loaded.policy);
   return {};
@@ -81,14 +86,15 @@ std::expected<void, std::string> Daemon::open_state() {
   shared_.credentials = std::move(*store);
 
   const AuditConfig& audit = first_policy_->audit;
-  auto log = audit::Log::open({.directory = options_.state / "audit",
-                               .key_file = options_.state / "audit.key",
-                               .segment_bytes = audit.segment,
-                               .keep_bytes = audit.keep,
-                               .reserve_bytes = audit.reserve,
-                               .warn = [](std::string_view line) { say(line); },
-                               // To the journal, out of reach of whoever cuts the log (attacks.md, 26).
-                               .on_head = [](const audit::Head& head) { say("audit head " + audit::head_text(head)); }});
+  auto log = audit::Log::open(
+      {.directory = options_.state / "audit",
+       .key_file = options_.state / "audit.key",
+       .segment_bytes = audit.segment,
+       .keep_bytes = audit.keep,
+       .reserve_bytes = audit.reserve,
+       .warn = [](std::string_view line) { say(line); },
+       // To the journal, out of reach of whoever cuts the log (attacks.md, 26).
+       .on_head = [](const audit::Head& head) { say("audit head " + audit::head_text(head)); }});
   if (!log) return std::unexpected(log.error().what);
   shared_.audit = std::move(*log);
   shared_.audit_budget = std::make_unique<audit::PeerBudget>(audit::PeerBudget::Options{
@@ -100,7 +106,8 @@ std::expected<void, std::string> Daemon::open_state() {
   shared_.cancel_keys = std::make_unique<CancelKeys>();
   shared_.resolver = std::make_unique<Resolver>();
   shared_.name_service = std::make_unique<NameService>(shared_);
-  if (auto forced = put_in_force(std::move(first_policy_)); !forced) return std::unexpected(forced.error().what);
+  if (auto forced = put_in_force(std::move(first_policy_)); !forced)
+    return std::unexpected(forced.error().what);
   return {};
 }
 
@@ -134,15 +141,16 @@ std::expected<void, std::string> Daemon::open_control() {
                               .reload = [this] { return reload(); },
                               .netd_connected = [this] { return netd_->connected(); },
                               .drops = [this] { return netd_->drops(); }});
-  auto server = control::Server::listen(
-      *loop_, {.path = options_.run / "control.sock", .group = operators_group()},
-      [this](const control::Request& request) { return commands_->handle(request); });
+  auto server =
+      control::Server::listen(*loop_, {.path = options_.run / "control.sock", .group = operators_group()},
+                              [this](const control::Request& request) { return commands_->handle(request); });
   if (!server) return std::unexpected(server.error().what);
   control_ = std::move(*server);
   return {};
 }
 
-// ---- running ----------------------------------------------------------------------------------------------------
+// ---- running
+// ----------------------------------------------------------------------------------------------------
 
 int Daemon::run() {
   for (auto& worker : workers_) worker->start();
@@ -166,8 +174,10 @@ ReloadOutcome Daemon::reload() {
     return outcome;
   }
   outcome.done = true;
-  if (netd_->connected()) netd_->ask_to_reload();
-  else outcome.peers_problem = "clawpatrol-netd does not run, so peers and interfaces are what they were";
+  if (netd_->connected())
+    netd_->ask_to_reload();
+  else
+    outcome.peers_problem = "clawpatrol-netd does not run, so peers and interfaces are what they were";
   close_orphans(shared_);
   return outcome;
 }
@@ -177,8 +187,10 @@ std::expected<void, Error> Daemon::put_in_force(std::shared_ptr<Policy> policy) 
   std::array<char, 32> text{};
   std::uint64_t last = 0;
   auto size = state_->read("generation", text);
-  if (size) std::from_chars(text.data(), text.data() + *size, last);
-  else if (size.error().code != ENOENT) return std::unexpected(size.error());
+  if (size)
+    std::from_chars(text.data(), text.data() + *size, last);
+  else if (size.error().code != ENOENT)
+    return std::unexpected(size.error());
   policy->generation = last + 1;
   if (auto kept = state_->replace("generation", std::to_string(policy->generation)); !kept) return kept;
   if (auto adopted = shared_.names->adopt(*policy); !adopted) return adopted;
@@ -202,7 +214,8 @@ void Daemon::tell_overruns() {
   }
 }
 
-// ---- ending -----------------------------------------------------------------------------------------------------
+// ---- ending
+// -----------------------------------------------------------------------------------------------------
 
 int Daemon::end() {
   sd_notify(0, "STOPPING=1");

@@ -1,5 +1,5 @@
-// The session with clawpatrol-netd, kept alive: what it hands over goes to the workers, and when it dies it is
-// looked for again while everything that it has handed over stays in use.
+// The session with clawpatrol-netd, kept alive: what it hands over goes to the workers, and when it dies it
+// is looked for again while everything that it has handed over stays in use.
 #pragma once
 
 #include <chrono>
@@ -41,14 +41,21 @@ class NetdLink {
   void connect();
   void readable();
   void lost(std::string_view why);
-  void take(netd::SessionEvent& event);
+  void take(SessionWelcome& welcome);
+  void take(SessionListener& listener);
+  void take(SessionDnsSocket& socket);
+  void take(SessionKeep& keep);
+  void take(SessionPeers& peers);
+  void take(SessionStatistics& statistics);
+  void take(SessionReloaded& reloaded);
+  void take(SessionClosed& closed);
   void adopt_descriptors();
 
   control::Loop& loop_;
   std::filesystem::path socket_;
   std::size_t workers_;
   Receivers receivers_;
-  std::optional<netd::Session> session_;
+  std::optional<NetdSession> session_;
   bool complete_ = false;
   bool said_lost_ = false;
   // Of the session that is beginning; the older session's stay until these are all here.
@@ -56,7 +63,7 @@ class NetdLink {
   std::vector<std::pair<Family, Fd>> new_dns_;
   std::vector<Fd> new_kept_;
   std::vector<Fd> kept_;  // links, programs and maps: steering lives while we hold them
-  std::vector<DropCount> drops_, new_drops_;
+  std::vector<DropCount> drops_;
   control::Loop::TimerId retry_timer_ = 0;
   control::Loop::TimerId statistics_timer_ = 0;
 };

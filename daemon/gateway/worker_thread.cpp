@@ -1,5 +1,6 @@
 #include "daemon/gateway/worker_thread.h"
 
+#include <fcntl.h>
 #include <poll.h>
 
 #include "daemon/gateway/dispatch.h"
@@ -36,6 +37,9 @@ void WorkerThread::listen(Fd listener) {
     listening_->acceptor = std::make_unique<Ring::Acceptor>(
         worker_->ring(), listening_->socket.get(),
         [worker = worker_.get()](Fd socket) { dispatch(*worker, std::move(socket)); });
+    // A non-blocking listener would answer the ring's accept with EAGAIN instead of waiting.
+    int flags = fcntl(listening_->socket.get(), F_GETFL);
+    fcntl(listening_->socket.get(), F_SETFL, flags & ~O_NONBLOCK);
     listening_->acceptor->start();
   });
 }
