@@ -45,6 +45,11 @@ class WipedBuffer {
     size_ = left;
   }
 
+  void drop_back(std::size_t count) {
+    explicit_bzero(bytes_.get() + size_ - count, count);
+    size_ -= count;
+  }
+
  private:
   void wipe() {
     if (bytes_) explicit_bzero(bytes_.get(), capacity_);

@@ -1,0 +1,223 @@
+#include "cpctl/cli.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "cpctl/commands.h"
+#include "cpctl/printable.h"
+
+namespace clawpatrol::cpctl {
+namespace {
+
+// Everything that any command may be given, and the one that was chosen.
+struct Invocation {
+  Paths paths;
+  std::string output = "text";
+  bool watch = false, follow = false, markdown = false;
+  std::uint64_t id = 0, lines = 20;
+  std::string name, action, head;
+  std::filesystem::path path, key;
+  NewPeerRequest peer;
+  std::function<int(Context)> chosen;
+};
+
+Follow follow_if(bool wanted) {
+  return wanted ? Follow::yes : Follow::no;
+}
+
+CLI::App* add(CLI::App& parent, Invocation& in, const char* name, const char* what,
+              std::function<int(Context)> act) {
+  CLI::App* command = parent.add_subcommand(name, what);
+  command->callback([&in, act = std::move(act)] { in.chosen = act; });
+  return command;
+}
+
+CLI::App* add_group(CLI::App& app, const char* name, const char* what) {
+  CLI::App* group = app.add_subcommand(name, what);
+  group->require_subcommand(1);
+  return group;
+}
+
+void add_flows(CLI::App& app, Invocation& in) {
+  add(app, in, "status", "the gateway's health, then every live flow", [&in](Context c) {
+    return status(c, follow_if(in.watch));
+  })->add_flag("-w,--watch", in.watch, "redraw in place every second; q leaves");
+  CLI::App* group = app.add_subcommand("flows", "the live flows; with -f, actions as they are decided");
+  group->add_flag("-f,--follow", in.follow, "print each action as it is decided");
+  group->callback([&in, group] {
+    if (group->get_subcommands().empty())
+      in.chosen = [&in](Context c) { return flows(c, follow_if(in.follow)); };
+  });
+  add(*group, in, "show", "all that is known of one flow", [&in](Context c) { return flow_show(c, in.id); })
+      ->add_option("ID", in.id, "its number, from `cpctl flows`")
+      ->required();
+  add(*group, in, "kill", "close a flow, with the protocol's own error",
+      [&in](Context c) { return flow_kill(c, in.id); })
+      ->add_option("ID", in.id, "its number, from `cpctl flows`")
+      ->required();
+  add(app, in, "explain", "which rule decided an action, why, which rules were tried, and the facets",
+      [&in](Context c) { return explain_action(c, in.action); })
+      ->add_option("ACTION", in.action,
+                   "its id (a-...), from the error that the agent got, `cpctl flows -f` or the audit log")
+      ->required();
+}
+
+void add_policy(CLI::App& app, Invocation& in) {
+  add(app, in, "check", "read the configuration and report every problem; needs no daemon", [&in](Context c) {
+    return check(c, in.path);
+  })->add_option("PATH", in.path, "a file, or a directory with clawpatrol.toml (default: that of --config)");
+  add(app, in, "reload", "check the configuration and put it in force", [](Context c) { return reload(c); });
+}
+
+void add_peers(CLI::App& app, Invocation& in) {
+  CLI::App* group = add_group(app, "peers", "agents that may connect");
+  CLI::App* adding = add(*group, in, "add", "make a peer and print its wg-quick configuration",
+                         [&in](Context c) { return peers_add(c, in.peer); });
+  adding->add_option("NAME", in.peer.name, "the peer's name, as in [peer.NAME]")->required();
+  adding->add_option("--public-key", in.peer.public_key,
+                     "the peer's own key, so that its private key never is on the gateway");
+  adding->add_option("-O,--write", in.peer.write_to,
+                     "write the configuration to a new file (0600) and not to standard output");
+  add(*group, in, "list", "the peers, and when they were last heard",
+      [](Context c) { return peers_list(c); });
+  add(*group, in, "rm", "remove a peer; its connections close",
+      [&in](Context c) { return peers_remove(c, in.name); })
+      ->add_option("NAME", in.name, "the peer's name")
+      ->required();
+}
+
+void add_credentials(CLI::App& app, Invocation& in) {
+  CLI::App* group = add_group(app, "creds", "credentials that the gateway uses and agents never see");
+  add(*group, in, "set",
+      "read a value from standard input (without echo on a terminal) and keep it, encrypted",
+      [&in](Context c) { return creds_set(c, in.name); })
+      ->add_option("NAME", in.name, "the credential's name, as in [credential.NAME]")
+      ->required();
+  add(*group, in, "list", "the credentials, and which have no value yet; never values",
+      [](Context c) { return creds_list(c); });
+  add(*group, in, "rm", "remove a value; connections that use it close",
+      [&in](Context c) { return creds_remove(c, in.name); })
+      ->add_option("NAME", in.name, "the credential's name")
+      ->required();
+}
+
+void add_audit(CLI::App& app, Invocation& in) {
+  CLI::App* group = add_group(app, "audit", "the record of every action");
+  CLI::App* tail = add(*group, in, "tail", "the last lines",
+                       [&in](Context c) { return audit_tail(c, in.lines, follow_if(in.follow)); });
+  tail->add_option("-n,--lines", in.lines, "how many")->capture_default_str()->check(CLI::Range(0, 100'000));
+  tail->add_flag("-f,--follow", in.follow, "go on with new lines as they are written");
+  add(*group, in, "head", "the newest line's number, boot and MAC: keep it elsewhere, for verify --head",
+      [](Context c) { return audit_head(c); });
+  CLI::App* verify =
+      add(*group, in, "verify", "prove that no line was changed, removed or reordered; needs no daemon",
+          [&in](Context c) { return audit_verify(c, {in.path, in.key, in.head}); });
+  verify->add_option("PATH", in.path, "the log's directory (default: audit in that of --state)");
+  verify->add_option("--head", in.head, "SEQ:BOOT:MAC of a head kept elsewhere: shows a cut tail");
+  verify->add_option("--key", in.key, "the log's key file (default: audit.key in the directory of --state)");
+}
+
+void build(CLI::App& app, Invocation& in) {
+  app.description("Watch and steer the claw patrol gateway.");
+  app.set_version_flag("--version", "cpctl " CLAWPATROL_VERSION);
+  app.set_help_flag("-h,--help", "what can be asked for");
+  app.fallthrough();
+  app.require_subcommand(0, 1);
+  app.add_option("--config", in.paths.config, "the configuration")->capture_default_str();
+  app.add_option("--state", in.paths.state, "the daemon's state")->capture_default_str();
+  app.add_option("--run", in.paths.run, "where the sockets are")->capture_default_str();
+  app.add_option("-o,--output", in.output, "`text`, or `json`: one object a line, as docs/formats.md says")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str()
+      ->option_text("FORMAT");
+  app.add_flag("--markdown", in.markdown, "print docs/cpctl.md")->group("");
+  add_flows(app, in);
+  add_policy(app, in);
+  add_peers(app, in);
+  add_credentials(app, in);
+  add_audit(app, in);
+  app.footer("Exit status: 0 it is so, 1 no, 2 usage, 3 no daemon answers.");
+}
+
+void describe(std::string& out, const CLI::App& command, const std::string& path) {
+  std::string usage = path;
+  std::string details;
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_name(false, true) == "-h,--help" || option->get_group().empty()) continue;
+    bool positional = option->get_positional();
+    std::string name = positional ? option->get_name(true) : option->get_name(false, true);
+    if (positional) usage += option->get_required() ? " " + name : " [" + name + "]";
+    details += fmt::format("- `{}`: {}\n", name, option->get_description());
+  }
+  auto subcommands = command.get_subcommands([](const CLI::App*) { return true; });
+  bool callable = command.get_require_subcommand_min() == 0;
+  if (callable)
+    out += fmt::format("### `{}`\n\n{}.\n\n{}{}", usage, command.get_description(), details,
+                       details.empty() ? "" : "\n");
+  for (const CLI::App* sub : subcommands) describe(out, *sub, path + " " + sub->get_name());
+}
+
+int usage_error(CLI::App& app, const CLI::ParseError& error, Console& console) {
+  if (error.get_exit_code() == 0) {
+    // --help and --version come as errors, with what to print.
+    std::stringstream out, err;
+    app.exit(error, out, err);
+    console.out(out.str());
+    return exit_ok;
+  }
+  console.complain(error.what(), "Run `cpctl --help`, or `cpctl COMMAND --help`.");
+  return exit_usage;
+}
+
+}  // namespace
+
+int run(const std::vector<std::string>& arguments, Streams streams) {
+  CLI::App app("", "cpctl");
+  Invocation in;
+  build(app, in);
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  Console plain(streams, Format::text);
+  try {
+    app.parse(reversed);
+  } catch (const CLI::ParseError& error) {
+    return usage_error(app, error, plain);
+  }
+  if (in.markdown) {
+    plain.out(reference());
+    return exit_ok;
+  }
+  if (!in.chosen) {
+    plain.err(app.help());
+    return exit_usage;
+  }
+  Console console(streams, in.output == "json" ? Format::json : Format::text);
+  return in.chosen({console, in.paths});
+}
+
+std::string reference() {
+  CLI::App app("", "cpctl");
+  Invocation in;
+  build(app, in);
+  std::string out = "# cpctl\n\n<!-- Made by `cpctl --markdown`: change cpctl/cli.cpp, not this. -->\n\n";
+  out += app.get_description() + " " + app.get_footer() + "\n\nEvery command takes:\n\n";
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_group().empty()) continue;
+    std::string preset =
+        option->get_default_str().empty() ? "" : " (default `" + option->get_default_str() + "`)";
+    out += fmt::format("- `{}`: {}{}\n", option->get_name(false, true), option->get_description(), preset);
+  }
+  out +=
+      "\nColour is used on a terminal only, and not where `NO_COLOR` is set. No control or bidirectional "
+      "character of "
+      "an agent's is ever printed: it appears as `\\u{1b}`, a byte that is not UTF-8 as `\\xff`.\n\n## "
+      "Commands\n\n";
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    describe(out, *command, "cpctl " + command->get_name());
+  }
+  out.pop_back();
+  return out;
+}
+
+}  // namespace clawpatrol::cpctl

@@ -1,0 +1,66 @@
+// What cpctl can do, one function a command. Each prints its answer to the console and returns the exit
+// status.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "cpctl/console.h"
+
+namespace clawpatrol::cpctl {
+
+enum ExitStatus : int {
+  exit_ok = 0,
+  exit_no = 1,  // it was refused, is not so, or failed
+  exit_usage = 2,
+  exit_unreachable = 3,  // no daemon answers
+};
+
+struct Paths {
+  std::filesystem::path config = "/etc/clawpatrol";
+  std::filesystem::path state = "/var/lib/clawpatrol";
+  std::filesystem::path run = "/run/clawpatrol";
+};
+
+struct Context {
+  Console& console;
+  Paths paths;
+};
+
+enum class Follow : std::uint8_t { no, yes };
+
+int status(Context context, Follow watch);
+
+int flows(Context context, Follow follow);
+int flow_show(Context context, std::uint64_t id);
+int flow_kill(Context context, std::uint64_t id);
+
+int explain_action(Context context, const std::string& action);
+
+int check(Context context, const std::filesystem::path& path);
+int reload(Context context);
+
+struct NewPeerRequest {
+  std::string name;
+  std::string public_key;          // "": netd makes the pair
+  std::filesystem::path write_to;  // "": standard output
+};
+int peers_add(Context context, const NewPeerRequest& request);
+int peers_list(Context context);
+int peers_remove(Context context, const std::string& name);
+
+int creds_set(Context context, const std::string& name);
+int creds_list(Context context);
+int creds_remove(Context context, const std::string& name);
+
+int audit_tail(Context context, std::uint64_t lines, Follow follow);
+int audit_head(Context context);
+struct VerifyRequest {
+  std::filesystem::path directory;  // "": that of --state
+  std::filesystem::path key;        // "": that of --state
+  std::string head;                 // SEQ:BOOT:MAC, as `audit head` prints it; "": none
+};
+int audit_verify(Context context, const VerifyRequest& request);
+
+}  // namespace clawpatrol::cpctl

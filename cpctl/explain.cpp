@@ -1,0 +1,174 @@
+// `cpctl explain ACTION`: which rule, why, which rules were tried, and what they saw.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cpctl/commands.h"
+#include "cpctl/daemon.h"
+#include "cpctl/flow_views.h"
+#include "cpctl/printable.h"
+
+namespace clawpatrol::cpctl {
+namespace {
+
+using control::Message;
+
+std::string value_text(const Message& value) {
+  if (auto text = value.as_text()) return printable(*text);
+  if (value.is_object() && value.text("unknown")) return "unknown: " + shown(value, "unknown");
+  Message open = value;
+  if (value.is_object() && value.has("items")) {
+    std::string items;
+    for (const Message& item : value.list("items"))
+      items += (items.empty() ? "" : ", ") + printable(item.as_text().value_or(item.json()));
+    return items + (value.flag("open")
+                        ? (items.empty() ? "(open: " : " (open: ") + std::string("there may be others)")
+                        : "");
+  }
+  std::vector<Message> elements = value.elements();
+  if (elements.empty() && !value.is_object()) return printable(value.json());
+  std::string items;
+  for (const Message& item : elements)
+    items += (items.empty() ? "" : ", ") + printable(item.as_text().value_or(item.json()));
+  return elements.empty() ? printable(value.json()) : items;
+}
+
+std::string place_text(const Message& place) {
+  if (place.is_null()) return "";
+  return fmt::format("{}:{}", shown(place, "file"), place.natural_or_zero("line"));
+}
+
+// Text of any length under an indent, folded at the width of the terminal.
+void paragraph(Console& console, std::size_t indent, const std::string& text) {
+  std::size_t width = console.width().value_or(0);
+  std::size_t room = width > indent + 20 ? width - indent : text.size() + 1;
+  std::string rest = text;
+  do {
+    std::size_t end = rest.size();
+    if (display_width(rest) > room) {
+      // clipped() ends in an ellipsis of three bytes, whose column is given to one character more.
+      end = clipped(rest, room).size() - 3;
+      std::size_t blank = rest.rfind(' ', end);
+      if (blank != std::string::npos && blank > 0) end = blank;
+      if (end == 0) end = rest.size();
+    }
+    console.line(std::string(indent, ' ') + rest.substr(0, end));
+    rest.erase(0, end);
+    rest.erase(0, std::min(rest.find_first_not_of(' '), rest.size()));
+  } while (!rest.empty());
+}
+
+void show_head(Console& console, const Message& action) {
+  std::string verdict = action.text_or_empty("verdict");
+  console.line(fmt::format("{}  {}  {}", console.paint(Style::accent, shown(action, "id")),
+                           console.paint(style_of_verdict(verdict), printable(verdict)),
+                           console.paint(Style::dim, shown(action, "time"))));
+  std::string what = shown(action, "action_type");
+  if (!shown(action, "kind").empty()) what += " (" + shown(action, "kind") + ")";
+  console.line(fmt::format("  {} of peer {} at endpoint {}", what,
+                           console.paint(Style::bold, shown(action, "peer")),
+                           console.paint(Style::bold, shown(action, "endpoint"))));
+  if (!shown(action, "text").empty()) {
+    console.line("");
+    paragraph(console, 4, shown(action, "text"));
+  }
+  console.line("");
+}
+
+void show_decision(Console& console, const Message& action, const Message& decision) {
+  std::string rule = shown(action, "rule"), guard = shown(action, "guard"), reason = shown(action, "reason");
+  std::string place = place_text(decision.object("place"));
+  if (!rule.empty()) {
+    console.line(fmt::format("decided by rule {}{}", console.paint(Style::bold, "\"" + rule + "\""),
+                             place.empty() ? "" : " at " + place));
+  } else if (!guard.empty()) {
+    console.line(
+        fmt::format("decided by the gateway itself, not by a rule: {}", console.paint(Style::bold, guard)));
+  } else if (action.text_or_empty("verdict") == "denied-with") {
+    console.line("denied because another statement of the same message was");
+  } else {
+    console.line("no rule decided: defaults.unmatched did");
+  }
+  if (!reason.empty()) paragraph(console, 2, reason);
+  if (!shown(decision, "condition").empty()) {
+    console.line(console.paint(Style::dim, "  when"));
+    paragraph(console, 4, shown(decision, "condition"));
+  }
+  console.line(
+      console.paint(Style::dim, fmt::format("  policy generation {}", action.natural_or_zero("generation"))));
+}
+
+void show_tried(Console& console, const Message& explanation) {
+  console.line("");
+  if (!explanation.flag("tried_known")) {
+    console.line("rules tried: " + shown(explanation, "tried_unknown_why"));
+    return;
+  }
+  std::vector<Message> tried = explanation.list("tried");
+  if (tried.empty())
+    return console.line("rules tried: none; no rule of the endpoint is for this kind of action");
+  console.line("rules tried, in order:");
+  Table table({{"", Align::left},
+               {"OUTCOME", Align::left},
+               {"RULE", Align::left, 10},
+               {"VERDICT", Align::left},
+               {"AT", Align::left, 8, 2},
+               {"WHY", Align::left, 10}});
+  for (const Message& rule : tried) {
+    std::string outcome = rule.text_or_empty("outcome");
+    Style style = outcome == "matched" ? Style::bold : outcome == "unevaluable" ? Style::warning : Style::dim;
+    std::string verdict = shown(rule, "verdict");
+    table.row({{rule.flag("decided") ? ">" : " ", Style::bold},
+               {printable(outcome), style},
+               {shown(rule, "rule"), style},
+               {verdict, rule.flag("decided") ? style_of_verdict(verdict) : Style::dim},
+               {place_text(rule.object("place")), Style::dim},
+               {shown(rule, "cause")}});
+  }
+  for (const std::string& line : table.lines(console, console.width())) console.line(line);
+}
+
+void show_facets(Console& console, const Message& facets) {
+  auto members = facets.members();
+  if (members.empty()) return;
+  console.line("");
+  console.line("facets:");
+  std::size_t longest = 0;
+  for (const auto& [name, value] : members) longest = std::max(longest, display_width(printable(name)));
+  for (const auto& [name, value] : members) {
+    std::string text = value_text(value);
+    if (auto width = console.width()) text = clipped(text, *width > longest + 4 ? *width - longest - 4 : 1);
+    std::string key = printable(name);
+    console.line("  " + console.paint(Style::dim, key) + std::string(longest - display_width(key) + 2, ' ') +
+                 text);
+  }
+}
+
+void show_now(Console& console, const Message& now) {
+  if (now.is_null()) return;
+  std::string verdict = shown(now, "verdict");
+  console.line("");
+  console.line(fmt::format("the generation now in force ({}) says: {}{}", now.natural_or_zero("generation"),
+                           console.paint(style_of_verdict(verdict), verdict),
+                           shown(now, "rule").empty() ? "" : " by rule \"" + shown(now, "rule") + "\""));
+}
+
+}  // namespace
+
+int explain_action(Context context, const std::string& action) {
+  std::unique_ptr<Daemon> daemon = Daemon::connect(context, Service::gateway);
+  if (!daemon) return exit_unreachable;
+  Console& console = context.console;
+  return daemon->ask(command("explain").add("action", action), [&](const Message& line) {
+    if (line.text_or_empty("type") != "explanation") return true;
+    Message about = line.object("action");
+    show_head(console, about);
+    show_decision(console, about, line.object("decision"));
+    show_tried(console, line);
+    show_facets(console, line.object("facets"));
+    show_now(console, line.object("now"));
+    return true;
+  });
+}
+
+}  // namespace clawpatrol::cpctl

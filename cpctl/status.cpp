@@ -1,0 +1,168 @@
+// `cpctl status`: health first, then the live flows.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "cpctl/commands.h"
+#include "cpctl/daemon.h"
+#include "cpctl/flow_views.h"
+#include "cpctl/printable.h"
+#include "cpctl/screen.h"
+#include "cpctl/units.h"
+
+namespace clawpatrol::cpctl {
+namespace {
+
+using control::Message;
+
+constexpr std::chrono::seconds watch_interval{1};
+
+struct Snapshot {
+  Message health;
+  std::vector<Message> flows;
+};
+
+std::string gateway_line(const Console& console, const Message& health) {
+  std::string mode = shown(health, "mode");
+  bool observing = mode != "enforce";
+  std::string line = fmt::format(
+      "{}  up {}  {}  {} {}", console.paint(Style::bold, "clawpatrold " + shown(health, "version")),
+      duration_text(health.natural_or_zero("uptime_s")),
+      console.paint(observing ? Style::warning : Style::good, observing ? mode + " (denies nothing)" : mode),
+      "generation", health.natural_or_zero("generation"));
+  std::string digest = shown(health, "digest").substr(0, 12);
+  if (!digest.empty()) line += console.paint(Style::dim, " " + digest);
+  return line + "  " + counted(health.natural_or_zero("workers"), "worker");
+}
+
+std::string audit_part(const Console& console, const Message& audit) {
+  if (!audit.flag("healthy")) return console.paint(Style::bad, "audit FAILING: everything is denied");
+  std::string free = bytes_text(audit.natural_or_zero("free_bytes")) + " free";
+  bool low = audit.flag("low_space");
+  return fmt::format("audit {}, {} {}, {}", console.paint(Style::good, "ok"), "line",
+                     count_text(audit.natural_or_zero("seq")),
+                     low ? console.paint(Style::warning, free + " (LOW)") : free);
+}
+
+std::string netd_part(const Console& console, const Message& netd) {
+  if (!netd.flag("connected")) return console.paint(Style::bad, "netd NOT CONNECTED: peers cannot change");
+  return fmt::format("netd {}, {}", console.paint(Style::good, "ok"),
+                     counted(netd.natural_or_zero("peers"), "peer"));
+}
+
+// "12 too many connections (builder-1 9, builder-2 3)", the most frequent first.
+std::vector<std::string> counted_reasons(const Message& health, std::string_view list,
+                                         std::string_view number) {
+  struct Sum {
+    std::uint64_t total = 0;
+    std::vector<std::pair<std::uint64_t, std::string>> peers;
+  };
+  std::map<std::string, Sum> sums;
+  for (const Message& row : health.list(list)) {
+    Sum& sum = sums[shown(row, "reason")];
+    sum.total += row.natural_or_zero(number);
+    sum.peers.emplace_back(row.natural_or_zero(number), shown(row, "peer"));
+  }
+  std::vector<std::pair<std::uint64_t, std::string>> lines;
+  for (auto& [reason, sum] : sums) {
+    std::ranges::sort(sum.peers, std::greater{});
+    std::string who;
+    for (std::size_t i = 0; i < std::min<std::size_t>(3, sum.peers.size()); ++i) {
+      if (!sum.peers[i].second.empty())
+        who += fmt::format("{}{}", who.empty() ? "" : ", ", sum.peers[i].second);
+    }
+    if (sum.peers.size() > 3) who += ", ...";
+    lines.emplace_back(sum.total, fmt::format("{} {}{}", count_text(sum.total), reason,
+                                              who.empty() ? "" : " (" + who + ")"));
+  }
+  std::ranges::sort(lines, std::greater{});
+  std::vector<std::string> texts;
+  for (auto& [total, text] : lines) texts.push_back(std::move(text));
+  return texts;
+}
+
+void add_reasons(std::vector<std::string>& lines, const Console& console, std::string_view title,
+                 const std::vector<std::string>& reasons) {
+  constexpr std::size_t most = 4;
+  for (std::size_t i = 0; i < std::min(most, reasons.size()); ++i) {
+    std::string label = i == 0 ? std::string(title) : std::string(title.size(), ' ');
+    std::string text = reasons[i];
+    if (auto width = console.width())
+      text = clipped(text, *width > label.size() + 2 ? *width - label.size() - 2 : 0);
+    lines.push_back(console.paint(Style::dim, label) + "  " + text);
+  }
+  if (reasons.size() > most) {
+    lines.push_back(std::string(title.size() + 2, ' ') +
+                    fmt::format("and {} more kinds: cpctl status -o json", reasons.size() - most));
+  }
+}
+
+std::vector<std::string> view(const Console& console, const Snapshot& snapshot) {
+  const Message& health = snapshot.health;
+  std::vector<std::string> lines{gateway_line(console, health)};
+  lines.push_back(audit_part(console, health.object("audit")) + "  " +
+                  netd_part(console, health.object("netd")));
+  add_reasons(lines, console, "refused", counted_reasons(health, "refusals", "count"));
+  add_reasons(lines, console, "dropped", counted_reasons(health, "drops", "packets"));
+  lines.emplace_back();
+  if (snapshot.flows.empty()) {
+    bool alone = health.object("netd").natural_or_zero("peers") == 0;
+    lines.push_back(alone ? "no live flows; add an agent with `cpctl peers add NAME`"
+                          : "no live flows; an agent that connects to an endpoint appears here");
+    return lines;
+  }
+  for (std::string& line : flow_table(snapshot.flows).lines(console, console.width()))
+    lines.push_back(std::move(line));
+  return lines;
+}
+
+int take(Daemon& daemon, Snapshot& snapshot) {
+  snapshot = {};
+  return daemon.ask(command("status"), [&](const Message& line) {
+    if (line.text_or_empty("type") == "status") snapshot.health = line;
+    if (line.text_or_empty("type") == "flow") snapshot.flows.push_back(line);
+    return true;
+  });
+}
+
+int watch_on_screen(Daemon& daemon, Console& console) {
+  Snapshot snapshot;
+  if (int status = take(daemon, snapshot); status != exit_ok) return status;
+  int status = exit_ok;
+  std::string failure;
+  {
+    Screen screen(console);
+    Screen::Event event = Screen::Event::elapsed;
+    while (event != Screen::Event::quit && status == exit_ok) {
+      screen.draw(view(console, snapshot));
+      event = screen.wait(watch_interval);
+      if (event == Screen::Event::elapsed) status = take(daemon, snapshot);
+    }
+  }
+  return status;
+}
+
+}  // namespace
+
+int status(Context context, Follow watch) {
+  Console& console = context.console;
+  std::unique_ptr<Daemon> daemon = Daemon::connect(context, Service::gateway);
+  if (!daemon) return exit_unreachable;
+  if (watch == Follow::yes && console.out_is_terminal() && !console.json())
+    return watch_on_screen(*daemon, console);
+  for (;;) {
+    Snapshot snapshot;
+    if (int result = take(*daemon, snapshot); result != exit_ok) return result;
+    if (!console.json()) {
+      for (const std::string& line : view(console, snapshot)) console.line(line);
+    }
+    if (watch == Follow::no || console.broken()) return exit_ok;
+    // Not a terminal: one snapshot after the other, for as long as somebody reads.
+    timespec second{watch_interval.count(), 0};
+    nanosleep(&second, nullptr);
+    if (!console.json()) console.line("");
+  }
+}
+
+}  // namespace clawpatrol::cpctl

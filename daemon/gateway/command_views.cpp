@@ -1,0 +1,98 @@
+#include "daemon/gateway/command_views.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace clawpatrol {
+namespace {
+
+using control::JsonObject;
+using control::message_of_type;
+
+std::string peer_name(const Shared& shared, std::uint32_t id) {
+  auto peer = shared.peers.by_id(id);
+  return peer ? peer->name : "";
+}
+
+std::string refusals_json(const Shared& shared) {
+  std::vector<std::string> rows;
+  for (const Refusals::Row& row : shared.refusals.rows()) {
+    rows.push_back(JsonObject()
+                       .add("reason", row.reason)
+                       .add("peer", peer_name(shared, row.peer_id))
+                       .add("count", row.count)
+                       .text());
+  }
+  return control::json_array(rows);
+}
+
+std::string drops_json(const Shared& shared, const std::vector<DropCount>& drops) {
+  std::vector<std::string> rows;
+  for (const DropCount& drop : drops) {
+    rows.push_back(JsonObject()
+                       .add("reason", drop.reason)
+                       .add("peer", peer_name(shared, drop.peer_id))
+                       .add("packets", drop.packets)
+                       .add("bytes", drop.bytes)
+                       .text());
+  }
+  return control::json_array(rows);
+}
+
+std::string audit_json(const Shared& shared, const Policy* policy) {
+  JsonObject audit;
+  if (!shared.audit) return audit.add("healthy", false).text();
+  std::uint64_t free = shared.audit->free_bytes();
+  audit.add("healthy", shared.audit->healthy()).add("seq", shared.audit->head().seq).add("free_bytes", free);
+  return audit.add("low_space", policy && free < policy->audit.reserve).text();
+}
+
+}  // namespace
+
+std::string time_text(std::int64_t unix_ns) {
+  std::string quoted;
+  audit::append_json_time(quoted, unix_ns);
+  return quoted.substr(1, quoted.size() - 2);
+}
+
+JsonObject action_object(const ActionRecord& record, std::string_view type) {
+  JsonObject object = message_of_type(type);
+  object.add("id", record.id).add("time", time_text(record.time_unix_ns)).add("flow", record.flow);
+  object.add("peer", record.peer).add("endpoint", record.endpoint);
+  object.add("action_type", record.type).add("kind", record.kind).add("verdict", record.verdict);
+  object.add("rule", record.rule).add("reason", record.reason).add("guard", record.guard);
+  object.add("generation", record.generation).add("parent", record.parent).add("text", record.text);
+  return object;
+}
+
+std::string flow_line(const FlowSnapshot& flow, std::int64_t now_unix_ns) {
+  JsonObject line = message_of_type("flow");
+  line.add("id", flow.id).add("peer", flow.peer).add("endpoint", flow.endpoint).add("state", flow.state);
+  line.add("destination", flow.destination).add("upstream", flow.upstream).add("protocol", flow.protocol);
+  line.add("opened", time_text(flow.opened_unix_ns));
+  line.add("age_s", std::max<std::int64_t>(0, now_unix_ns - flow.opened_unix_ns) / 1'000'000'000);
+  line.add("bytes_up", flow.bytes_up).add("bytes_down", flow.bytes_down);
+  line.add("actions", flow.actions).add("denied", flow.denied).add("waits_at", flow.waits_at);
+  if (flow.last) line.add_json("last", action_object(*flow.last, "action").text());
+  return line.text();
+}
+
+std::string status_line(const Shared& shared, const StatusFacts& facts) {
+  std::shared_ptr<const Policy> policy = shared.policy.current();
+  JsonObject line = message_of_type("status");
+  line.add("version", CLAWPATROL_VERSION).add("pid", getpid()).add("uptime_s", facts.uptime_s);
+  line.add("workers", facts.workers);
+  line.add("generation", policy ? policy->generation : 0).add("digest", policy ? policy->digest : "");
+  line.add("mode", policy && policy->gateway.mode == Mode::observe ? "observe" : "enforce");
+  line.add("flows", shared.flows.size()).add("flow_limit", policy ? policy->limits.connections : 0);
+  line.add("flows_refused", shared.flows.refused());
+  line.add_json("audit", audit_json(shared, policy.get()));
+  line.add_json(
+      "netd",
+      JsonObject().add("connected", facts.netd_connected).add("peers", shared.peers.all().size()).text());
+  line.add_json("refusals", refusals_json(shared)).add_json("drops", drops_json(shared, facts.drops));
+  return line.text();
+}
+
+}  // namespace clawpatrol

@@ -1,0 +1,57 @@
+// What the control socket can ask of the gateway. Requests and answers: docs/formats.md.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/control/server.h"
+#include "daemon/gateway/gateway.h"
+
+namespace clawpatrol {
+
+// One count of netd's: packets that the kernel dropped.
+struct DropCount {
+  std::uint32_t peer_id = 0;  // 0: of no known peer
+  std::string reason;
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct ReloadOutcome {
+  bool done = false;          // false: the generation in force is what it was
+  std::string diagnostics;    // as Diagnostics::render() gives it; warnings too
+  std::string peers_problem;  // netd could not follow, though the daemon did
+};
+
+// What main lends to the commands. Called on the control thread; each returns at once.
+struct CommandSources {
+  std::filesystem::path audit_directory;
+  std::size_t workers = 0;
+  std::function<ReloadOutcome()> reload;
+  std::function<bool()> netd_connected;
+  std::function<std::vector<DropCount>()> drops;
+};
+
+// The handler of a control::Server. What changes something is written to the audit log with the uid of the
+// caller before it is done and again after; where that is not possible it is refused, but for what only takes
+// access away (flow_kill, creds_rm) and for reload, which may be the cure.
+class Commands {
+ public:
+  Commands(Shared& shared, CommandSources sources);
+  ~Commands();
+  Commands(const Commands&) = delete;
+  Commands& operator=(const Commands&) = delete;
+
+  control::Answer handle(const control::Request& request);  // null: no such command
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace clawpatrol

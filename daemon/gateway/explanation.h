@@ -1,0 +1,22 @@
+// `cpctl explain`: which rule, why, which rules were tried with what outcome, and the facets.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/gateway/flows.h"
+
+namespace clawpatrol {
+
+// Every facet that the action has, by its public name; what is not known says why.
+std::string all_facets_json(const Action& action);
+
+// From a record that is still in memory: decides again by the generation that decided, and by `current` where
+// it is another.
+std::string explain_record(const ActionRecord& record, const std::shared_ptr<const Policy>& current);
+
+// From the lines that the audit log has of the action. Empty where none of them is the action's own.
+std::string explain_audit_lines(const std::vector<std::string>& lines);
+
+}  // namespace clawpatrol
