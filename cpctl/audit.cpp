@@ -37,7 +37,7 @@ std::string other_line(const Console& console, const Message& line) {
 }
 
 std::string audit_line(const Console& console, const Message& line) {
-  if (!line.has("verdict")) return other_line(console, line);
+  if (!line.has("verdict") || !line.has("id")) return other_line(console, line);
   JsonObject action = control::message_of_type("action");
   for (const char* name : {"time", "id", "verdict", "peer", "endpoint", "rule", "guard"})
     action.add(name, line.text_or_empty(name));

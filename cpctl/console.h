@@ -31,6 +31,10 @@ class Console {
   // dropped.
   void out(std::string_view text);
   void err(std::string_view text);
+  // Between the two, errors are kept and not written: while a screen is drawn over them.
+  void hold_errors() { holding_ = true; }
+  void release_errors();
+  void forget_held_errors() { held_.clear(); }
   void line(std::string_view text) { out(std::string(text) + "\n"); }
   bool broken() const { return broken_; }
 
@@ -52,6 +56,8 @@ class Console {
   Streams streams_;
   Format format_;
   bool broken_ = false;
+  bool holding_ = false;
+  std::string held_;
 };
 
 }  // namespace clawpatrol::cpctl

@@ -7,6 +7,7 @@
 #include "cpctl/daemon.h"
 #include "cpctl/flow_views.h"
 #include "cpctl/printable.h"
+#include "cpctl/units.h"
 
 namespace clawpatrol::cpctl {
 namespace {
@@ -78,6 +79,7 @@ void show_head(Console& console, const Message& action) {
 void show_decision(Console& console, const Message& action, const Message& decision) {
   std::string rule = shown(action, "rule"), guard = shown(action, "guard"), reason = shown(action, "reason");
   std::string place = place_text(decision.object("place"));
+  std::string type = action.text_or_empty("action_type");
   if (!rule.empty()) {
     console.line(fmt::format("decided by rule {}{}", console.paint(Style::bold, "\"" + rule + "\""),
                              place.empty() ? "" : " at " + place));
@@ -86,8 +88,12 @@ void show_decision(Console& console, const Message& action, const Message& decis
         fmt::format("decided by the gateway itself, not by a rule: {}", console.paint(Style::bold, guard)));
   } else if (action.text_or_empty("verdict") == "denied-with") {
     console.line("denied because another statement of the same message was");
-  } else {
+  } else if (type == "login") {
+    console.line("no rule decided: a login passes when profile and credential fit");
+  } else if (type == "statement" || type == "request") {
     console.line("no rule decided: defaults.unmatched did");
+  } else {
+    console.line(fmt::format("no rule decided: only one with on = [\"{}\"] could", printable(type)));
   }
   if (!reason.empty()) paragraph(console, 2, reason);
   if (!shown(decision, "condition").empty()) {
@@ -144,6 +150,14 @@ void show_facets(Console& console, const Message& facets) {
   }
 }
 
+void show_outcome(Console& console, const Message& outcome) {
+  if (outcome.is_null()) return;
+  console.line("");
+  console.line(fmt::format("outcome: {} {}, {} up, {} down", outcome.flag("ok") ? "done" : "failed",
+                           shown(outcome, "code"), bytes_text(outcome.natural_or_zero("bytes_up")),
+                           bytes_text(outcome.natural_or_zero("bytes_down"))));
+}
+
 void show_now(Console& console, const Message& now) {
   if (now.is_null()) return;
   std::string verdict = shown(now, "verdict");
@@ -166,6 +180,7 @@ int explain_action(Context context, const std::string& action) {
     show_decision(console, about, line.object("decision"));
     show_tried(console, line);
     show_facets(console, line.object("facets"));
+    show_outcome(console, line.object("outcome"));
     show_now(console, line.object("now"));
     return true;
   });

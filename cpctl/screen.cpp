@@ -28,6 +28,7 @@ void catch_signals() {
 
 Screen::Screen(Console& console) : console_(console) {
   catch_signals();
+  console_.hold_errors();
   termios now{};
   if (console_.in_is_terminal() && tcgetattr(console_.in(), &now) == 0) {
     before_ = now;
@@ -40,6 +41,7 @@ Screen::Screen(Console& console) : console_(console) {
 Screen::~Screen() {
   console_.out("\x1b[?25h\x1b[?1049l");
   if (before_) tcsetattr(console_.in(), TCSANOW, &*before_);
+  console_.release_errors();
 }
 
 void Screen::draw(const std::vector<std::string>& lines) {

@@ -76,8 +76,8 @@ std::expected<control::WipedBuffer, std::string> read_secret(Console& console, c
   prctl(PR_SET_DUMPABLE, 0);
   std::expected<control::WipedBuffer, std::string> value;
   if (console.in_is_terminal()) {
+    NoEcho quiet(console.in());  // before the prompt: who types at once is not seen either
     console.err(printable(prompt));
-    NoEcho quiet(console.in());
     value = read_until(console.in(), Until::newline);
   } else {
     value = read_until(console.in(), Until::end);

@@ -118,29 +118,37 @@ std::vector<std::string> view(const Console& console, const Snapshot& snapshot) 
 }
 
 int take(Daemon& daemon, Snapshot& snapshot) {
-  snapshot = {};
-  return daemon.ask(command("status"), [&](const Message& line) {
-    if (line.text_or_empty("type") == "status") snapshot.health = line;
-    if (line.text_or_empty("type") == "flow") snapshot.flows.push_back(line);
+  Snapshot fresh;
+  int result = daemon.ask(command("status"), [&](const Message& line) {
+    if (line.text_or_empty("type") == "status") fresh.health = line;
+    if (line.text_or_empty("type") == "flow") fresh.flows.push_back(line);
     return true;
   });
+  if (result == exit_ok) snapshot = std::move(fresh);
+  return result;
 }
 
-int watch_on_screen(Daemon& daemon, Console& console) {
+// Goes on when the daemon is restarted: what was last seen stays, under a line that says so.
+int watch_on_screen(const Context& context, std::unique_ptr<Daemon> daemon) {
+  Console& console = context.console;
   Snapshot snapshot;
-  if (int status = take(daemon, snapshot); status != exit_ok) return status;
-  int status = exit_ok;
-  std::string failure;
-  {
-    Screen screen(console);
-    Screen::Event event = Screen::Event::elapsed;
-    while (event != Screen::Event::quit && status == exit_ok) {
-      screen.draw(view(console, snapshot));
-      event = screen.wait(watch_interval);
-      if (event == Screen::Event::elapsed) status = take(daemon, snapshot);
+  int result = take(*daemon, snapshot);
+  if (result != exit_ok) return result;
+  Screen screen(console);
+  for (;;) {
+    std::vector<std::string> lines = view(console, snapshot);
+    if (result != exit_ok) {
+      lines.insert(lines.begin(),
+                   console.paint(Style::bad, "clawpatrold does not answer; trying again (q leaves)"));
     }
+    screen.draw(lines);
+    Screen::Event event = screen.wait(watch_interval);
+    if (event == Screen::Event::quit) return result;
+    if (event == Screen::Event::resized) continue;
+    console.forget_held_errors();
+    if (result != exit_ok) daemon = Daemon::connect(context, Service::gateway);
+    result = daemon ? take(*daemon, snapshot) : exit_unreachable;
   }
-  return status;
 }
 
 }  // namespace

@@ -297,9 +297,9 @@ void Server::produce(Client& client) {
     if (client.output.size() - client.sent >= options_.low_water) return;
     Output output;
     Progress progress = client.answer(output);
-    client.output += output.lines_;
+    client.output += output.lines();
     if (progress == Progress::done) {
-      client.output += end_line(output.failure_);
+      client.output += end_line(output.failure());
       client.answer = nullptr;
     } else if (progress == Progress::waiting) {
       client.waiting = true;

@@ -51,10 +51,12 @@ class Output {
   // The answer failed: said in its end line. The first one stands.
   void fail(std::string_view code, std::string_view message, std::string_view hint = "");
 
+  const std::string& lines() const { return lines_; }      // each with its newline
+  const std::string& failure() const { return failure_; }  // a JSON object, or empty
+
  private:
-  friend class Server;
   std::string lines_;
-  std::string failure_;  // JSON of the error
+  std::string failure_;
 };
 
 enum class Progress {

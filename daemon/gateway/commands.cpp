@@ -227,10 +227,11 @@ Answer Commands::State::explain(const Request& request) {
       look_up([directory = sources.audit_directory, id] { return audit::find_action(directory, id); });
   if (!lookup)
     return answer_failure("busy", "too many look-ups in the audit log at once", "Try again in a moment.");
-  return [lookup, id](Output& output) {
+  return [this, lookup, id](Output& output) {
     std::lock_guard lock(lookup->mutex);
     if (!lookup->done) return Progress::waiting;
-    std::string line = lookup->lines ? explain_audit_lines(*lookup->lines) : "";
+    std::string line =
+        lookup->lines ? explain_audit_lines(id, *lookup->lines, shared.policy.current().get()) : "";
     if (!lookup->lines) {
       output.fail("audit", lookup->lines.error().what);
     } else if (line.empty()) {

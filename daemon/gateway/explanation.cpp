@@ -1,5 +1,7 @@
 #include "daemon/gateway/explanation.h"
 
+#include <algorithm>
+
 #include "daemon/control/message.h"
 #include "daemon/gateway/command_views.h"
 
@@ -168,28 +170,48 @@ std::string explain_record(const ActionRecord& record, const std::shared_ptr<con
   return line.text();
 }
 
-std::string explain_audit_lines(const std::vector<std::string>& lines) {
-  std::string explanation;
-  std::string outcome;
+namespace {
+
+std::string action_json(const Message& line) {
+  JsonObject action = message_of_type("action");
+  for (const char* key : {"id", "time", "peer", "endpoint"}) action.add(key, line.text_or_empty(key));
+  action.add("action_type", line.text_or_empty("type"));
+  for (const char* key : {"kind", "verdict", "rule", "reason", "guard", "parent"}) {
+    action.add(key, line.text_or_empty(key));
+  }
+  action.add("generation", line.natural_or_zero("generation")).add("flow", line.natural_or_zero("flow"));
+  Message facets = line.object("facets");
+  return action.add("text", facets.text("statement").value_or(facets.text_or_empty("statement_begins")))
+      .text();
+}
+
+std::string explain_audit_line(const Message& line, const Policy* current) {
+  JsonObject object = message_of_type("explanation");
+  object.add("source", "audit").add_json("action", action_json(line));
+  std::string name = line.text_or_empty("rule");
+  if (current && !name.empty() && current->generation == line.natural("generation")) {
+    auto rule = std::ranges::find(current->rules, name, &Rule::name);
+    Decision decision;
+    if (rule != current->rules.end()) decision.rule = &*rule;
+    object.add_json("decision", decision_json(decision));
+  }
+  tried_unknown(object, "no longer known; of an action this old only the audit line is left");
+  Message facets = line.object("facets");
+  return object.add_json("facets", facets.is_null() ? "{}" : facets.json()).text();
+}
+
+}  // namespace
+
+std::string explain_audit_lines(std::string_view id, const std::vector<std::string>& lines,
+                                const Policy* current) {
+  std::string explanation, outcome;
   for (const std::string& text : lines) {
     auto line = Message::parse(text);
-    if (!line) continue;
-    if (line->text_or_empty("type") == "outcome") outcome = text;
-    if (!line->has("verdict")) continue;
-    JsonObject action = message_of_type("action");
-    for (const char* key : {"id", "time", "peer", "endpoint"}) action.add(key, line->text_or_empty(key));
-    action.add("action_type", line->text_or_empty("type"));
-    for (const char* key : {"kind", "verdict", "rule", "reason", "guard", "parent"})
-      action.add(key, line->text_or_empty(key));
-    action.add("generation", line->natural_or_zero("generation")).add("flow", line->natural_or_zero("flow"));
-    Message facets = line->object("facets");
-    std::string statement = facets.text("statement").value_or(facets.text_or_empty("statement_begins"));
-    action.add("text", statement);
-    JsonObject object = message_of_type("explanation");
-    object.add("source", "audit").add_json("action", action.text());
-    tried_unknown(object, "no longer known; of an action this old only the audit line is left");
-    object.add_json("facets", facets.is_null() ? "{}" : facets.json());
-    explanation = object.text();
+    if (!line || line->text("id") != id) continue;
+    if (line->text_or_empty("type") == "outcome")
+      outcome = line->json();
+    else if (line->has("verdict"))
+      explanation = explain_audit_line(*line, current);
   }
   if (explanation.empty() || outcome.empty()) return explanation;
   explanation.pop_back();

@@ -16,7 +16,9 @@ std::string all_facets_json(const Action& action);
 // it is another.
 std::string explain_record(const ActionRecord& record, const std::shared_ptr<const Policy>& current);
 
-// From the lines that the audit log has of the action. Empty where none of them is the action's own.
-std::string explain_audit_lines(const std::vector<std::string>& lines);
+// From the lines that the audit log has of the action `id`. Where its generation is still in force, the rule
+// is shown too. Empty where none of the lines is the action's own.
+std::string explain_audit_lines(std::string_view id, const std::vector<std::string>& lines,
+                                const Policy* current);
 
 }  // namespace clawpatrol

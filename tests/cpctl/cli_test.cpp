@@ -1,0 +1,311 @@
+// The command line against a daemon that says what the test wants.
+#include "cpctl/cli.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <fstream>
+
+#include "tests/cpctl/fake_daemon.h"
+
+namespace clawpatrol::cpctl {
+namespace {
+
+const std::string health =
+    R"({"v":1,"type":"status","version":"0.1.0","pid":7,"uptime_s":192,"workers":2,"generation":3,)"
+    R"("digest":"9f86d081884c7d659a2feaa0c55ad015","mode":"enforce","flows":1,"flow_limit":4096,"flows_refused":0,)"
+    R"("audit":{"healthy":true,"seq":12345,"free_bytes":1073741824,"low_space":false},)"
+    R"("netd":{"connected":true,"peers":1},)"
+    R"("refusals":[{"reason":"too many connections","peer":"builder-1","count":12}],)"
+    R"("drops":[{"reason":"not TCP or DNS","peer":"","packets":1030,"bytes":9},{"reason":"spoofed source","peer":"builder-1","packets":8,"bytes":9}]})";
+const std::string flow =
+    R"({"v":1,"type":"flow","id":7,"peer":"builder-1","endpoint":"pg-prod","state":"idle","destination":"pg:5432",)"
+    R"("upstream":"10.0.0.1:5432","protocol":"postgres","opened":"2026-11-22T01:02:03.000004Z","age_s":65,)"
+    R"("bytes_up":1228,"bytes_down":34816,"actions":9,"denied":1,"waits_at":"handler.cpp:12","last":{"v":1,)"
+    R"("type":"action","id":"a-18f3","time":"2026-11-22T01:02:04.000000Z","verdict":"deny","rule":"pg-no-ddl",)"
+    R"("text":"DROP TABLE users\u001b[2J\u202e"}})";
+
+TEST_CASE(
+    "status shows health first, then the live flows with peer, endpoint, bytes, verdict, rule and last "
+    "action") {
+  FakeDaemon daemon;
+  daemon.on("status", {health, flow});
+  Result result = cpctl(daemon, {"status"});
+  CHECK(result.status == 0);
+  CHECK(result.err.empty());
+  CHECK(
+      result.out ==
+      "clawpatrold 0.1.0  up 3m12s  enforce  generation 3 9f86d081884c  2 workers\n"
+      "audit ok, line 12,345, 1.0 GiB free  netd ok, 1 peer\n"
+      "refused  12 too many connections (builder-1)\n"
+      "dropped  1,030 not TCP or DNS\n"
+      "         8 spoofed source (builder-1)\n"
+      "\n"
+      "FLOW  PEER       ENDPOINT  AGE    STATE  UP       DOWN      ACTION  VERDICT  RULE       LAST ACTION\n"
+      "   7  builder-1  pg-prod   1m05s  idle   1.2 KiB  34.0 KiB  a-18f3  deny     pg-no-ddl  "
+      "DROP TABLE users\\u{1b}[2J\\u{202e}\n");
+}
+
+TEST_CASE("-o json passes the daemon's lines on, each versioned, without the end") {
+  FakeDaemon daemon;
+  daemon.on("status", {health, flow});
+  Result result = cpctl(daemon, {"status", "-o", "json"});
+  CHECK(result.status == 0);
+  CHECK(result.out == health + "\n" + flow + "\n");
+}
+
+TEST_CASE("attack 27: a line that is not ASCII is written anew for -o json, so that it is") {
+  FakeDaemon daemon;
+  daemon.on("flows", {"{\"v\":1,\"type\":\"flow\",\"peer\":\"a\u202e\"}"});
+  Result result = cpctl(daemon, {"-o", "json", "flows"});
+  CHECK(result.out == "{\"v\":1,\"type\":\"flow\",\"peer\":\"a\\u202e\"}\n");
+}
+
+TEST_CASE("empty states say what to do next") {
+  FakeDaemon daemon;
+  for (const char* command : {"flows", "creds_list", "audit_tail"})
+    daemon.on(command, std::vector<std::string>{});
+  daemon.on("status", {R"({"v":1,"type":"status","netd":{"connected":false,"peers":0}})"});
+  CHECK(contains(cpctl(daemon, {"flows"}).out, "no live flows; `cpctl flows -f`"));
+  CHECK(contains(cpctl(daemon, {"creds", "list"}).out, "`cpctl creds set NAME`"));
+  CHECK(contains(cpctl(daemon, {"audit", "tail"}).out, "audit log is empty"));
+  Result status = cpctl(daemon, {"status"});
+  CHECK(contains(status.out, "no live flows; add an agent with `cpctl peers add NAME`"));
+  CHECK(contains(status.out, "audit FAILING"));
+  CHECK(contains(status.out, "netd NOT CONNECTED"));
+}
+
+TEST_CASE("exit status 3: no daemon, and what to do about it") {
+  TemporaryDirectory empty;
+  Result result = cpctl({"--run", empty.path.native(), "status"});
+  CHECK(result.status == 3);
+  CHECK(result.out.empty());
+  CHECK(contains(result.err, "cannot reach clawpatrold"));
+  CHECK(contains(result.err, "hint: Start it with `systemctl start clawpatrold`"));
+  result = cpctl({"--run", empty.path.native(), "peers", "list"});
+  CHECK(result.status == 3);
+  CHECK(contains(result.err, "clawpatrol-netd"));
+  result = cpctl({"--run", empty.path.native(), "-o", "json", "status"});
+  CHECK(result.status == 3);
+  CHECK(result.err.starts_with(R"({"v":1,"type":"error","error":{"message":"cannot reach)"));
+}
+
+TEST_CASE("exit status 3: a daemon that hangs up, and one that is not ours to ask") {
+  FakeDaemon daemon;
+  daemon.on("flows", control::answer_failure("forbidden", "uid 7 may not use the control socket"));
+  CHECK(cpctl(daemon, {"flows"}).status == 3);
+  TemporaryDirectory directory;
+  Fd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  (directory.path / "control.sock").native().copy(address.sun_path, sizeof address.sun_path - 1);
+  REQUIRE(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(listen(listener.get(), 1) == 0);
+  std::thread hangs_up([&] { Fd accepted(accept(listener.get(), nullptr, nullptr)); });
+  Result result = cpctl({"--run", directory.path.native(), "status"});
+  hangs_up.join();
+  CHECK(result.status == 3);
+  CHECK(contains(result.err, "hung up"));
+}
+
+TEST_CASE("exit status 2: usage") {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{},
+                                             {"bogus"},
+                                             {"explain"},
+                                             {"flows", "show"},
+                                             {"flows", "kill", "x"},
+                                             {"peers"},
+                                             {"creds", "set"},
+                                             {"status", "-o", "xml"},
+                                             {"audit", "tail", "-n", "-1"},
+                                             {"audit", "verify", "--head", "nonsense"}}) {
+    Result result = cpctl(arguments);
+    INFO((arguments.empty() ? "" : arguments[0]) << result.err);
+    CHECK(result.status == 2);
+    CHECK_FALSE(result.err.empty());
+  }
+  CHECK(cpctl({"--help"}).status == 0);
+  CHECK(cpctl({"--version"}).out == "cpctl 0.1.0\n");
+}
+
+TEST_CASE("exit status 1: what the daemon refuses, in its words") {
+  FakeDaemon daemon;
+  daemon.on("flow_kill", control::answer_failure("not_found", "there is no flow 9",
+                                                 "See the live ones with `cpctl flows`."));
+  Result result = cpctl(daemon, {"flows", "kill", "9"});
+  CHECK(result.status == 1);
+  CHECK(result.err == "cpctl: there is no flow 9\nhint: See the live ones with `cpctl flows`.\n");
+  result = cpctl(daemon, {"explain", "a-1"});
+  CHECK(result.status == 1);
+  CHECK(contains(result.err, "no such command"));
+}
+
+TEST_CASE("explain says which rule, why, which were tried, and the facets") {
+  FakeDaemon daemon;
+  daemon.on(
+      "explain",
+      {R"({"v":1,"type":"explanation","source":"memory","action":{"id":"a-18f3","time":"2026-11-22T01:02:04Z",)"
+       R"("peer":"builder-1","endpoint":"pg-prod","action_type":"statement","kind":"admin","verdict":"deny",)"
+       R"("rule":"pg-no-ddl","reason":"Schema changes land by migration","generation":3,"text":"DROP TABLE users"},)"
+       R"("decision":{"condition":"'drop' in sql.verbs","place":{"file":"clawpatrol.toml","line":41}},)"
+       R"("tried_known":true,"tried":[{"rule":"first","outcome":"no","verdict":"allow","decided":false,"cause":"",)"
+       R"("place":{"file":"clawpatrol.toml","line":30}},{"rule":"pg-no-ddl","outcome":"matched","verdict":"deny",)"
+       R"("decided":true,"cause":"","place":{"file":"clawpatrol.toml","line":41}}],)"
+       R"("facets":{"sql.verb":"drop","sql.tables":{"items":["users"],"open":true},"sql.params":{"unknown":"pending"},)"
+       R"("sql.verbs":["drop"],"sql.unbounded":false},"now":{"generation":4,"verdict":"allow","rule":"x"}})"});
+  Result result = cpctl(daemon, {"explain", "a-18f3"});
+  CHECK(result.status == 0);
+  CHECK(result.out == R"(a-18f3  deny  2026-11-22T01:02:04Z
+  statement (admin) of peer builder-1 at endpoint pg-prod
+
+    DROP TABLE users
+
+decided by rule "pg-no-ddl" at clawpatrol.toml:41
+  Schema changes land by migration
+  when
+    'drop' in sql.verbs
+  policy generation 3
+
+rules tried, in order:
+   OUTCOME  RULE       VERDICT  AT                  WHY
+   no       first      allow    clawpatrol.toml:30
+>  matched  pg-no-ddl  deny     clawpatrol.toml:41
+
+facets:
+  sql.verb       drop
+  sql.tables     users (open: there may be others)
+  sql.params     unknown: pending
+  sql.verbs      drop
+  sql.unbounded  false
+
+the generation now in force (4) says: allow by rule "x"
+)");
+  CHECK(daemon.seen().back() == R"({"v":1,"command":"explain","action":"a-18f3"}|)");
+}
+
+TEST_CASE("flows -f prints actions as they come, and says what it missed") {
+  FakeDaemon daemon;
+  daemon.on("actions",
+            {R"({"v":1,"type":"action","id":"a-1","time":"2026-11-22T01:02:04Z","peer":"p","endpoint":"e",)"
+             R"("verdict":"allow","rule":"reads","text":"SELECT 1"})",
+             R"({"v":1,"type":"idle"})", R"({"v":1,"type":"missed","count":2})"});
+  Result result = cpctl(daemon, {"flows", "-f"});
+  CHECK(result.status == 0);
+  CHECK(contains(result.out,
+                 "01:02:04  a-1             allow  p             e           reads             SELECT 1\n"));
+  CHECK(contains(result.out, "2 actions came too fast"));
+  CHECK_FALSE(contains(cpctl(daemon, {"flows", "-f", "-o", "json"}).out, "idle"));
+}
+
+TEST_CASE("creds set sends the value as a body, less one newline, and prints it nowhere") {
+  FakeDaemon daemon;
+  daemon.on("creds_set",
+            {R"({"v":1,"type":"credential","name":"pg","set":true,"version":2,"configured":true})"});
+  for (const auto& [input, body] :
+       std::vector<std::pair<std::string, std::string>>{{"s3cret\n", "s3cret"},
+                                                        {"s3cret", "s3cret"},
+                                                        {"s3cret\n\n", "s3cret\n"},
+                                                        {" s3cret \r\n", " s3cret "}}) {
+    Result result = cpctl(daemon, {"creds", "set", "pg"}, input);
+    CHECK(result.status == 0);
+    CHECK(result.out == "credential 'pg' is set (version 2)\n");
+    CHECK_FALSE(contains(result.out + result.err, "s3cret"));
+    CHECK(daemon.seen().back() ==
+          R"({"v":1,"command":"creds_set","name":"pg","body":)" + std::to_string(body.size()) + "}|" + body);
+  }
+  std::size_t requests = daemon.seen().size();
+  CHECK(cpctl(daemon, {"creds", "set", "pg"}, "\n").status == 1);
+  CHECK(cpctl(daemon, {"creds", "set", "pg"}, "").status == 1);
+  CHECK(cpctl(daemon, {"creds", "set", "pg"}, std::string(65 << 10, 'x')).status == 1);
+  CHECK(daemon.seen().size() == requests);
+}
+
+// netd answers with one line that says "ok" itself.
+TEST_CASE("peers add prints the configuration alone on standard output, and what to do on standard error") {
+  FakeDaemon netd("peers.sock");
+  netd.on("add",
+          {R"({"v":1,"ok":true,"config":"[Interface]\nPrivateKey = abc\n","note":"mind\u001bthis",)"
+           R"("wg":"wg set wg-demo peer x","peer":{"name":"b","addresses":["10.86.0.2","fd86::2"]}})"});
+  Result result = cpctl(netd, {"peers", "add", "b", "--public-key", "K="});
+  CHECK(result.status == 0);
+  CHECK(result.out == "[Interface]\nPrivateKey = abc\n");
+  CHECK(contains(result.err, "peer 'b' is added: 10.86.0.2, fd86::2"));
+  CHECK(contains(result.err, "wg set wg-demo peer x"));
+  CHECK(contains(result.err, "mind\\u{1b}this"));
+  CHECK(netd.seen().back() == R"({"v":1,"command":"add","name":"b","public_key":"K="}|)");
+}
+
+TEST_CASE("peers add -O writes a new file that only its owner can read, and never over another") {
+  FakeDaemon netd("peers.sock");
+  netd.on("add", {R"({"v":1,"ok":true,"config":"[Interface]\n","peer":{"name":"b","addresses":[]}})"});
+  auto file = netd.directory.path / "wg0.conf";
+  CHECK(cpctl(netd, {"peers", "add", "b", "-O", file.native()}).status == 0);
+  struct stat made{};
+  REQUIRE(stat(file.c_str(), &made) == 0);
+  CHECK((made.st_mode & 07777) == 0600);
+  std::ifstream in(file);
+  CHECK(std::string(std::istreambuf_iterator<char>(in), {}) == "[Interface]\n");
+  Result again = cpctl(netd, {"peers", "add", "c", "-O", file.native()});
+  CHECK(again.status == 1);
+  CHECK(contains(again.err, "it is there already"));
+  CHECK(netd.seen().size() == 1);
+}
+
+TEST_CASE("peers list and rm, and a refusal of netd's") {
+  FakeDaemon netd("peers.sock");
+  netd.on(
+      "list",
+      {R"({"v":1,"ok":true,"peers":[{"name":"b","interface":"","addresses":["10.86.0.2"],"public_key":"K=",)"
+       R"("last_handshake":0,"rx_bytes":2048,"tx_bytes":1,"blocked":""}]})"});
+  netd.on("rm", {R"({"v":1,"ok":false,"error":"no peer 'z'"})"});
+  Result list = cpctl(netd, {"peers", "list"});
+  CHECK(contains(list.out, "b     10.86.0.2"));
+  CHECK(contains(list.out, "never"));
+  CHECK(contains(list.out, "2.0 KiB"));
+  CHECK(contains(cpctl(netd, {"peers", "list", "-o", "json"}).out,
+                 R"({"v":1,"type":"peers","peers":[{"name":"b")"));
+  Result gone = cpctl(netd, {"peers", "rm", "z"});
+  CHECK(gone.status == 1);
+  CHECK(gone.err == "cpctl: no peer 'z'\n");
+}
+
+TEST_CASE("reload prints the problems and says whether it was done") {
+  FakeDaemon daemon;
+  daemon.on("reload", [](control::Output& output) {
+    output.line(R"({"v":1,"type":"diagnostics","text":"a.toml:1:2: error: no\n\n1 error\n"})");
+    output.fail("configuration", "the configuration was not taken", "Mend it.");
+    return control::Progress::done;
+  });
+  Result result = cpctl(daemon, {"reload"});
+  CHECK(result.status == 1);
+  CHECK(result.out == "a.toml:1:2: error: no\n\n1 error\n");
+  daemon.on("reload", {R"({"v":1,"type":"reloaded","generation":4,"digest":"0123456789abcdef"})"});
+  CHECK(cpctl(daemon, {"reload"}).out == "generation 4 is in force (0123456789ab)\n");
+}
+
+TEST_CASE("audit tail shows actions, other lines, and damage") {
+  FakeDaemon daemon;
+  daemon.on(
+      "audit_tail",
+      {R"({"v":1,"type":"audit_line","line":{"v":1,"seq":2,"prev":"0","time":"2026-11-22T01:02:04Z","id":"a-1",)"
+       R"("peer":"p","endpoint":"e","type":"statement","kind":"read","verdict":"allow","rule":"reads",)"
+       R"("facets":{"statement":"SELECT 'x\u001b\udcff'"}}})",
+       R"({"v":1,"type":"audit_line","line":{"v":1,"seq":3,"prev":"0","time":"2026-11-22T01:02:05Z","type":"operator","uid":0,"command":"reload"}})",
+       R"({"v":1,"type":"audit_line","damaged":"{\"v\":"})"});
+  Result result = cpctl(daemon, {"audit", "tail", "-n", "3"});
+  CHECK(result.status == 0);
+  CHECK(contains(result.out, "SELECT 'x\\u{1b}\\xff'"));
+  CHECK(contains(result.out, "operator  uid=0  command=reload"));
+  CHECK(contains(result.out, "damaged  {\"v\":"));
+  CHECK(daemon.seen().back() == R"({"v":1,"command":"audit_tail","last":3,"follow":false}|)");
+}
+
+TEST_CASE("docs/cpctl.md is what the command line says (scripts/fix writes it anew: cpctl --markdown)") {
+  std::ifstream in(CLAWPATROL_SOURCE "/docs/cpctl.md");
+  CHECK(std::string(std::istreambuf_iterator<char>(in), {}) == reference());
+}
+
+}  // namespace
+}  // namespace clawpatrol::cpctl
