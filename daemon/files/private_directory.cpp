@@ -31,7 +31,8 @@ std::expected<void, Error> check_file(int fd, const std::filesystem::path& path)
   if (::fstat(fd, &info) != 0)
     return std::unexpected(os_error(errno, fmt::format("cannot stat '{}'", path.string())));
   if (!S_ISREG(info.st_mode)) return std::unexpected(objects(path, "is not a regular file"));
-  if (info.st_nlink != 1) return std::unexpected(objects(path, "has another name as well"));
+  // None at all: replaced since we opened it, and still whole.
+  if (info.st_nlink > 1) return std::unexpected(objects(path, "has another name as well"));
   if (const char* why = objection(info, 077)) return std::unexpected(objects(path, why));
   return {};
 }
@@ -138,6 +139,14 @@ std::expected<void, Error> PrivateDirectory::create(const std::string& name, std
 std::expected<void, Error> PrivateDirectory::remove(const std::string& name) const {
   if (::unlinkat(fd_.get(), name.c_str(), 0) != 0) return std::unexpected(failure(errno, "remove", name));
   return sync();
+}
+
+void PrivateDirectory::remove_leftovers() const {
+  auto found = names();
+  if (!found) return;
+  for (const std::string& name : *found) {
+    if (name.starts_with('.') && name.ends_with(".new")) ::unlinkat(fd_.get(), name.c_str(), 0);
+  }
 }
 
 std::expected<void, Error> PrivateDirectory::sync() const {

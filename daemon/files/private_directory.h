@@ -37,6 +37,8 @@ class PrivateDirectory {
   std::expected<void, Error> create(const std::string& name, std::string_view bytes) const;
   std::expected<void, Error> remove(const std::string& name) const;
   std::expected<void, Error> sync() const;
+  // What a crash within replace() or create() left behind. Only under the lock, and not during either.
+  void remove_leftovers() const;
 
   std::expected<std::vector<std::string>, Error> names() const;  // regular or not; sorted
   int fd() const { return fd_.get(); }

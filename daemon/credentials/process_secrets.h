@@ -1,0 +1,15 @@
+// A process that holds secrets leaves no copy of its memory behind.
+#pragma once
+
+#include <expected>
+
+#include "daemon/ring/error.h"
+
+namespace clawpatrol::credentials {
+
+// No core file, and no process of the same user may trace this one or read its memory. First thing in main:
+// before a secret is read, and again after a change of user, which undoes it. Consequence: /proc/self belongs
+// to root.
+std::expected<void, Error> disable_core_dumps();
+
+}  // namespace clawpatrol::credentials
