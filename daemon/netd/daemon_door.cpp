@@ -1,0 +1,209 @@
+#include "daemon/netd/daemon_door.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+#include <set>
+
+#include "daemon/netd/door.h"
+#include "daemon/netd/log.h"
+#include "daemon/netd/request.h"
+
+namespace clawpatrol::netd {
+
+DaemonDoor::DaemonDoor(Poller& poller, std::uint32_t daemon_uid, DaemonRequests requests)
+    : poller_(poller), daemon_uid_(daemon_uid), requests_(std::move(requests)) {}
+
+DaemonDoor::~DaemonDoor() {
+  if (session_) poller_.forget(session_.get());
+  if (waiting_) poller_.forget(waiting_.get());
+  if (listener_) poller_.forget(listener_.get());
+}
+
+std::expected<void, Error> DaemonDoor::open(const std::filesystem::path& path) {
+  auto listener = listen_on(path, SOCK_SEQPACKET);
+  if (!listener) return std::unexpected(listener.error());
+  listener_ = std::move(*listener);
+  poller_.watch(listener_.get(), POLLIN, [this](short) { accept_one(); });
+  return {};
+}
+
+void DaemonDoor::accept_one() {
+  Fd caller(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!caller) return;
+  auto who = caller_of(caller.get());
+  if (!who || who->uid != daemon_uid_) {
+    log_line("refused at the daemon's socket: uid {}", who ? static_cast<long>(who->uid) : -1L);
+    return;
+  }
+  if (!session_ && !waiting_) return begin(std::move(caller));
+  if (waiting_) poller_.forget(waiting_.get());  // the newest is the one that lives
+  waiting_ = std::move(caller);
+  if (!session_) begin_waiting();
+}
+
+// From the loop, once it has spoken: whoever ends a session may be in the middle of answering it.
+void DaemonDoor::begin_waiting() {
+  if (!waiting_) return;
+  poller_.watch(waiting_.get(), POLLIN, [this](short) { begin(std::move(waiting_)); });
+}
+
+void DaemonDoor::begin(Fd session) {
+  session_ = std::move(session);
+  greeted_ = false;
+  poller_.watch(session_.get(), POLLIN, [this](short events) { on_session(events); });
+  log_line("daemon connected");
+}
+
+void DaemonDoor::end(std::string_view why) {
+  log_line("daemon's session ended: {}", why);
+  poller_.forget(session_.get());
+  session_.reset();
+  queue_.clear();
+  told_.clear();
+  begin_waiting();
+}
+
+void DaemonDoor::on_session(short events) {
+  int session = session_.get();
+  if (events & POLLOUT) flush();
+  while (session_ && session_.get() == session && receive_one()) {
+  }
+}
+
+bool DaemonDoor::receive_one() {
+  char bytes[sizeof(Message) + 1];
+  alignas(cmsghdr) char control[CMSG_SPACE(16 * sizeof(int)) + CMSG_SPACE(sizeof(ucred))];
+  iovec part{bytes, sizeof bytes};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t size = ::recvmsg(session_.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (size < 0) return end(std::strerror(errno)), false;
+  if (close_descriptors(message) || (message.msg_flags & MSG_CTRUNC) != 0)
+    return end("it sent a descriptor"), false;
+  if (size == 0) return end("closed by the daemon"), false;
+  auto request = parse_request(std::string_view(bytes, static_cast<std::size_t>(size)));
+  if (!request) return end(request.error()), false;
+  handle(*request);
+  return static_cast<bool>(session_);
+}
+
+void DaemonDoor::handle(const Message& message) {
+  if (greeted_ == (message.type == MessageType::hello)) return end("hello must come first, and once");
+  if (message.type == MessageType::hello) return say_hello(message);
+  if (message.type == MessageType::get_statistics) return say_statistics();
+  std::string problem = requests_.reload();
+  Message answer;
+  answer.type = MessageType::reloaded;
+  answer.reloaded.ok = problem.empty();
+  std::size_t length = std::min(problem.size(), sizeof answer.reloaded.problem - 1);
+  std::memcpy(answer.reloaded.problem, problem.data(), length);
+  if (session_) queue(answer);
+}
+
+void DaemonDoor::say_hello(const Message& message) {
+  auto descriptors = requests_.hello(message.hello.workers);
+  if (!descriptors) return end(descriptors.error().what);
+  greeted_ = true;
+  queue(requests_.welcome());
+  for (const HandedDescriptor& handed : *descriptors) {
+    Message answer;
+    answer.type = MessageType::descriptor;
+    answer.descriptor = {handed.role, handed.index};
+    if (!session_) return;
+    queue(answer, handed.fd);
+  }
+  say_peers();
+}
+
+void DaemonDoor::say_statistics() {
+  for (const Drop& drop : requests_.drops()) {
+    Message row;
+    row.type = MessageType::statistics;
+    row.statistics = {drop.peer, drop.reason, drop.packets, drop.bytes};
+    if (!session_) return;
+    queue(row);
+  }
+  Message last;
+  last.type = MessageType::statistics_end;
+  if (session_) queue(last);
+}
+
+void DaemonDoor::peers_changed() {
+  if (session_ && greeted_) say_peers();
+}
+
+namespace {
+
+Message peer_message(const PeerEntry& peer) {
+  Message message;
+  message.type = MessageType::peer;
+  message.peer.change = PeerChange::present;
+  message.peer.id = peer.id;
+  std::memcpy(message.peer.name, peer.name.data(), std::min(peer.name.size(), sizeof message.peer.name - 1));
+  for (std::size_t i = 0; i < peer.addresses.size() && i < max_addresses; i++)
+    std::memcpy(message.peer.addresses[i], peer.addresses[i].bytes.data(), 16);
+  message.peer.key_fingerprint = peer.key_fingerprint();
+  return message;
+}
+
+}  // namespace
+
+void DaemonDoor::say_peers() {
+  std::map<std::uint32_t, std::uint64_t> current;
+  for (const PeerEntry& peer : requests_.peers()) {
+    Message message = peer_message(peer);
+    current[peer.id] = message.peer.key_fingerprint;
+    auto told = told_.find(peer.id);
+    if (told != told_.end() && told->second == message.peer.key_fingerprint) continue;
+    if (!session_) return;
+    queue(message);
+  }
+  for (const auto& [id, key_fingerprint] : told_) {
+    if (current.contains(id)) continue;
+    Message gone;
+    gone.type = MessageType::peer;
+    gone.peer.change = PeerChange::gone;
+    gone.peer.id = id;
+    if (!session_) return;
+    queue(gone);
+  }
+  if (!session_) return;
+  told_ = std::move(current);
+  Message last;
+  last.type = MessageType::peers_end;
+  queue(last);
+}
+
+void DaemonDoor::queue(const Message& message, int descriptor) {
+  if (queue_.size() >= max_queued) return end("it does not read");
+  Outgoing outgoing{message, {}};
+  if (descriptor >= 0) outgoing.descriptor = Fd(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
+  if (descriptor >= 0 && !outgoing.descriptor) return end("out of descriptors");
+  queue_.push_back(std::move(outgoing));
+  flush();
+}
+
+void DaemonDoor::flush() {
+  while (session_ && !queue_.empty()) {
+    int sent = send_datagram(session_.get(), &queue_.front().message, sizeof(Message),
+                             queue_.front().descriptor.get());
+    if (sent == EAGAIN) break;
+    if (sent != 0) return end(std::strerror(sent));
+    queue_.pop_front();
+  }
+  if (!session_) return;
+  short events = queue_.empty() ? POLLIN : static_cast<short>(POLLIN | POLLOUT);
+  poller_.watch(session_.get(), events, [this](short ready) { on_session(ready); });
+}
+
+}  // namespace clawpatrol::netd

@@ -1,0 +1,36 @@
+// Unix sockets that say who is calling.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include <cstddef>
+#include <expected>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "daemon/ring/error.h"
+#include "daemon/ring/fd.h"
+
+namespace clawpatrol::netd {
+
+struct Caller {
+  uid_t uid;
+  std::vector<gid_t> groups;  // the primary one too
+};
+
+// SO_PEERCRED and SO_PEERGROUPS: who connected, not who holds the socket now.
+std::optional<Caller> caller_of(int socket);
+
+// Listens on `path` in place of a dead socket of that name. Everybody may connect: who may speak is decided
+// by caller_of(). Non-blocking.
+std::expected<Fd, Error> listen_on(const std::filesystem::path& path, int type);
+
+// Closes every descriptor that came with a message. True: there was one.
+bool close_descriptors(const msghdr& message);
+
+// 0 or errno. `descriptor` goes with it unless it is negative.
+int send_datagram(int socket, const void* bytes, std::size_t size, int descriptor);
+
+}  // namespace clawpatrol::netd

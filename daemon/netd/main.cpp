@@ -1,0 +1,100 @@
+// clawpatrol-netd: read the options, give away what is not needed, make the network true, serve until told to
+// stop. What it made in the kernel stays when it stops: a filter that drops is better than none.
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "daemon/netd/log.h"
+#include "daemon/netd/netd.h"
+#include "daemon/netd/options.h"
+#include "daemon/netd/privileges.h"
+
+namespace {
+
+using namespace clawpatrol;
+using namespace clawpatrol::netd;
+
+int fail(int status, const std::string& why) {
+  log_line("{}", why);
+  return status;
+}
+
+// Made before privileges are dropped, for whom we become.
+bool make_directory(const std::filesystem::path& path, mode_t mode, const std::optional<Account>& owner) {
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return false;
+  return !owner || ::chown(path.c_str(), owner->uid, owner->gid) == 0;
+}
+
+void notify_ready() {
+  const char* path = std::getenv("NOTIFY_SOCKET");
+  sockaddr_un address{};
+  if (!path || std::strlen(path) >= sizeof address.sun_path || std::strlen(path) < 2) return;
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path, std::strlen(path));
+  if (path[0] == '@') address.sun_path[0] = '\0';
+  Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
+  (void)::sendto(fd.get(), "READY=1", 7, MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), length);
+}
+
+int run_teardown(const Options& options) {
+  auto config = load_network(options.config);
+  if (!config) log_line("{}\nthe tunnel's interface, whose name is not known, stays", config.error());
+  auto done = teardown(config ? std::optional(*config) : std::nullopt);
+  return done ? 0 : fail(1, done.error().what);
+}
+
+int run(const Options& options) {
+  std::optional<Account> daemon = find_account(options.daemon_uid);
+  if (!daemon)
+    return fail(
+        2, fmt::format("no such user: '{}'\nhint: Name the daemon's with --daemon-uid.", options.daemon_uid));
+  std::optional<Account> account;
+  if (!options.user.empty() && !(account = find_account(options.user)))
+    return fail(2, fmt::format("no such user: '{}'", options.user));
+  gid_t group = find_group(options.operator_group).value_or(static_cast<gid_t>(-1));  // then root alone
+  ::umask(077);
+  if (!make_directory(options.state, 0700, account))
+    return fail(1, os_error(errno, "cannot make: '" + options.state.string() + "'").what);
+  ::umask(022);
+  if (!make_directory(options.run, 0755, account))
+    return fail(1, os_error(errno, "cannot make: '" + options.run.string() + "'").what);
+  if (auto dropped = drop_privileges(account); !dropped) return fail(1, dropped.error().what);
+
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  Fd signal_fd(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!signal_fd) return fail(1, os_error(errno, "cannot wait for signals").what);
+
+  Netd gateway({options.config, options.state, options.run, daemon->uid, group});
+  if (auto started = gateway.start(); !started) return fail(1, started.error().what);
+  if (auto forbidden = forbid_system_calls(); !forbidden) return fail(1, forbidden.error().what);
+  log_line("ready");
+  notify_ready();
+  gateway.run_until(signal_fd.get());
+  log_line("stopped; steering goes on as long as the daemon holds it");
+  return 0;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  auto options = parse_options(count, arguments);
+  if (!options) return fail(2, options.error() + "\n" + help_text());
+  switch (options->action) {
+    case Options::Action::help: fmt::print("{}", help_text()); return 0;
+    case Options::Action::version: fmt::print("clawpatrol-netd {}\n", CLAWPATROL_VERSION); return 0;
+    case Options::Action::teardown: return run_teardown(*options);
+    case Options::Action::run: return run(*options);
+  }
+}

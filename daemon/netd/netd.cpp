@@ -1,0 +1,434 @@
+#include "daemon/netd/netd.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+
+#include "bpf/shared.h"
+#include "daemon/netd/client_text.h"
+#include "daemon/netd/log.h"
+#include "daemon/netd/sockets.h"
+#include "daemon/netd/sysctl.h"
+
+namespace clawpatrol::netd {
+namespace {
+
+// Routes are not announced to us; what else was missed is found as late as this.
+constexpr std::chrono::seconds look_again(30);
+
+std::int64_t now_seconds() {
+  return static_cast<std::int64_t>(std::time(nullptr));
+}
+
+std::vector<Link> named(const std::vector<Link>& links, const std::vector<std::string>& names) {
+  std::vector<Link> found;
+  for (const Link& link : links)
+    if (std::find(names.begin(), names.end(), link.name) != names.end()) found.push_back(link);
+  return found;
+}
+
+}  // namespace
+
+Netd::Netd(Settings settings) : settings_(std::move(settings)) {}
+
+std::expected<void, Error> Netd::start() {
+  auto config = load_network(settings_.config);
+  if (!config) return std::unexpected(Error{EINVAL, config.error()});
+  auto state = PrivateDirectory::open(settings_.state);
+  if (!state) return std::unexpected(state.error());
+  state_.emplace(std::move(*state));
+  if (auto locked = state_->lock(); !locked) return locked;
+  auto book = load_book(*state_);
+  if (!book) return std::unexpected(book.error());
+  auto key = load_or_make_key(*state_);
+  if (!key) return std::unexpected(key.error());
+  config_ = std::move(*config);
+  book_ = std::move(*book);
+  key_.emplace(*key);
+  if (::getrandom(&incarnation_, sizeof incarnation_, 0) != sizeof incarnation_)
+    return std::unexpected(os_error(errno, "cannot number this run"));
+  for (const std::string& problem : book_.adopt(config_, now_seconds())) log_line("{}", problem);
+  if (auto saved = save_book(book_, *state_); !saved) return saved;
+
+  auto netlink = Netlink::open();
+  if (!netlink) return std::unexpected(netlink.error());
+  netlink_.emplace(std::move(*netlink));
+  auto events = NetlinkEvents::open();
+  if (!events) return std::unexpected(events.error());
+  events_.emplace(std::move(*events));
+  auto steering = Steering::load(listen_port);
+  if (!steering) return std::unexpected(steering.error());
+  steering_.emplace(std::move(*steering));
+  for (const std::string& problem : set_machine_parameters(listen_port)) log_line("{}", problem);
+  if (auto done = make_sockets(); !done) return done;
+  if (auto done = steering_->attach_lookup(); !done) return done;
+  if (auto done = reconcile(); !done) return done;
+
+  poller_.watch(events_->fd(), POLLIN, [this](short) {
+    events_->drain();
+    dirty_ = true;
+  });
+  DaemonRequests from_daemon{[this](std::uint32_t workers) { return greet(workers); },
+                             [this] { return welcome(); }, [this] { return admitted(); },
+                             [this] { return steering_->drops().value_or(std::vector<Drop>()); },
+                             [this] { return reload(); }};
+  daemon_door_ = std::make_unique<DaemonDoor>(poller_, settings_.daemon_uid, std::move(from_daemon));
+  if (auto done = daemon_door_->open(settings_.run / "netd.sock"); !done) return done;
+  OperatorRequests from_operator{
+      [this](const std::string& name, const std::string& public_key, std::uint32_t uid) {
+        return add_peer(name, public_key, uid);
+      },
+      [this](const std::string& name, std::uint32_t uid) { return remove_peer(name, uid); },
+      [this] { return list_peers(); }};
+  auto answer = [requests = std::move(from_operator)](std::string_view line, std::uint32_t uid) {
+    return answer_operator(line, uid, requests);
+  };
+  operator_door_ = std::make_unique<OperatorDoor>(poller_, settings_.operator_group, std::move(answer));
+  return operator_door_->open(settings_.run / "peers.sock");
+}
+
+void Netd::run_until(int stop_signals) {
+  bool stop = false;
+  poller_.watch(stop_signals, POLLIN, [&](short) {
+    signalfd_siginfo signal{};
+    if (::read(stop_signals, &signal, sizeof signal) != sizeof signal) return;
+    if (signal.ssi_signo != SIGHUP)
+      stop = true;
+    else if (std::string problem = reload(); !problem.empty())
+      log_line("reload refused: {}", problem);
+  });
+  auto last_look = std::chrono::steady_clock::now();
+  while (!stop) {
+    poller_.turn(std::chrono::seconds(5));
+    auto now = std::chrono::steady_clock::now();
+    operator_door_->close_idle(now);
+    if (!dirty_ && now - last_look < look_again) continue;
+    dirty_ = false;
+    last_look = now;
+    reconcile_or_log();
+  }
+  poller_.forget(stop_signals);
+}
+
+std::string Netd::reload() {
+  auto config = load_network(settings_.config);
+  if (!config) return config.error();
+  PeerBook next = book_;
+  std::vector<std::string> problems = next.adopt(*config, now_seconds());
+  if (auto saved = save_book(next, *state_); !saved) return saved.error().what;
+  config_ = std::move(*config);
+  book_ = std::move(next);
+  for (const std::string& problem : problems) log_line("{}", problem);
+  auto done = reconcile();
+  if (daemon_door_) daemon_door_->peers_changed();
+  log_line("configuration loaded again");
+  return done ? std::string() : done.error().what;
+}
+
+void Netd::reconcile_or_log() {
+  if (auto done = reconcile(); !done) log_line("{}", done.error().what);
+}
+
+// In an order in which nothing is open for a moment: the tables first, then the filter on the interface, then
+// the rule that routes what the filter let in, and only then is our interface up.
+std::expected<void, Error> Netd::reconcile() {
+  if (config_.makes_interface())
+    if (auto done = make_tunnel(); !done) return done;
+  auto links = netlink_->links();
+  if (!links) return std::unexpected(links.error());
+  remove_old_tunnel(*links);
+  auto table = table_of(*links);
+  if (!table) return std::unexpected(table.error());
+  if (auto done = steering_->tell(*table); !done) return done;
+  for (const Link& link : named(*links, config_.steered())) {
+    if (!table->interfaces.contains(link.index)) continue;
+    if (auto done = steering_->attach_filter(link.index); !done) return done;
+    for (const std::string& problem : set_interface_parameters(link.name)) log_line("{}", problem);
+  }
+  drop_stale_filters(*links);
+  if (auto done = netlink_->steer(steering_rule, config_.steered()); !done) return done;
+  if (!config_.makes_interface()) return {};
+  for (const Link& link : named(*links, {config_.interface})) {
+    if (auto done = sync_tunnel_addresses(link.index); !done) return done;
+    if (link.up) continue;
+    if (auto done = netlink_->set_up(link.index); !done) return done;
+  }
+  return sync_wireguard();
+}
+
+std::expected<SteeringTable, Error> Netd::table_of(const std::vector<Link>& links) {
+  SteeringTable table;
+  std::map<std::string, std::string> missing;
+  for (const std::string& name : config_.steered()) missing[name] = "it is not there yet";
+  std::map<std::string, int> index_of;
+  for (const Link& link : named(links, config_.steered())) {
+    missing[link.name] = "it is neither Ethernet nor plain IP";
+    if (!link.supported) continue;
+    missing.erase(link.name);
+    table.interfaces[link.index] = link.link_header;
+    index_of[link.name] = link.index;
+  }
+  for (const auto& [name, why] : missing)
+    if (missing_[name] != why) log_line("interface is not steered: '{}': {}", name, why);
+  missing_ = std::move(missing);
+
+  for (const PeerEntry& peer : book_.peers()) {
+    auto at = index_of.find(config_.interface_of(peer.interface));
+    if (!peer.blocked.empty() || at == index_of.end()) continue;
+    for (const Address& address : peer.addresses) table.identities[{at->second, address}] = peer.id;
+  }
+
+  auto local = netlink_->local_prefixes();
+  if (!local) return std::unexpected(local.error());
+  for (const Prefix& subnet : config_.subnet) table.own[subnet] |= 0;
+  for (const LocalPrefix& prefix : *local)
+    table.own[prefix.prefix] |= table.interfaces.contains(prefix.interface) ? STEER_OWN_SERVICES : 0;
+  for (const Address& address : config_.tunnel_addresses())
+    table.own[{address, static_cast<std::uint8_t>(address.is_v4() ? 32 : 128)}] |= STEER_OWN_SERVICES;
+  return table;
+}
+
+std::expected<void, Error> Netd::make_tunnel() {
+  auto links = netlink_->links();
+  if (!links) return std::unexpected(links.error());
+  bool there = false;
+  for (const Link& link : named(*links, {config_.interface})) there = link.kind == "wireguard";
+  if (!there)
+    if (auto done = netlink_->make_wireguard(config_.interface); !done) return done;
+  if (!wireguard_) {
+    auto wireguard = Wireguard::open();
+    if (!wireguard) return std::unexpected(wireguard.error());
+    wireguard_.emplace(std::move(*wireguard));
+  }
+  tunnel_made_ = config_.interface;
+  return {};
+}
+
+void Netd::remove_old_tunnel(const std::vector<Link>& links) {
+  if (tunnel_made_.empty() || (config_.makes_interface() && tunnel_made_ == config_.interface)) return;
+  for (const Link& link : named(links, {tunnel_made_}))
+    if (link.kind == "wireguard")
+      if (auto done = netlink_->remove_link(link.index); !done) log_line("{}", done.error().what);
+  tunnel_made_.clear();
+}
+
+// Filters of ours on interfaces that are no longer steered. The rules go with the list of interfaces.
+void Netd::drop_stale_filters(const std::vector<Link>& links) {
+  std::vector<std::string> steered = config_.steered();
+  for (const Link& link : links) {
+    if (std::find(steered.begin(), steered.end(), link.name) != steered.end() || !has_filter(link.index))
+      continue;
+    if (auto done = detach_filter(link.index); !done) log_line("{}", done.error().what);
+  }
+}
+
+std::expected<void, Error> Netd::sync_tunnel_addresses(int interface) {
+  auto local = netlink_->local_prefixes();
+  if (!local) return std::unexpected(local.error());
+  std::vector<Address> wanted = config_.tunnel_addresses();
+  for (const LocalPrefix& present : *local) {
+    // Link-local addresses are the kernel's.
+    bool link_local =
+        present.prefix.address.bytes[0] == 0xfe && (present.prefix.address.bytes[1] & 0xc0) == 0x80;
+    if (present.interface != interface || link_local) continue;
+    if (std::find(wanted.begin(), wanted.end(), present.prefix.address) != wanted.end()) continue;
+    for (std::uint8_t length = 0; length <= (present.prefix.is_v4() ? 32 : 128); length++)
+      if (netlink_->remove_address(interface, present.prefix.address, length)) break;
+  }
+  for (const Prefix& subnet : config_.subnet)
+    if (auto done = netlink_->set_address(interface, gateway_address(subnet), subnet.length); !done)
+      return done;
+  return {};
+}
+
+// Only what differs is written: a session of a peer that stays is not disturbed.
+std::expected<void, Error> Netd::sync_wireguard() {
+  auto device = wireguard_->read(config_.interface);
+  if (!device) return std::unexpected(device.error());
+  if (device->public_key != key_->public_key() || device->listen_port != config_.listen_port)
+    if (auto done = wireguard_->set_device(config_.interface, *key_, config_.listen_port); !done) return done;
+  std::map<Key, std::vector<Address>> wanted;
+  for (const PeerEntry& peer : book_.peers())
+    if (peer.blocked.empty() && !peer.public_key.empty() &&
+        config_.interface_of(peer.interface) == config_.interface)
+      wanted[*from_base64(peer.public_key)] = peer.addresses;
+  // First out, then in: an address that moves is never of two.
+  for (const WireguardPeer& present : device->peers)
+    if (!wanted.contains(present.public_key))
+      if (auto done = wireguard_->remove_peer(config_.interface, present.public_key); !done) return done;
+  for (const auto& [key, addresses] : wanted) {
+    std::vector<Prefix> exact;
+    for (const Address& address : addresses)
+      exact.push_back({address, static_cast<std::uint8_t>(address.is_v4() ? 32 : 128)});
+    std::sort(exact.begin(), exact.end());
+    bool same = false;
+    for (WireguardPeer& present : device->peers) {
+      if (present.public_key != key) continue;
+      std::sort(present.allowed_ips.begin(), present.allowed_ips.end());
+      same = present.allowed_ips == exact;
+    }
+    if (same) continue;
+    if (auto done = wireguard_->set_peer(config_.interface, key, addresses); !done) return done;
+  }
+  return {};
+}
+
+std::expected<void, Error> Netd::make_sockets() {
+  auto v4 = make_dns_socket(Family::v4);
+  if (!v4) return std::unexpected(v4.error());
+  dns_v4_ = std::move(*v4);
+  if (auto done = steering_->set_socket(STEER_SLOT_DNS_V4, dns_v4_.get()); !done) return done;
+  // A machine without IPv6 gets no such packets.
+  if (auto v6 = make_dns_socket(Family::v6)) {
+    dns_v6_ = std::move(*v6);
+    if (auto done = steering_->set_socket(STEER_SLOT_DNS_V6, dns_v6_.get()); !done) return done;
+  } else if (v6.error().code != EAFNOSUPPORT && v6.error().code != EADDRNOTAVAIL) {
+    return std::unexpected(v6.error());
+  }
+  // One listener from the start: until a daemon comes, connections wait in its backlog.
+  return grow_listeners(1);
+}
+
+std::expected<void, Error> Netd::grow_listeners(std::uint32_t workers) {
+  while (listeners_.size() < workers) {
+    auto listener = make_listener();
+    if (!listener) return std::unexpected(listener.error());
+    std::uint32_t slot = static_cast<std::uint32_t>(listeners_.size());
+    if (auto done = steering_->set_socket(slot, listener->get()); !done) return done;
+    listeners_.push_back(std::move(*listener));
+  }
+  // Before a listener goes nothing new may be sent to it.
+  auto done = steering_->set_workers(workers);
+  if (done) listeners_.resize(workers);
+  return done;
+}
+
+std::expected<std::vector<HandedDescriptor>, Error> Netd::greet(std::uint32_t workers) {
+  if (auto done = grow_listeners(workers); !done) return std::unexpected(done.error());
+  std::vector<HandedDescriptor> handed;
+  for (std::uint32_t i = 0; i < workers; i++)
+    handed.push_back({DescriptorRole::tcp_listener, i, listeners_[i].get()});
+  handed.push_back({DescriptorRole::dns_udp_v4, 0, dns_v4_.get()});
+  if (dns_v6_) handed.push_back({DescriptorRole::dns_udp_v6, 0, dns_v6_.get()});
+  // The link keeps the program, the program its maps. The maps themselves stay here: who is who is not the
+  // daemon's to write.
+  handed.push_back({DescriptorRole::keep, 0, steering_->lookup_link()});
+  return handed;
+}
+
+Message Netd::welcome() const {
+  Message message;
+  message.type = MessageType::welcome;
+  message.welcome.incarnation = incarnation_;
+  bool have_v4 = false, have_v6 = false;
+  for (const Address& address : config_.tunnel_addresses()) {
+    bool& have = address.is_v4() ? have_v4 : have_v6;
+    if (have) continue;
+    have = true;
+    std::memcpy(address.is_v4() ? message.welcome.address_v4 : message.welcome.address_v6,
+                address.bytes.data(), 16);
+  }
+  return message;
+}
+
+std::vector<PeerEntry> Netd::admitted() const {
+  std::vector<PeerEntry> peers;
+  for (const PeerEntry& peer : book_.peers())
+    if (peer.blocked.empty()) peers.push_back(peer);
+  return peers;
+}
+
+// On disk before it is in the kernel: an id or address that was in use once must not be forgotten.
+std::expected<void, std::string> Netd::keep(const PeerBook& next) {
+  if (auto saved = save_book(next, *state_); !saved) return std::unexpected(saved.error().what);
+  book_ = next;
+  return {};
+}
+
+std::expected<AddedPeer, std::string> Netd::add_peer(const std::string& name, const std::string& public_key,
+                                                     std::uint32_t uid) {
+  std::optional<PrivateKey> made;
+  if (public_key.empty()) made = PrivateKey::generate();
+  PeerBook next = book_;
+  auto entry =
+      next.add({name, made ? to_base64(made->public_key()) : public_key, uid}, config_, now_seconds());
+  if (!entry) return std::unexpected(entry.error());
+  if (auto kept = keep(next); !kept) return std::unexpected(kept.error());
+  log_line("peer '{}' added by uid {}: id {}, key {}", entry->name, uid, entry->id, entry->public_key);
+  AddedPeer added{
+      *entry,
+      client_configuration(*entry, config_, key_->public_key(), made ? to_base64(made->bytes()) : ""),
+      {},
+      {}};
+  bool in_tunnel = config_.interface_of(entry->interface) == config_.interface;
+  if (!(in_tunnel && config_.makes_interface()))
+    added.wg_line = wg_set_line(*entry, config_, (settings_.state / key_file_name).string());
+  bool has_table = std::any_of(config_.peers.begin(), config_.peers.end(),
+                               [&](const ConfiguredPeer& peer) { return peer.name == name; });
+  if (!has_table)
+    added.note = fmt::format("there is no [peer.{}] in the configuration yet: it reaches nothing", name);
+  if (auto done = reconcile(); !done) {
+    log_line("{}", done.error().what);
+    added.note = "kept, and not yet in the kernel: " + done.error().what;
+  }
+  daemon_door_->peers_changed();
+  return added;
+}
+
+std::expected<PeerEntry, std::string> Netd::remove_peer(const std::string& name, std::uint32_t uid) {
+  PeerBook next = book_;
+  auto entry = next.remove(name, now_seconds());
+  if (!entry) return std::unexpected(entry.error());
+  // A table with an interface of its own admits it still, without a key.
+  next.adopt(config_, now_seconds());
+  if (auto kept = keep(next); !kept) return std::unexpected(kept.error());
+  log_line("peer '{}' removed by uid {}: id {}", entry->name, uid, entry->id);
+  auto done = reconcile();
+  daemon_door_->peers_changed();
+  if (!done) return std::unexpected("removed, and perhaps still in the kernel: " + done.error().what);
+  return *entry;
+}
+
+std::vector<ListedPeer> Netd::list_peers() {
+  std::map<std::string, WireguardPeer> kernel;
+  if (config_.makes_interface() && wireguard_)
+    if (auto device = wireguard_->read(config_.interface))
+      for (const WireguardPeer& peer : device->peers) kernel[to_base64(peer.public_key)] = peer;
+  std::vector<ListedPeer> listed;
+  for (const PeerEntry& peer : book_.peers()) {
+    ListedPeer row{peer, 0, 0, 0, false};
+    row.peer.interface = config_.interface_of(peer.interface);
+    if (auto at = kernel.find(peer.public_key); at != kernel.end() && !peer.public_key.empty())
+      row = {row.peer, at->second.last_handshake, at->second.rx_bytes, at->second.tx_bytes, true};
+    listed.push_back(std::move(row));
+  }
+  return listed;
+}
+
+std::expected<void, Error> teardown(const std::optional<NetworkConfig>& config) {
+  auto netlink = Netlink::open();
+  if (!netlink) return std::unexpected(netlink.error());
+  if (auto done = netlink->steer(steering_rule, {}); !done) return done;
+  auto links = netlink->links();
+  if (!links) return std::unexpected(links.error());
+  for (const Link& link : *links) {
+    bool made =
+        config && config->makes_interface() && link.name == config->interface && link.kind == "wireguard";
+    if (made) {
+      if (auto done = netlink->remove_link(link.index); !done) return done;
+    } else if (has_filter(link.index)) {
+      if (auto done = detach_filter(link.index); !done) return done;
+    }
+  }
+  return {};
+}
+
+}  // namespace clawpatrol::netd

@@ -1,0 +1,89 @@
+// netd itself: what the configuration and the peers' book ask for, made true in the kernel, again and again.
+#pragma once
+
+#include <expected>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/files/private_directory.h"
+#include "daemon/netd/configuration.h"
+#include "daemon/netd/daemon_door.h"
+#include "daemon/netd/keys.h"
+#include "daemon/netd/netlink.h"
+#include "daemon/netd/operator_commands.h"
+#include "daemon/netd/operator_door.h"
+#include "daemon/netd/peer_book.h"
+#include "daemon/netd/poller.h"
+#include "daemon/netd/steering.h"
+#include "daemon/netd/wireguard.h"
+
+namespace clawpatrol::netd {
+
+// Numbers of ours in the kernel's tables.
+inline constexpr SteeringRule steering_rule{.table = 49576, .priority = 186, .mark = 0xc1a80053};
+
+class Netd {
+ public:
+  struct Settings {
+    std::filesystem::path config, state, run;
+    uid_t daemon_uid;
+    gid_t operator_group;
+  };
+  explicit Netd(Settings settings);
+
+  // Everything that must be true before an agent is served. What fails here is fatal.
+  std::expected<void, Error> start();
+  void run_until(int stop_signals);  // a signalfd: TERM and INT return, HUP reloads
+
+ private:
+  std::string reload();  // "" or what is wrong; then nothing has changed
+  std::expected<void, Error> reconcile();
+  void reconcile_or_log();
+  std::expected<void, Error> make_tunnel();
+  std::expected<void, Error> sync_wireguard();
+  std::expected<void, Error> sync_tunnel_addresses(int interface);
+  void remove_old_tunnel(const std::vector<Link>& links);
+  void drop_stale_filters(const std::vector<Link>& links);
+  std::expected<SteeringTable, Error> table_of(const std::vector<Link>& links);
+  std::expected<void, Error> make_sockets();
+  std::expected<void, Error> grow_listeners(std::uint32_t workers);
+
+  std::expected<std::vector<HandedDescriptor>, Error> greet(std::uint32_t workers);
+  Message welcome() const;
+  std::vector<PeerEntry> admitted() const;
+  std::expected<AddedPeer, std::string> add_peer(const std::string& name, const std::string& public_key,
+                                                 std::uint32_t uid);
+  std::expected<PeerEntry, std::string> remove_peer(const std::string& name, std::uint32_t uid);
+  std::vector<ListedPeer> list_peers();
+  std::expected<void, std::string> keep(const PeerBook& next);
+
+  Settings settings_;
+  std::optional<PrivateDirectory> state_;
+  NetworkConfig config_;
+  PeerBook book_;
+  std::optional<PrivateKey> key_;
+  std::uint64_t incarnation_ = 0;
+
+  Poller poller_;
+  std::optional<Netlink> netlink_;
+  std::optional<NetlinkEvents> events_;
+  std::optional<Wireguard> wireguard_;
+  std::optional<Steering> steering_;
+  std::vector<Fd> listeners_;
+  Fd dns_v4_, dns_v6_;
+  std::string tunnel_made_;  // the interface that we made, or took over, for the tunnel
+  std::map<std::string, std::string>
+      missing_;         // steered interfaces that are not there, so that each is said once
+  bool dirty_ = false;  // the kernel has announced changes
+  std::unique_ptr<DaemonDoor> daemon_door_;
+  std::unique_ptr<OperatorDoor> operator_door_;
+};
+
+// Removes what netd leaves in the kernel on purpose when it stops. With a configuration, the tunnel too.
+std::expected<void, Error> teardown(const std::optional<NetworkConfig>& config);
+
+}  // namespace clawpatrol::netd

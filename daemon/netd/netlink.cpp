@@ -1,0 +1,371 @@
+#include "daemon/netd/netlink.h"
+
+#include <fmt/format.h>
+#include <linux/fib_rules.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <netinet/in.h>
+#include <netlink/socket.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "daemon/netd/netlink_message.h"
+
+namespace clawpatrol::netd {
+
+void NlSocketCloser::operator()(nl_sock* socket) const {
+  nl_socket_free(socket);
+}
+
+std::expected<void, Error> dump(nl_sock* socket, nl_msg* request, const std::string& what,
+                                const std::function<void(nlmsghdr*)>& each) {
+  int code = nl_send_auto(socket, request);
+  if (code < 0) return std::unexpected(netlink_error(code, what));
+  std::unique_ptr<nl_cb, decltype(&nl_cb_put)> callbacks(nl_cb_alloc(NL_CB_DEFAULT), &nl_cb_put);
+  nl_recvmsg_msg_cb_t trampoline = [](nl_msg* message, void* to) -> int {
+    (*static_cast<const std::function<void(nlmsghdr*)>*>(to))(nlmsg_hdr(message));
+    return NL_OK;
+  };
+  nl_cb_set(callbacks.get(), NL_CB_VALID, NL_CB_CUSTOM, trampoline,
+            const_cast<std::function<void(nlmsghdr*)>*>(&each));
+  code = nl_recvmsgs(socket, callbacks.get());
+  if (code < 0) return std::unexpected(netlink_error(code, what));
+  return {};
+}
+
+namespace {
+
+constexpr unsigned short raw_ip = 519;  // ARPHRD_RAWIP, which glibc does not know
+
+std::expected<NlSocket, Error> connect_route() {
+  NlSocket socket(nl_socket_alloc());
+  if (!socket) return std::unexpected(Error{ENOMEM, "cannot open netlink"});
+  if (int code = nl_connect(socket.get(), NETLINK_ROUTE); code < 0)
+    return std::unexpected(netlink_error(code, "cannot open netlink"));
+  return socket;
+}
+
+NlMessage new_message(int type, int flags, const void* header, std::size_t size) {
+  NlMessage message(nlmsg_alloc_simple(type, flags));
+  if (!message) throw std::bad_alloc();
+  if (nlmsg_append(message.get(), const_cast<void*>(header), size, NLMSG_ALIGNTO) < 0) throw std::bad_alloc();
+  return message;
+}
+
+void put(nl_msg* message, int type, const void* data, std::size_t size) {
+  if (nla_put(message, type, static_cast<int>(size), data) < 0) throw std::bad_alloc();
+}
+
+void put_u32(nl_msg* message, int type, std::uint32_t value) {
+  put(message, type, &value, sizeof value);
+}
+
+void put_text(nl_msg* message, int type, const std::string& text) {
+  put(message, type, text.c_str(), text.size() + 1);
+}
+
+void put_address(nl_msg* message, int type, const Address& address) {
+  if (address.is_v4())
+    put(message, type, address.bytes.data() + 12, 4);
+  else
+    put(message, type, address.bytes.data(), 16);
+}
+
+int family_of(const Address& address) {
+  return address.is_v4() ? AF_INET : AF_INET6;
+}
+
+std::optional<Address> address_of(int family, nlattr* attribute) {
+  Address address;
+  if (family == AF_INET && nla_len(attribute) == 4) {
+    std::uint32_t raw;
+    std::memcpy(&raw, nla_data(attribute), 4);
+    return Address::from_v4(ntohl(raw));
+  }
+  if (family != AF_INET6 || nla_len(attribute) != 16) return std::nullopt;
+  std::memcpy(address.bytes.data(), nla_data(attribute), 16);
+  return address;
+}
+
+std::optional<Link> link_of(nlmsghdr* header) {
+  if (header->nlmsg_type != RTM_NEWLINK) return std::nullopt;
+  nlattr* attributes[IFLA_MAX + 1] = {};
+  if (nlmsg_parse(header, sizeof(ifinfomsg), attributes, IFLA_MAX, nullptr) < 0) return std::nullopt;
+  auto* info = static_cast<ifinfomsg*>(nlmsg_data(header));
+  Link link;
+  link.index = info->ifi_index;
+  link.up = (info->ifi_flags & IFF_UP) != 0;
+  if (attributes[IFLA_IFNAME]) link.name = nla_get_string(attributes[IFLA_IFNAME]);
+  if (attributes[IFLA_LINKINFO]) {
+    nlattr* kind = nla_find(static_cast<nlattr*>(nla_data(attributes[IFLA_LINKINFO])),
+                            nla_len(attributes[IFLA_LINKINFO]), IFLA_INFO_KIND);
+    if (kind)
+      link.kind.assign(static_cast<char*>(nla_data(kind)),
+                       ::strnlen(static_cast<char*>(nla_data(kind)), nla_len(kind)));
+  }
+  if (info->ifi_type == ARPHRD_ETHER) link.link_header = 14;
+  link.supported =
+      info->ifi_type == ARPHRD_ETHER || info->ifi_type == ARPHRD_NONE || info->ifi_type == raw_ip;
+  return link;
+}
+
+std::optional<LocalPrefix> local_address(nlmsghdr* header) {
+  if (header->nlmsg_type != RTM_NEWADDR) return std::nullopt;
+  nlattr* attributes[IFA_MAX + 1] = {};
+  if (nlmsg_parse(header, sizeof(ifaddrmsg), attributes, IFA_MAX, nullptr) < 0) return std::nullopt;
+  auto* info = static_cast<ifaddrmsg*>(nlmsg_data(header));
+  nlattr* attribute = attributes[IFA_LOCAL] ? attributes[IFA_LOCAL] : attributes[IFA_ADDRESS];
+  if (!attribute) return std::nullopt;
+  std::optional<Address> address = address_of(info->ifa_family, attribute);
+  if (!address) return std::nullopt;
+  return LocalPrefix{{*address, static_cast<std::uint8_t>(address->is_v4() ? 32 : 128)},
+                     static_cast<int>(info->ifa_index)};
+}
+
+std::optional<LocalPrefix> local_route(nlmsghdr* header) {
+  if (header->nlmsg_type != RTM_NEWROUTE) return std::nullopt;
+  nlattr* attributes[RTA_MAX + 1] = {};
+  if (nlmsg_parse(header, sizeof(rtmsg), attributes, RTA_MAX, nullptr) < 0) return std::nullopt;
+  auto* info = static_cast<rtmsg*>(nlmsg_data(header));
+  if (info->rtm_table != RT_TABLE_LOCAL || !attributes[RTA_DST]) return std::nullopt;
+  if (info->rtm_type != RTN_LOCAL && info->rtm_type != RTN_BROADCAST && info->rtm_type != RTN_ANYCAST)
+    return std::nullopt;
+  std::optional<Address> address = address_of(info->rtm_family, attributes[RTA_DST]);
+  if (!address) return std::nullopt;
+  return LocalPrefix{{*address, info->rtm_dst_len}, 0};
+}
+
+}  // namespace
+
+std::expected<Netlink, Error> Netlink::open() {
+  auto socket = connect_route();
+  if (!socket) return std::unexpected(socket.error());
+  int on = 1;  // so that a dump of one table does not walk all of them
+  ::setsockopt(nl_socket_get_fd(socket->get()), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
+  return Netlink(std::move(*socket));
+}
+
+std::expected<void, Error> Netlink::send(nl_msg* message, const char* what, const std::string& object) {
+  int code = nl_send_auto(socket_.get(), message);
+  if (code >= 0) code = nl_wait_for_ack(socket_.get());
+  if (code >= 0) return {};
+  return std::unexpected(netlink_error(code, fmt::format("{}: '{}'", what, object)));
+}
+
+std::expected<std::vector<Link>, Error> Netlink::links() {
+  ifinfomsg header{};
+  NlMessage request = new_message(RTM_GETLINK, NLM_F_DUMP, &header, sizeof header);
+  std::vector<Link> found;
+  auto done = dump(socket_.get(), request.get(), "cannot list interfaces", [&](nlmsghdr* answer) {
+    if (auto link = link_of(answer)) found.push_back(std::move(*link));
+  });
+  if (!done) return std::unexpected(done.error());
+  return found;
+}
+
+std::expected<void, Error> Netlink::make_wireguard(const std::string& name) {
+  ifinfomsg header{};
+  NlMessage request = new_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, &header, sizeof header);
+  put_text(request.get(), IFLA_IFNAME, name);
+  nlattr* info = nla_nest_start(request.get(), IFLA_LINKINFO);
+  put_text(request.get(), IFLA_INFO_KIND, "wireguard");
+  nla_nest_end(request.get(), info);
+  auto made = send(request.get(), "cannot make WireGuard interface", name);
+  if (made) return made;
+  auto known = links();
+  if (!known) return std::unexpected(known.error());
+  for (const Link& link : *known) {
+    if (link.name != name) continue;
+    if (link.kind == "wireguard") return {};
+    return std::unexpected(
+        Error{EEXIST, fmt::format("cannot make WireGuard interface: '{}': there is one of that name, "
+                                  "of kind '{}'",
+                                  name, link.kind)});
+  }
+  Error error = made.error();
+  error.what += "\nhint: Does this kernel have WireGuard? `modprobe wireguard` says.";
+  return std::unexpected(error);
+}
+
+std::expected<void, Error> Netlink::remove_link(int index) {
+  ifinfomsg header{};
+  header.ifi_index = index;
+  NlMessage request = new_message(RTM_DELLINK, NLM_F_ACK, &header, sizeof header);
+  return send(request.get(), "cannot remove interface", std::to_string(index));
+}
+
+std::expected<void, Error> Netlink::set_up(int index) {
+  ifinfomsg header{};
+  header.ifi_index = index;
+  header.ifi_flags = IFF_UP;
+  header.ifi_change = IFF_UP;
+  NlMessage request = new_message(RTM_NEWLINK, NLM_F_ACK, &header, sizeof header);
+  return send(request.get(), "cannot bring interface up", std::to_string(index));
+}
+
+namespace {
+
+NlMessage address_message(int type, int flags, int index, const Address& address,
+                          std::uint8_t prefix_length) {
+  ifaddrmsg header{};
+  header.ifa_family = static_cast<std::uint8_t>(family_of(address));
+  header.ifa_prefixlen = prefix_length;
+  header.ifa_index = static_cast<std::uint32_t>(index);
+  // No duplicate address detection: there is no neighbour to ask, and until it ends the address does not
+  // work.
+  if (!address.is_v4()) header.ifa_flags = IFA_F_NODAD;
+  NlMessage request = new_message(type, flags, &header, sizeof header);
+  put_address(request.get(), IFA_LOCAL, address);
+  put_address(request.get(), IFA_ADDRESS, address);
+  return request;
+}
+
+}  // namespace
+
+std::expected<void, Error> Netlink::set_address(int index, const Address& address,
+                                                std::uint8_t prefix_length) {
+  NlMessage request =
+      address_message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, index, address, prefix_length);
+  return send(request.get(), "cannot set address", address.text());
+}
+
+std::expected<void, Error> Netlink::remove_address(int index, const Address& address,
+                                                   std::uint8_t prefix_length) {
+  NlMessage request = address_message(RTM_DELADDR, NLM_F_ACK, index, address, prefix_length);
+  return send(request.get(), "cannot remove address", address.text());
+}
+
+std::expected<std::vector<LocalPrefix>, Error> Netlink::local_prefixes() {
+  std::vector<LocalPrefix> found;
+  auto keep = [&](const std::optional<LocalPrefix>& prefix) {
+    if (prefix) found.push_back(*prefix);
+  };
+  for (int family : {AF_INET, AF_INET6}) {
+    rtmsg route{};
+    route.rtm_family = static_cast<std::uint8_t>(family);
+    NlMessage routes = new_message(RTM_GETROUTE, NLM_F_DUMP, &route, sizeof route);
+    put_u32(routes.get(), RTA_TABLE, RT_TABLE_LOCAL);
+    auto listed = dump(socket_.get(), routes.get(), "cannot list local routes",
+                       [&](nlmsghdr* answer) { keep(local_route(answer)); });
+    // With IPv6 switched off there is no such table, and nothing local in it.
+    if (!listed &&
+        !(listed.error().code == NLE_OBJ_NOTFOUND || listed.error().code == NLE_NOADDR || family == AF_INET6))
+      return std::unexpected(listed.error());
+    ifaddrmsg address{};
+    address.ifa_family = static_cast<std::uint8_t>(family);
+    NlMessage addresses = new_message(RTM_GETADDR, NLM_F_DUMP, &address, sizeof address);
+    listed = dump(socket_.get(), addresses.get(), "cannot list addresses",
+                  [&](nlmsghdr* answer) { keep(local_address(answer)); });
+    if (!listed && family == AF_INET) return std::unexpected(listed.error());
+  }
+  return found;
+}
+
+std::expected<void, Error> Netlink::change_rule(int type, int family, const SteeringRule& rule,
+                                                const std::string& interface) {
+  fib_rule_hdr header{};
+  header.family = static_cast<std::uint8_t>(family);
+  header.action = FR_ACT_TO_TBL;
+  int flags = type == RTM_NEWRULE ? NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK : NLM_F_ACK;
+  NlMessage request = new_message(type, flags, &header, sizeof header);
+  put_text(request.get(), FRA_IIFNAME, interface);
+  put_u32(request.get(), FRA_FWMARK, rule.mark);
+  put_u32(request.get(), FRA_FWMASK, 0xffffffff);
+  put_u32(request.get(), FRA_TABLE, rule.table);
+  put_u32(request.get(), FRA_PRIORITY, rule.priority);
+  return send(request.get(), "cannot change routing rule", interface);
+}
+
+std::expected<void, Error> Netlink::change_route(int type, int family, const SteeringRule& rule) {
+  rtmsg header{};
+  header.rtm_family = static_cast<std::uint8_t>(family);
+  header.rtm_table = RT_TABLE_UNSPEC;
+  header.rtm_type = RTN_LOCAL;
+  header.rtm_scope = family == AF_INET ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE;
+  header.rtm_protocol = RTPROT_STATIC;
+  int flags = type == RTM_NEWROUTE ? NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK : NLM_F_ACK;
+  NlMessage request = new_message(type, flags, &header, sizeof header);
+  put_u32(request.get(), RTA_TABLE, rule.table);
+  put_u32(request.get(), RTA_OIF, if_nametoindex("lo"));
+  return send(request.get(), "cannot change the local route", fmt::format("table {}", rule.table));
+}
+
+// The interfaces of the rules that look our table up; "" for one that is not exactly ours.
+std::expected<std::vector<std::string>, Error> Netlink::rules_of(int family, const SteeringRule& rule) {
+  fib_rule_hdr header{};
+  header.family = static_cast<std::uint8_t>(family);
+  NlMessage request = new_message(RTM_GETRULE, NLM_F_DUMP, &header, sizeof header);
+  std::vector<std::string> found;
+  auto done = dump(socket_.get(), request.get(), "cannot list routing rules", [&](nlmsghdr* answer) {
+    nlattr* attributes[FRA_MAX + 1] = {};
+    if (answer->nlmsg_type != RTM_NEWRULE ||
+        nlmsg_parse(answer, sizeof(fib_rule_hdr), attributes, FRA_MAX, nullptr) < 0)
+      return;
+    auto is = [&](int type, std::uint32_t value) {
+      return attributes[type] && nla_get_u32(attributes[type]) == value;
+    };
+    if (is(FRA_TABLE, rule.table) && is(FRA_PRIORITY, rule.priority) && is(FRA_FWMARK, rule.mark) &&
+        attributes[FRA_IIFNAME])
+      found.emplace_back(nla_get_string(attributes[FRA_IIFNAME]));
+  });
+  if (!done) return std::unexpected(done.error());
+  return found;
+}
+
+std::expected<void, Error> Netlink::steer_family(int family, const SteeringRule& rule,
+                                                 const std::vector<std::string>& interfaces) {
+  auto present = rules_of(family, rule);
+  if (!present) return std::unexpected(present.error());
+  auto has = [](const std::vector<std::string>& list, const std::string& name) {
+    return std::find(list.begin(), list.end(), name) != list.end();
+  };
+  if (!interfaces.empty())
+    if (auto done = change_route(RTM_NEWROUTE, family, rule); !done) return done;
+  for (const std::string& name : interfaces)
+    if (!has(*present, name))
+      if (auto done = change_rule(RTM_NEWRULE, family, rule, name); !done) return done;
+  for (const std::string& name : *present)
+    if (!has(interfaces, name))
+      if (auto done = change_rule(RTM_DELRULE, family, rule, name); !done) return done;
+  if (interfaces.empty()) (void)change_route(RTM_DELROUTE, family, rule);  // it may never have been there
+  return {};
+}
+
+std::expected<void, Error> Netlink::steer(const SteeringRule& rule,
+                                          const std::vector<std::string>& interfaces) {
+  if (auto done = steer_family(AF_INET, rule, interfaces); !done) return done;
+  auto done = steer_family(AF_INET6, rule, interfaces);
+  // A machine without IPv6 has nothing to steer there.
+  if (!done && (done.error().code == NLE_OPNOTSUPP || done.error().code == NLE_AF_NOSUPPORT)) return {};
+  return done;
+}
+
+std::expected<NetlinkEvents, Error> NetlinkEvents::open() {
+  auto socket = connect_route();
+  if (!socket) return std::unexpected(socket.error());
+  nl_socket_disable_seq_check(socket->get());
+  int code =
+      nl_socket_add_memberships(socket->get(), RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, 0);
+  if (code >= 0) code = nl_socket_set_nonblocking(socket->get());
+  if (code < 0) return std::unexpected(netlink_error(code, "cannot watch interfaces"));
+  return NetlinkEvents(std::move(*socket));
+}
+
+int NetlinkEvents::fd() const {
+  return nl_socket_get_fd(socket_.get());
+}
+
+void NetlinkEvents::drain() {
+  char buffer[16384];
+  while (true) {
+    ssize_t size = ::recv(fd(), buffer, sizeof buffer, MSG_DONTWAIT);
+    // ENOBUFS: some were lost. Whoever calls this looks at everything anyway.
+    if (size < 0 && errno != EINTR && errno != ENOBUFS) return;
+  }
+}
+
+}  // namespace clawpatrol::netd

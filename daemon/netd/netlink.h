@@ -1,0 +1,88 @@
+// Links, addresses, rules and routes over rtnetlink.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/ring/error.h"
+#include "policy/address.h"
+
+struct nl_sock;
+struct nl_msg;
+
+namespace clawpatrol::netd {
+
+struct NlSocketCloser {
+  void operator()(nl_sock* socket) const;
+};
+using NlSocket = std::unique_ptr<nl_sock, NlSocketCloser>;
+
+struct Link {
+  int index = 0;
+  std::string name;
+  std::string kind;               // "wireguard", "veth", "tun", ... or ""
+  std::uint32_t link_header = 0;  // bytes before the IP header
+  bool supported = false;         // Ethernet, or IP without a link header
+  bool up = false;
+};
+
+struct LocalPrefix {
+  Prefix prefix;
+  int interface = 0;  // 0: of a route, not of an address on an interface
+};
+
+// The rule and the route that bring everything that our filter let in to sockets of this machine.
+struct SteeringRule {
+  std::uint32_t table, priority, mark;
+};
+
+class Netlink {
+ public:
+  static std::expected<Netlink, Error> open();
+
+  std::expected<std::vector<Link>, Error> links();
+  // Makes a WireGuard interface; one that is there already is kept.
+  std::expected<void, Error> make_wireguard(const std::string& name);
+  std::expected<void, Error> remove_link(int index);
+  std::expected<void, Error> set_up(int index);
+  std::expected<void, Error> set_address(int index, const Address& address, std::uint8_t prefix_length);
+  std::expected<void, Error> remove_address(int index, const Address& address, std::uint8_t prefix_length);
+
+  // Every address and prefix that the kernel delivers to this machine itself.
+  std::expected<std::vector<LocalPrefix>, Error> local_prefixes();
+
+  // Rules `iif NAME fwmark MARK lookup TABLE` for exactly these interfaces, both families, and `local
+  // default` in that table. With no interface: none of both.
+  std::expected<void, Error> steer(const SteeringRule& rule, const std::vector<std::string>& interfaces);
+
+ private:
+  explicit Netlink(NlSocket socket) : socket_(std::move(socket)) {}
+  std::expected<void, Error> send(nl_msg* message, const char* what, const std::string& object);
+  std::expected<void, Error> change_rule(int type, int family, const SteeringRule& rule,
+                                         const std::string& interface);
+  std::expected<void, Error> change_route(int type, int family, const SteeringRule& rule);
+  std::expected<void, Error> steer_family(int family, const SteeringRule& rule,
+                                          const std::vector<std::string>& interfaces);
+  std::expected<std::vector<std::string>, Error> rules_of(int family, const SteeringRule& rule);
+
+  NlSocket socket_;
+};
+
+// Tells when links or addresses change. Only a reason to look again: what changed is read with the functions
+// above.
+class NetlinkEvents {
+ public:
+  static std::expected<NetlinkEvents, Error> open();
+  int fd() const;
+  void drain();  // forgets everything that has been announced so far
+
+ private:
+  explicit NetlinkEvents(NlSocket socket) : socket_(std::move(socket)) {}
+  NlSocket socket_;
+};
+
+}  // namespace clawpatrol::netd

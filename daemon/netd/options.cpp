@@ -1,0 +1,58 @@
+#include "daemon/netd/options.h"
+
+#include <fmt/format.h>
+#include <getopt.h>
+
+namespace clawpatrol::netd {
+namespace {
+
+constexpr option long_options[] = {{"config", required_argument, nullptr, 'c'},
+                                   {"state", required_argument, nullptr, 's'},
+                                   {"run", required_argument, nullptr, 'r'},
+                                   {"daemon-uid", required_argument, nullptr, 'd'},
+                                   {"operator-group", required_argument, nullptr, 'g'},
+                                   {"user", required_argument, nullptr, 'u'},
+                                   {"teardown", no_argument, nullptr, 't'},
+                                   {"version", no_argument, nullptr, 'v'},
+                                   {"help", no_argument, nullptr, 'h'},
+                                   {nullptr, 0, nullptr, 0}};
+
+}  // namespace
+
+std::string help_text() {
+  return R"(clawpatrol-netd: the gateway's privileged half: tunnel, routes, kernel filter, sockets.
+
+  --config PATH          the configuration, a file or a directory  (/etc/clawpatrol)
+  --state PATH           keys and peers are kept here              (/var/lib/clawpatrol-net)
+  --run PATH             netd.sock and peers.sock are made here    (/run/clawpatrol)
+  --daemon-uid USER      the only one that is given sockets        (clawpatrol)
+  --operator-group GROUP who beside root adds and removes peers    (clawpatrol)
+  --user USER            become this user after the start
+  --teardown             remove interface, rules, routes and filters, and exit
+  --version, --help
+)";
+}
+
+std::expected<Options, std::string> parse_options(int count, char** arguments) {
+  Options options;
+  ::opterr = 0;
+  ::optind = 1;
+  for (int option; (option = ::getopt_long(count, arguments, "hv", long_options, nullptr)) != -1;) {
+    switch (option) {
+      case 'c': options.config = ::optarg; break;
+      case 's': options.state = ::optarg; break;
+      case 'r': options.run = ::optarg; break;
+      case 'd': options.daemon_uid = ::optarg; break;
+      case 'g': options.operator_group = ::optarg; break;
+      case 'u': options.user = ::optarg; break;
+      case 't': options.action = Options::Action::teardown; break;
+      case 'v': options.action = Options::Action::version; return options;
+      case 'h': options.action = Options::Action::help; return options;
+      default: return std::unexpected(fmt::format("unknown option: '{}'", arguments[::optind - 1]));
+    }
+  }
+  if (::optind < count) return std::unexpected(fmt::format("unexpected argument: '{}'", arguments[::optind]));
+  return options;
+}
+
+}  // namespace clawpatrol::netd

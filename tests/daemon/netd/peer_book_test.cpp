@@ -1,0 +1,198 @@
+#include "daemon/netd/peer_book.h"
+
+#include <catch2/catch.hpp>
+
+#include "daemon/netd/keys.h"
+
+using namespace clawpatrol;
+using namespace clawpatrol::netd;
+
+namespace {
+
+constexpr std::int64_t day = 24 * 3600;
+constexpr std::int64_t start = 1'700'000'000;
+
+NetworkConfig tunnel() {
+  NetworkConfig config;
+  config.endpoint = "gw.example.com:51820";
+  config.listen_port = 51820;
+  config.interface = "wg-cp0";
+  config.subnet = {*Prefix::parse("10.86.0.0/24"), *Prefix::parse("fd86::/64")};
+  config.virtual_ = {*Prefix::parse("198.18.0.0/16")};
+  return config;
+}
+
+NetworkConfig small_tunnel() {
+  NetworkConfig config = tunnel();
+  config.subnet = {*Prefix::parse("10.86.0.0/29")};  // .1 is the gateway's, .2 to .6 are for peers
+  return config;
+}
+
+std::string some_key() {
+  return to_base64(PrivateKey::generate().public_key());
+}
+
+NewPeer named(const std::string& name) {
+  return {name, some_key(), 1000};
+}
+
+std::vector<std::string> texts(const PeerEntry& peer) {
+  std::vector<std::string> list;
+  for (const Address& address : peer.addresses) list.push_back(address.text());
+  return list;
+}
+
+}  // namespace
+
+TEST_CASE("a peer gets a free address of every subnet, and the gateway keeps the first") {
+  PeerBook book;
+  auto first = book.add(named("one"), tunnel(), start);
+  auto second = book.add(named("two"), tunnel(), start);
+  REQUIRE(first);
+  REQUIRE(second);
+  CHECK(texts(*first) == std::vector<std::string>{"10.86.0.2", "fd86::2"});
+  CHECK(texts(*second) == std::vector<std::string>{"10.86.0.3", "fd86::3"});
+  CHECK(first->id != second->id);
+  CHECK(first->added_by == 1000);
+}
+
+TEST_CASE("attack 20: ids are never reused, and addresses rest for a day") {
+  PeerBook book;
+  NetworkConfig config = small_tunnel();
+  auto first = book.add(named("one"), config, start);
+  REQUIRE(first);
+  REQUIRE(book.remove("one", start + 10));
+
+  auto second = book.add(named("two"), config, start + 20);
+  REQUIRE(second);
+  CHECK(second->id > first->id);
+  CHECK(texts(*second) == std::vector<std::string>{"10.86.0.3"});
+
+  SECTION("a book that went through its file remembers") {
+    auto read = PeerBook::from_json(book.to_json());
+    REQUIRE(read);
+    CHECK(*read == book);
+    auto third = read->add(named("three"), config, start + 30);
+    REQUIRE(third);
+    CHECK(third->id > second->id);
+    CHECK(texts(*third) == std::vector<std::string>{"10.86.0.4"});
+  }
+  SECTION("a second before the day is over it still rests, then it is free") {
+    CHECK(texts(*book.add(named("early"), config, start + 10 + day - 1)) ==
+          std::vector<std::string>{"10.86.0.4"});
+    CHECK(texts(*book.add(named("late"), config, start + 10 + day)) == std::vector<std::string>{"10.86.0.2"});
+  }
+  SECTION("who had it may have it again at once") {
+    CHECK(texts(*book.add(named("one"), config, start + 30)) == std::vector<std::string>{"10.86.0.2"});
+  }
+}
+
+TEST_CASE("a full subnet is said, not exceeded: neither network nor broadcast address is given") {
+  PeerBook book;
+  NetworkConfig config = small_tunnel();
+  for (int i = 0; i < 5; i++) REQUIRE(book.add(named("p" + std::to_string(i)), config, start));
+  CHECK(texts(book.peers().back()) == std::vector<std::string>{"10.86.0.6"});
+  auto sixth = book.add(named("p5"), config, start);
+  REQUIRE_FALSE(sixth);
+  CHECK(sixth.error().find("no free address") != std::string::npos);
+  CHECK(book.peers().size() == 5);
+}
+
+TEST_CASE("names, keys and doubles that are not right are refused") {
+  PeerBook book;
+  NetworkConfig config = tunnel();
+  REQUIRE(book.add(named("one"), config, start));
+  CHECK_FALSE(book.add(named("one"), config, start));
+  CHECK_FALSE(book.add(named(""), config, start));
+  CHECK_FALSE(book.add(named("-x"), config, start));
+  CHECK_FALSE(book.add(named("a b"), config, start));
+  CHECK_FALSE(book.add(named("a\nb"), config, start));
+  CHECK_FALSE(book.add(named(std::string(64, 'a')), config, start));
+  CHECK(book.add(named(std::string(63, 'a')), config, start));
+  CHECK_FALSE(book.add({"two", "short", 0}, config, start));
+  CHECK_FALSE(book.add({"two", book.find("one")->public_key, 0}, config, start));
+  CHECK_FALSE(book.remove("nobody", start));
+}
+
+TEST_CASE("attack 20: a table with another peer's, the gateway's or a virtual address is not admitted") {
+  PeerBook book;
+  NetworkConfig config = tunnel();
+  config.ingress = {"veth0"};
+  REQUIRE(book.add(named("one"), config, start));
+  auto blocked_with = [&](const char* address) {
+    NetworkConfig next = config;
+    next.peers = {{"other", "veth0", {*Address::parse(address)}}};
+    PeerBook copy = book;
+    auto problems = copy.adopt(next, start);
+    return problems.size() == 1 && !copy.find("other")->blocked.empty() &&
+           copy.find("other")->addresses.empty();
+  };
+  CHECK(blocked_with("10.86.0.2"));   // peer one's
+  CHECK(blocked_with("fd86::2"));     // peer one's
+  CHECK(blocked_with("10.86.0.1"));   // the gateway's
+  CHECK(blocked_with("198.18.3.4"));  // virtual
+  CHECK_FALSE(blocked_with("10.9.0.7"));
+}
+
+TEST_CASE("attack 20: two tables with one address: the second is not admitted") {
+  PeerBook book;
+  NetworkConfig config = tunnel();
+  config.ingress = {"veth0", "veth1"};
+  config.peers = {{"a", "veth0", {*Address::parse("10.9.0.7")}},
+                  {"b", "veth1", {*Address::parse("10.9.0.7")}}};
+  CHECK(book.adopt(config, start).size() == 1);
+  CHECK(book.find("a")->blocked.empty());
+  CHECK_FALSE(book.find("b")->blocked.empty());
+}
+
+TEST_CASE("peers of ingress interfaces come and go with their tables, and their addresses rest") {
+  PeerBook book;
+  NetworkConfig config;
+  config.ingress = {"veth0"};
+  config.interface = "wg-cp0";
+  config.peers = {{"a", "veth0", {*Address::parse("10.9.0.7")}}};
+  CHECK(book.adopt(config, start).empty());
+  std::uint32_t id = book.find("a")->id;
+  CHECK(book.adopt(config, start + 1).empty());
+  CHECK(book.find("a")->id == id);
+
+  NetworkConfig renamed = config;
+  renamed.peers[0].name = "b";
+  CHECK(book.adopt(renamed, start + 2).size() == 1);  // it rests
+  CHECK(book.find("a") == nullptr);
+  CHECK_FALSE(book.find("b")->blocked.empty());
+  CHECK(book.adopt(renamed, start + 2 + day).empty());
+  CHECK(book.find("b")->id > id);
+  CHECK(texts(*book.find("b")) == std::vector<std::string>{"10.9.0.7"});
+}
+
+TEST_CASE("a table that names an interface outside `ingress` is not admitted") {
+  PeerBook book;
+  NetworkConfig config = tunnel();
+  config.peers = {{"a", "eth7", {*Address::parse("10.9.0.7")}}};
+  CHECK(book.adopt(config, start).size() == 1);
+}
+
+TEST_CASE("the fingerprint changes with the key, the interface and the addresses") {
+  PeerBook book;
+  auto peer = book.add(named("one"), tunnel(), start);
+  REQUIRE(peer);
+  PeerEntry other = *peer;
+  CHECK(other.key_fingerprint() == peer->key_fingerprint());
+  other.public_key = some_key();
+  CHECK(other.key_fingerprint() != peer->key_fingerprint());
+  other = *peer;
+  other.addresses.pop_back();
+  CHECK(other.key_fingerprint() != peer->key_fingerprint());
+}
+
+TEST_CASE("a book in a file that contradicts itself is refused") {
+  CHECK_FALSE(PeerBook::from_json(""));
+  CHECK_FALSE(PeerBook::from_json("{}"));
+  CHECK_FALSE(PeerBook::from_json(R"({"version":2,"next_id":1,"peers":[],"retired":[]})"));
+  CHECK(PeerBook::from_json(R"({"version":1,"next_id":1,"peers":[],"retired":[]})"));
+  const char* id_not_given =
+      R"({"version":1,"next_id":3,"peers":[{"id":3,"name":"a","interface":"","addresses":[],
+    "public_key":"","added_by":0,"added_at":0}],"retired":[]})";
+  CHECK_FALSE(PeerBook::from_json(id_not_given));
+}
