@@ -1,0 +1,252 @@
+// After the login: two pumps, one for each direction, on one ring.
+#include "daemon/gateway/postgres/connection.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "daemon/gateway/upstream.h"
+#include "parsers/postgres/build.h"
+
+namespace clawpatrol::postgres {
+namespace {
+
+// A farewell is worth this much waiting, and no more.
+constexpr auto farewell_time = std::chrono::seconds(5);
+// After the agent's last message: for what the server still has to say.
+constexpr auto drain_time = std::chrono::seconds(60);
+constexpr auto cancel_time = std::chrono::seconds(10);
+constexpr std::size_t server_buffer = 64 << 10;
+
+Deadline idle_deadline(const LimitsConfig& limits) {
+  if (limits.idle <= std::chrono::nanoseconds::zero()) return Deadline::never();
+  return Deadline::after(std::chrono::duration_cast<Clock::duration>(limits.idle));
+}
+
+}  // namespace
+
+void ReceiveBuffer::consume(std::size_t count) {
+  begin_ += count;
+  if (begin_ == end_) begin_ = end_ = 0;
+}
+
+std::span<char> ReceiveBuffer::space() {
+  if (bytes_.empty()) bytes_.resize(std::min(first_size, most_));
+  if (end_ == bytes_.size() && begin_ > 0) {
+    std::memmove(bytes_.data(), bytes_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  if (end_ * 2 > bytes_.size()) bytes_.resize(std::min(bytes_.size() * 2, std::max(most_, bytes_.size())));
+  return std::span(bytes_).subspan(end_);
+}
+
+Connection::Connection(Worker& worker, Fd agent, ClaimedFlow claimed)
+    : worker_(worker),
+      agent_(std::move(agent)),
+      claimed_(std::move(claimed)),
+      policy_(worker.shared().policy.current()),
+      judge_(worker.shared(), worker.analyses(), claimed_),
+      from_agent_(policy_->limits.buffer + header_size),
+      from_server_(std::max(server_buffer, policy_->limits.buffer + header_size)),
+      progress_(worker.ring()) {}
+
+Connection::~Connection() = default;
+
+Task<void> Connection::serve() {
+  tune_connection(agent_.get());
+  claimed_.flow->set_state("startup");
+  const Deadline deadline =
+      Deadline::after(std::chrono::duration_cast<Clock::duration>(policy_->limits.handshake));
+  const bool logged_in = co_await log_in(deadline);
+  if (!logged_in) co_return;
+  claimed_.flow->set_state("idle");
+  std::weak_ptr<Connection> weak = weak_from_this();
+  Ring* ring = &worker_.ring();
+  claimed_.flow->on_close_request([ring, weak](std::string why) {
+    ring->post([weak, why = std::move(why)] {
+      if (auto connection = weak.lock()) connection->close_now(why);
+    });
+  });
+  Task<void> agent = pump_agent();
+  Task<void> server = pump_server();
+  co_await server;
+  co_await agent;
+  claimed_.flow->on_close_request(nullptr);
+  worker_.shared().cancel_keys->withdraw(key_);
+  note_outcomes();
+}
+
+// Lines of one batch are one group: the last one's commit covers them all.
+Task<bool> Connection::record() {
+  std::vector<std::string>& lines = judge_.lines();
+  if (lines.empty()) co_return true;
+  for (std::size_t i = 0; i + 1 < lines.size(); ++i) worker_.audit().note(std::move(lines[i]));
+  std::string last = std::move(lines.back());
+  const audit::Durability durability = judge_.durability();
+  judge_.lines_taken();
+  claimed_.flow->set_wait();
+  const bool recorded = co_await worker_.audit().commit(std::move(last), durability, claimed_.peer->id);
+  co_return recorded;
+}
+
+void Connection::note_outcomes() {
+  for (std::string& line : judge_.notes()) worker_.audit().note(std::move(line));
+  judge_.notes().clear();
+}
+
+// Records what was judged, then sends it. False: the server is gone.
+Task<bool> Connection::forward() {
+  const bool recorded = co_await record();
+  if (!recorded) session_->refuse_batch();
+  sending_.clear();
+  sending_.swap(session_->to_server());
+  session_->sent();
+  if (sending_.empty()) co_return true;
+  if (server_done_) co_return false;
+  claimed_.flow->set_state("active");
+  claimed_.flow->set_wait();
+  auto sent = co_await worker_.ring().send_all(server_.get(), sending_, Deadline::never());
+  claimed_.flow->bytes_up.fetch_add(sending_.size(), std::memory_order_relaxed);
+  co_return sent.has_value();
+}
+
+Task<void> Connection::pump_agent() {
+  while (!server_done_ && session_->ending() == Session::Ending::none) {
+    const std::uint64_t turns = server_turns_;
+    from_agent_.consume(session_->from_agent(from_agent_.view()));
+    const bool forwarded = co_await forward();
+    if (!forwarded || session_->ending() != Session::Ending::none) break;
+    if (session_->waits()) {
+      claimed_.flow->set_wait();
+      if (turns == server_turns_ && !server_done_) co_await progress_.wait(Deadline::never());
+      continue;
+    }
+    std::span<char> space = from_agent_.space();
+    if (space.empty()) break;  // cannot be: a message is taken once it fills the buffer
+    claimed_.flow->set_wait();
+    const int count = co_await worker_.ring().recv(agent_.get(), space, idle_deadline(policy_->limits));
+    if (count == -ETIMEDOUT)
+      session_->end({.code = "57P05",
+                     .message = "terminating connection due to idle timeout of the gateway",
+                     .detail = {},
+                     .hint = {}},
+                    Session::Ending::graceful);
+    if (count == -ETIMEDOUT) co_await forward();
+    if (count <= 0) break;
+    from_agent_.received(static_cast<std::size_t>(count));
+  }
+  co_await wait_for_server();
+}
+
+// The agent has said its last word, or must say no more.
+Task<void> Connection::wait_for_server() {
+  const bool at_once = session_->ending() == Session::Ending::at_once;
+  ::shutdown(server_.get(), at_once ? SHUT_RDWR : SHUT_WR);
+  const Deadline deadline = Deadline::after(drain_time);
+  while (!server_done_) {
+    const bool in_time = co_await progress_.wait(deadline);
+    if (!in_time) {
+      ::shutdown(server_.get(), SHUT_RDWR);
+      ::shutdown(agent_.get(), SHUT_RDWR);
+      break;
+    }
+  }
+}
+
+Task<void> Connection::pump_server() {
+  std::string rewritten;
+  while (true) {
+    std::span<char> space = from_server_.space();
+    if (space.empty()) break;  // a message that must be whole and does not fit
+    const int count = co_await worker_.ring().recv(server_.get(), space, Deadline::never());
+    if (count <= 0) break;
+    from_server_.received(static_cast<std::size_t>(count));
+    std::string_view out;
+    const std::size_t used = session_->from_server(from_server_.view(), rewritten, out);
+    ++server_turns_;
+    progress_.notify();
+    note_outcomes();
+    if (!session_->in_flight())
+      claimed_.flow->set_state(session_->transaction() == 'I' ? "idle" : "idle in transaction");
+    if (!out.empty()) {
+      sending_to_agent_ = true;
+      auto sent = co_await worker_.ring().send_all(agent_.get(), out, Deadline::never());
+      sending_to_agent_ = false;
+      claimed_.flow->bytes_down.fetch_add(out.size(), std::memory_order_relaxed);
+      if (!sent) break;
+    }
+    from_server_.consume(used);
+    if (session_->ending() == Session::Ending::at_once) break;
+  }
+  ::shutdown(server_.get(), SHUT_RDWR);
+  co_await say_farewell();
+  ::shutdown(agent_.get(), SHUT_RDWR);
+  server_done_ = true;
+  progress_.notify();
+}
+
+Task<void> Connection::say_farewell() {
+  const auto& farewell = session_->farewell();
+  if (!farewell || !session_->at_boundary()) co_return;
+  std::string out;
+  append_error(out, {.severity = "FATAL",
+                     .code = farewell->code,
+                     .message = farewell->message,
+                     .detail = farewell->detail,
+                     .hint = farewell->hint});
+  (void)co_await worker_.ring().send_all(agent_.get(), out, Deadline::after(farewell_time));
+}
+
+void Connection::close_now(std::string why) {
+  session_->end({.code = "57P01", .message = "terminating connection: " + why, .detail = {}, .hint = {}},
+                Session::Ending::at_once);
+  ::shutdown(server_.get(), SHUT_RDWR);
+  // An agent that does not read would hold the farewell, and the connection, for ever.
+  if (sending_to_agent_) ::shutdown(agent_.get(), SHUT_RDWR);
+  ++server_turns_;
+  progress_.notify();
+}
+
+void Connection::issue_key(std::size_t secret_size) {
+  std::weak_ptr<Connection> weak = weak_from_this();
+  Ring* ring = &worker_.ring();
+  auto ask = [ring, weak](std::function<void()> done) {
+    ring->post([weak, done = std::move(done)] {
+      if (auto connection = weak.lock())
+        connection->cancel(done);
+      else
+        done();
+    });
+  };
+  key_ = worker_.shared().cancel_keys->issue({claimed_.peer->id, claimed_.endpoint_facets.name}, secret_size,
+                                             ask);
+}
+
+void Connection::cancel(std::function<void()> done) {
+  if (!session_ || server_done_ || !session_->in_flight()) return done();
+  ++cancels_;
+  session_->hold(true);
+  worker_.flows().spawn(cancel_upstream(shared_from_this(), std::move(done)));
+}
+
+// Until the server has closed the cancel's own connection its signal may still be on the way.
+Task<void> Connection::cancel_upstream(std::shared_ptr<Connection> connection, std::function<void()> done) {
+  Connection& self = *connection;
+  const Deadline deadline = Deadline::after(cancel_time);
+  auto fd = co_await connect_address(self.worker_, self.server_address_, deadline);
+  if (fd) {
+    std::string request;
+    append_cancel(request, self.server_process_, self.server_key_);
+    auto sent = co_await self.worker_.ring().send_all(fd->get(), request, deadline);
+    char answer[64];
+    if (sent) (void)co_await self.worker_.ring().recv(fd->get(), answer, deadline);
+  }
+  if (--self.cancels_ == 0) self.session_->hold(false);
+  ++self.server_turns_;
+  self.progress_.notify();
+  done();
+}
+
+}  // namespace clawpatrol::postgres

@@ -1,0 +1,90 @@
+// What the two directions of a PostgreSQL connection share. Lives on one ring.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/gateway/gateway.h"
+#include "daemon/gateway/postgres/cancel_keys.h"
+#include "daemon/gateway/postgres/login.h"
+#include "daemon/gateway/postgres/session.h"
+#include "daemon/gateway/sockets.h"
+
+namespace clawpatrol::postgres {
+
+// Bytes received and not yet consumed.
+class ReceiveBuffer {
+ public:
+  explicit ReceiveBuffer(std::size_t most) : most_(most) {}
+  std::string_view view() const { return {bytes_.data() + begin_, end_ - begin_}; }
+  void consume(std::size_t count);
+  // Where the next bytes go; grows where it is full, up to `most`, and is empty past that.
+  std::span<char> space();
+  void received(std::size_t count) { end_ += count; }
+
+ private:
+  static constexpr std::size_t first_size = 8 << 10;
+  std::size_t most_;
+  std::vector<char> bytes_;
+  std::size_t begin_ = 0, end_ = 0;
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Worker& worker, Fd agent, ClaimedFlow claimed);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  Task<void> serve();
+
+ private:
+  // Up to the first ReadyForQuery. False: the connection is over, and the agent has been told.
+  Task<bool> log_in(Deadline deadline);
+  Task<std::optional<FirstPacket>> first_packet(
+      Deadline deadline);  // its views live until the buffer is consumed
+  Task<bool> log_in_upstream(const LoginPlan& plan, Deadline deadline);
+  Task<bool> welcome(const LoginPlan& plan, const class UpstreamLogin& login, Deadline deadline);
+  Task<std::optional<Denial>> authenticate(UpstreamLogin& login, Deadline deadline);
+  Task<void> serve_cancel(std::uint32_t process, std::string key, Deadline deadline);
+  Task<void> refuse(Denial denial, Deadline deadline);  // FATAL
+  Task<bool> record();                                  // the judge's lines
+
+  Task<void> pump_agent();
+  Task<void> pump_server();
+  Task<bool> forward();
+  Task<void> wait_for_server();
+  Task<void> say_farewell();
+  void note_outcomes();
+
+  void close_now(std::string why);
+  void cancel(std::function<void()> done);
+  static Task<void> cancel_upstream(std::shared_ptr<Connection> connection, std::function<void()> done);
+  void issue_key(std::size_t secret_size);
+
+  Worker& worker_;
+  Fd agent_, server_;
+  ClaimedFlow claimed_;
+  std::shared_ptr<const Policy> policy_;  // at login: limits
+  Judge judge_;
+  std::unique_ptr<Session> session_;
+  ReceiveBuffer from_agent_, from_server_;
+  std::string sending_;
+  Event progress_;  // the server's side has moved, or ended
+  std::uint64_t server_turns_ = 0;
+  bool server_done_ = false;
+  bool sending_to_agent_ = false;
+  std::size_t cancels_ = 0;
+  SocketAddress server_address_;
+  std::uint32_t server_process_ = 0;
+  std::string server_key_;
+  CancelKeys::Key key_;
+};
+
+}  // namespace clawpatrol::postgres

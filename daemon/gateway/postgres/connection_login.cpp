@@ -1,0 +1,281 @@
+// From the first byte to the first ReadyForQuery: encryption requests, cancel requests, the login at both
+// ends.
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "daemon/gateway/postgres/connection.h"
+#include "daemon/gateway/postgres/upstream_login.h"
+#include "daemon/gateway/upstream.h"
+#include "parsers/postgres/build.h"
+
+namespace clawpatrol::postgres {
+namespace {
+
+constexpr std::size_t secret_size_3_0 = 4;
+constexpr std::size_t secret_size_3_2 = 32;
+
+// What a waiting cancel connection and the session, perhaps on another worker, share.
+struct CancelWait {
+  explicit CancelWait(Ring& ring) : finished(ring) {}
+  Event finished;
+  bool done = false;
+};
+
+const HostPort* upstream_of(const EndpointConfig& endpoint, const DestFacets& dest) {
+  for (const HostPort& host : endpoint.hosts)
+    if (!host.wildcard && host.host == dest.host && host.port == dest.port) return &host;
+  return nullptr;
+}
+
+bool is_loopback(const Address& address) {
+  if (address.is_v4()) return address.v4() >> 24 == 127;
+  return std::all_of(address.bytes.begin(), address.bytes.end() - 1,
+                     [](std::uint8_t byte) { return byte == 0; }) &&
+         address.bytes.back() == 1;
+}
+
+}  // namespace
+
+Task<void> Connection::refuse(Denial denial, Deadline deadline) {
+  std::string out;
+  append_error(out, {.severity = "FATAL",
+                     .code = denial.code,
+                     .message = denial.message,
+                     .detail = denial.detail,
+                     .hint = denial.hint});
+  (void)co_await worker_.ring().send_all(agent_.get(), out, deadline);
+  ::shutdown(agent_.get(), SHUT_RDWR);
+}
+
+Task<std::optional<FirstPacket>> Connection::first_packet(Deadline deadline) {
+  while (true) {
+    auto step = parse_first_packet(from_agent_.view());
+    if (auto* packet = std::get_if<Parsed<FirstPacket>>(&step)) co_return std::move(packet->event);
+    if (auto* malformed = std::get_if<Malformed>(&step)) {
+      worker_.shared().refusals.count("malformed startup packet", claimed_.peer->id);
+      co_await refuse({.code = "08P01", .message = std::string(malformed->why), .detail = {}, .hint = {}},
+                      deadline);
+      co_return std::nullopt;
+    }
+    claimed_.flow->set_wait();
+    const int count = co_await worker_.ring().recv(agent_.get(), from_agent_.space(), deadline);
+    if (count <= 0) co_return std::nullopt;
+    from_agent_.received(static_cast<std::size_t>(count));
+  }
+}
+
+Task<bool> Connection::log_in(Deadline deadline) {
+  bool asked_ssl = false, asked_gss = false;
+  while (true) {
+    auto packet = co_await first_packet(deadline);
+    if (!packet) co_return false;
+    if (auto* cancel = std::get_if<CancelRequest>(&*packet)) {
+      co_await serve_cancel(cancel->process, std::string(cancel->key), deadline);
+      co_return false;
+    }
+    if (auto* startup = std::get_if<Startup>(&*packet)) {
+      if (!judge_.take_generation()) {
+        co_await refuse({.code = "28000",
+                         .message = "the gateway does not serve this endpoint to this peer",
+                         .detail = {},
+                         .hint = {}},
+                        deadline);
+        co_return false;
+      }
+      auto plan = judge_login(judge_, *startup, claimed_.peer_facets.profile, claimed_.endpoint_facets.name);
+      Reader size(from_agent_.view());
+      from_agent_.consume(size.u32());
+      const bool recorded = co_await record();
+      if (!plan) {
+        co_await refuse(plan.error(), deadline);
+        co_return false;
+      }
+      if (!recorded) {
+        co_await refuse({.code = "53100",
+                         .message = "the gateway could not record this login in its audit log",
+                         .detail = {},
+                         .hint = "Ask the operator to look at the audit log's disk."},
+                        deadline);
+        co_return false;
+      }
+      const bool logged_in = co_await log_in_upstream(*plan, deadline);
+      judge_.outcome(plan->action, {.id = {},
+                                    .ok = logged_in,
+                                    .bytes_up = 0,
+                                    .bytes_down = 0,
+                                    .code = logged_in ? "00000" : "28000",
+                                    .time_unix_ns = 0});
+      note_outcomes();
+      co_return logged_in;
+    }
+    // Encryption: not yet. Once each, and with nothing behind the request (attacks.md, 15).
+    const bool ssl = std::holds_alternative<SslRequest>(*packet);
+    const bool again = ssl ? asked_ssl : asked_gss;
+    (ssl ? asked_ssl : asked_gss) = true;
+    from_agent_.consume(8);
+    if (again || !from_agent_.view().empty()) {
+      worker_.shared().refusals.count("bytes around an encryption request", claimed_.peer->id);
+      co_return false;
+    }
+    auto sent = co_await worker_.ring().send_all(agent_.get(), "N", deadline);
+    if (!sent) co_return false;
+  }
+}
+
+Task<bool> Connection::log_in_upstream(const LoginPlan& plan, Deadline deadline) {
+  claimed_.flow->set_state("connecting");
+  const EndpointConfig& endpoint = judge_.policy().endpoints.find(claimed_.endpoint_facets.name)->second;
+  const HostPort* configured = upstream_of(endpoint, claimed_.dest);
+  HostPort host = configured ? *configured
+                             : HostPort{.host = claimed_.dest.host,
+                                        .port = claimed_.dest.port,
+                                        .wildcard = false,
+                                        .address = Address::parse(claimed_.dest.host)};
+  if (endpoint.tls != UpstreamTls::disable) {
+    co_await refuse({.code = "08001",
+                     .message = "the gateway cannot encrypt its connection to this endpoint yet",
+                     .detail = "The endpoint's `tls` is not \"disable\".",
+                     .hint = {}},
+                    deadline);
+    co_return false;
+  }
+  const Deadline connect_deadline = Deadline::at(std::min(
+      deadline.when(), Clock::now() + std::chrono::duration_cast<Clock::duration>(policy_->limits.connect)));
+  auto connected = co_await connect_upstream(worker_, host, connect_deadline);
+  if (!connected) {
+    co_await refuse({.code = "08001",
+                     .message = "the gateway could not reach the server",
+                     .detail = connected.error().what,
+                     .hint = {}},
+                    deadline);
+    co_return false;
+  }
+  server_ = std::move(*connected);
+  auto address = peer_address(server_.get());
+  if (!address) co_return false;
+  server_address_ = *address;
+  claimed_.flow->set_upstream(address->address.text() + ":" + std::to_string(address->port));
+
+  const Identity& identity = judge_.identity();
+  credentials::Secret password;
+  if (!identity.credential.empty()) {
+    auto secret = worker_.shared().credentials->get(identity.credential);
+    if (secret) password = std::move(*secret);
+  }
+  UpstreamLogin login({.user = identity.user,
+                       .credential = identity.credential,
+                       .private_path = is_loopback(address->address),
+                       .parameters = plan.parameters},
+                      std::move(password));
+  claimed_.flow->set_state("logging in");
+  auto failure = co_await authenticate(login, deadline);
+  if (failure) {
+    co_await refuse(std::move(*failure), deadline);
+    co_return false;
+  }
+  const bool welcomed = co_await welcome(plan, login, deadline);
+  co_return welcomed;
+}
+
+Task<std::optional<Denial>> Connection::authenticate(UpstreamLogin& login, Deadline deadline) {
+  const Denial gone{.code = "08006",
+                    .message = "the server closed the connection while the gateway logged in",
+                    .detail = {},
+                    .hint = {}};
+  FrameStream frames(Side::backend, policy_->limits.buffer);
+  std::string to_server = login.start();
+  while (true) {
+    if (!to_server.empty()) {
+      auto sent = co_await worker_.ring().send_all(server_.get(), to_server, deadline);
+      to_server.clear();
+      if (!sent) co_return gone;
+    }
+    auto step = frames.peek(from_server_.view());
+    auto* parsed = std::get_if<Parsed<Frame>>(&step);
+    // A notice streams where it may; here it must be whole.
+    const bool whole = parsed != nullptr && parsed->event.whole();
+    if (std::holds_alternative<Malformed>(step)) co_return gone;
+    if (whole) {
+      const auto state = login.take(parsed->event, to_server);
+      from_server_.consume(parsed->size);
+      if (state == UpstreamLogin::State::logged_in) co_return std::nullopt;
+      if (state == UpstreamLogin::State::failed) {
+        const LoginFailure& failure = login.failure();
+        co_return Denial{
+            .code = failure.code, .message = failure.message, .detail = failure.detail, .hint = {}};
+      }
+      continue;
+    }
+    std::span<char> space = from_server_.space();
+    if (space.empty()) co_return gone;
+    const int count = co_await worker_.ring().recv(server_.get(), space, deadline);
+    if (count <= 0) co_return gone;
+    from_server_.received(static_cast<std::size_t>(count));
+  }
+}
+
+Task<bool> Connection::welcome(const LoginPlan& plan, const UpstreamLogin& login, Deadline deadline) {
+  server_process_ = login.process();
+  server_key_ = login.key();
+  const LimitsConfig& limits = policy_->limits;
+  session_ =
+      std::make_unique<Session>(judge_,
+                                Session::Limits{.whole_message = limits.buffer,
+                                                .statement = limits.statement,
+                                                .prepared = limits.prepared,
+                                                .in_flight = limits.in_flight},
+                                plan.replication ? Session::Kind::replication : Session::Kind::ordinary);
+  issue_key(plan.minor >= 2 ? secret_size_3_2 : secret_size_3_0);
+  std::string out;
+  if (plan.negotiate) {
+    const std::vector<std::string_view> unknown(plan.unknown_options.begin(), plan.unknown_options.end());
+    append_negotiate_version(out, plan.minor, unknown);
+  }
+  append_authentication_ok(out);
+  out += login.greeting();
+  append_backend_key(out, key_.process, key_.secret);
+  append_ready(out, 'I');
+  auto sent = co_await worker_.ring().send_all(agent_.get(), out, deadline);
+  if (!sent) worker_.shared().cancel_keys->withdraw(key_);
+  co_return sent.has_value();
+}
+
+// Answers nothing, like a server: the agent waits until the connection closes.
+Task<void> Connection::serve_cancel(std::uint32_t process, std::string key, Deadline deadline) {
+  claimed_.flow->set_state("cancelling");
+  auto found = worker_.shared().cancel_keys->find(
+      process, key, {claimed_.peer->id, claimed_.endpoint_facets.name}, Clock::now());
+  if (!found) {
+    worker_.shared().refusals.count(
+        found.error() == CancelKeys::Refusal::wrong ? "wrong cancel key" : "too many wrong cancel keys",
+        claimed_.peer->id);
+    co_return;
+  }
+  if (!judge_.take_generation()) co_return;
+  SubjectPointer subject = judge_.session_subject();
+  Opinion opinion = judge_.consider(ActionType::cancel, ActionKind::session, *subject);
+  judge_.record({.type = ActionType::cancel,
+                 .kind = ActionKind::session,
+                 .subject = subject,
+                 .opinion = &opinion,
+                 .verdict = opinion.allowed ? "allow" : "deny",
+                 .parent = 0,
+                 .text = "cancel of process " + std::to_string(process)});
+  const bool recorded = co_await record();
+  if (!recorded || !opinion.allowed) co_return;
+  auto wait = std::make_shared<CancelWait>(worker_.ring());
+  Ring* ring = &worker_.ring();
+  (*found)([ring, wait] {
+    ring->post([wait] {
+      wait->done = true;
+      wait->finished.notify();
+    });
+  });
+  while (!wait->done) {
+    const bool in_time = co_await wait->finished.wait(deadline);
+    if (!in_time) break;
+  }
+}
+
+}  // namespace clawpatrol::postgres

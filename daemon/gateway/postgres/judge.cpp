@@ -1,0 +1,220 @@
+#include "daemon/gateway/postgres/judge.h"
+
+#include <chrono>
+
+namespace clawpatrol::postgres {
+namespace {
+
+constexpr std::size_t longest_record_text = 1024;
+constexpr std::size_t most_texts_remembered = 1024;
+
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::shared_ptr<const FlowFacets> facets_of(const ClaimedFlow& flow, std::string credential) {
+  return std::make_shared<const FlowFacets>(
+      FlowFacets{flow.peer_facets, flow.endpoint_facets, flow.dest, std::move(credential)});
+}
+
+// What a connection rests on: an endpoint that is configured as it was.
+bool same_endpoint(const EndpointConfig& a, const EndpointConfig& b) {
+  return a.hosts == b.hosts && a.tls == b.tls && a.ca == b.ca && a.type == b.type;
+}
+
+}  // namespace
+
+SqlFacets unknown_facets(Unknown why) {
+  SqlFacets facets;
+  facets.statement = why, facets.verb = why, facets.verbs = why, facets.tables = why, facets.reads = why;
+  facets.writes = why, facets.columns = why, facets.functions = why, facets.classes = why;
+  facets.unbounded = why, facets.copy = why, facets.literals = why;
+  return facets;
+}
+
+Judge::Judge(Shared& shared, sql::Cache& analyses, const ClaimedFlow& flow)
+    : shared_(shared),
+      analyses_(analyses),
+      flow_(*flow.flow),
+      peer_id_(flow.peer->id),
+      peer_key_(flow.peer->key_fingerprint),
+      facets_(facets_of(flow, "")),
+      audit_(*facets_, flow.flow->id) {}
+
+void Judge::become(Identity identity) {
+  identity_ = std::move(identity);
+  FlowFacets facets = *facets_;
+  facets.credential = identity_.credential;
+  facets_ = std::make_shared<const FlowFacets>(std::move(facets));
+  audit_ = AuditLines(*facets_, flow_.id);
+  if (shared_.credentials && !identity_.credential.empty())
+    credential_version_ = shared_.credentials->version(identity_.credential);
+}
+
+bool Judge::take_generation() {
+  auto current = shared_.policy.current();
+  if (shared_.credentials && !identity_.credential.empty() &&
+      shared_.credentials->version(identity_.credential) != credential_version_)
+    return false;
+  if (current == policy_) return true;
+  const auto endpoint = current->endpoints.find(facets_->endpoint.name);
+  const auto peer = current->peers.find(facets_->peer.name);
+  if (endpoint == current->endpoints.end() || peer == current->peers.end()) return false;
+  if (peer->second.profile != facets_->peer.profile) return false;
+  if (!current->reaches(facets_->peer.profile, facets_->endpoint.name)) return false;
+  if (policy_) {
+    if (!same_endpoint(policy_->endpoints.find(facets_->endpoint.name)->second, endpoint->second))
+      return false;
+    auto known = shared_.peers.by_id(peer_id_);
+    if (known && known->key_fingerprint != peer_key_) return false;
+    if (!identity_.user.empty()) {  // logged in: the grant must still stand
+      auto granted = current->select_credential(
+          facets_->peer.profile, facets_->endpoint.name,
+          identity_.credential.empty() ? identity_.declared_user : identity_.credential);
+      if (!granted) return false;
+      if ((*granted ? (*granted)->name : "") != identity_.credential) return false;
+      if (*granted && (*granted)->user != identity_.user) return false;
+    }
+  }
+  policy_ = std::move(current);
+  sql_ = endpoint->second.sql;
+  remembered_ = {};
+  return true;
+}
+
+std::shared_ptr<const sql::Analysis> Judge::analyse(std::string_view text) {
+  return analyses_.analyse(text, sql_);
+}
+
+SubjectPointer Judge::subject(const sql::Statement& statement, Params params) const {
+  auto subject = std::make_shared<Subject>();
+  subject->facets = statement.facets;
+  subject->facets.params = std::move(params);
+  if (!identity_.user.empty()) {  // a cancel request has nobody
+    subject->facets.database = identity_.database;
+    subject->facets.user = identity_.user;
+    subject->facets.declared_user = identity_.declared_user;
+  }
+  subject->json = facets_json(subject->facets);
+  return subject;
+}
+
+SubjectPointer Judge::remembered_subject(const std::shared_ptr<const sql::Analysis>& analysis,
+                                         std::size_t index) {
+  const std::size_t hash = reinterpret_cast<std::uintptr_t>(analysis.get()) >> 5;
+  Remembered& slot = remembered_[hash % remembered_.size()];
+  if (slot.analysis != analysis) {
+    slot.analysis = analysis;
+    slot.subjects.assign(analysis->statements.size(), nullptr);
+  }
+  SubjectPointer& found = slot.subjects[index];
+  if (!found) found = subject(analysis->statements[index], std::vector<std::optional<std::string>>());
+  return found;
+}
+
+SubjectPointer Judge::session_subject() const {
+  sql::Statement nothing;
+  return subject(nothing, Unknown::not_applicable);
+}
+
+Opinion Judge::consider(ActionType type, ActionKind kind, const Subject& subject) const {
+  Action action;
+  action.type = type;
+  action.kind = kind;
+  action.peer = &facets_->peer;
+  action.endpoint = &facets_->endpoint;
+  action.dest = &facets_->dest;
+  action.credential = facets_->credential;
+  action.now_unix_ns = now_ns();
+  action.sql = &subject.facets;
+  Opinion opinion;
+  opinion.decision = decide(*policy_, action);
+  opinion.allowed = opinion.decision.verdict == Verdict::allow;
+  // Observing lets pass what rules and `unmatched` refuse, of statements only: what would have been denied
+  // gets no credential (attacks.md, 29).
+  if (!opinion.allowed && policy_->gateway.mode == Mode::observe && type == ActionType::statement &&
+      !opinion.decision.awaits_params && subject.facets.verb.known())
+    opinion.allowed = opinion.observed = true;
+  return opinion;
+}
+
+audit::Durability Judge::durability_of(const Entry& entry) const {
+  const AuditSync sync = policy_->audit.sync;
+  if (sync == AuditSync::all) return audit::Durability::synced;
+  const bool changes = entry.kind != ActionKind::read && entry.kind != ActionKind::session;
+  if (sync == AuditSync::changes && changes && entry.verdict == "allow") return audit::Durability::synced;
+  return audit::Durability::handed;
+}
+
+std::uint64_t Judge::record(const Entry& entry) {
+  const std::uint64_t id = shared_.next_action_id();
+  ActionRecord record;
+  record.id = action_id_text(id);
+  record.flow = flow_.id;
+  record.time_unix_ns = now_ns();
+  record.peer = facets_->peer.name;
+  record.endpoint = facets_->endpoint.name;
+  record.type = name_of(entry.type);
+  record.kind = name_of(entry.kind);
+  record.verdict = entry.verdict;
+  if (entry.opinion->decision.rule) record.rule = entry.opinion->decision.rule->name;
+  record.reason = entry.opinion->decision.reason;
+  record.guard = entry.opinion->observed ? "observe" : entry.opinion->guard;
+  record.generation = policy_->generation;
+  if (entry.parent) record.parent = action_id_text(entry.parent);
+  const Facet<std::string>& statement = entry.subject->facets.statement;
+  record.text = !entry.text.empty() ? entry.text.substr(0, longest_record_text)
+                : statement.known() ? std::string_view(*statement).substr(0, longest_record_text)
+                                    : std::string_view();
+  add_long_text(*entry.subject);
+  lines_.push_back(audit_.action(record, entry.subject->json));
+  if (durability_of(entry) == audit::Durability::synced) durability_ = audit::Durability::synced;
+  flow_.actions.fetch_add(1, std::memory_order_relaxed);
+  if (entry.verdict != "allow") flow_.denied.fetch_add(1, std::memory_order_relaxed);
+  record.evidence = {.policy = policy_,
+                     .flow = facets_,
+                     .sql = std::shared_ptr<const SqlFacets>(entry.subject, &entry.subject->facets),
+                     .dns = nullptr,
+                     .type = entry.type,
+                     .kind = entry.kind};
+  shared_.actions.add(std::move(record), flow_);
+  return id;
+}
+
+void Judge::add_long_text(const Subject& subject) {
+  const Facet<std::string>& statement = subject.facets.statement;
+  if (!statement.known() || statement->size() <= longest_text_in_line) return;
+  std::string digest = sha256_hex(*statement);
+  if (texts_written_.size() >= most_texts_remembered) texts_written_.clear();
+  if (texts_written_.insert(digest).second)
+    lines_.push_back(AuditLines::text_line(digest, *statement, now_ns()));
+}
+
+void Judge::outcome(std::uint64_t action, const AuditLines::Outcome& outcome) {
+  AuditLines::Outcome complete = outcome;
+  const std::string id = action_id_text(action);
+  complete.id = id;
+  complete.time_unix_ns = now_ns();
+  notes_.push_back(AuditLines::outcome(complete));
+}
+
+Denial Judge::denial(const Opinion& opinion, std::uint64_t action) const {
+  const std::string id = action_id_text(action);
+  Denial denial;
+  denial.code = "42501";
+  denial.message = opinion.decision.reason.empty() ? opinion.guard : opinion.decision.reason;
+  denial.detail = opinion.decision.rule   ? "Rule \"" + opinion.decision.rule->name + "\", action " + id + "."
+                  : opinion.guard.empty() ? "No rule matched, action " + id + "."
+                                          : "Refused by the gateway itself, action " + id + ".";
+  denial.hint = "Run \"cpctl explain " + id + "\" on the gateway, or ask its operator.";
+  return denial;
+}
+
+void Judge::lines_taken() {
+  lines_.clear();
+  durability_ = audit::Durability::handed;
+}
+
+}  // namespace clawpatrol::postgres

@@ -1,0 +1,124 @@
+// Between a session and the policy: decides the actions of one connection, and writes down what was decided.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "daemon/gateway/audit_line.h"
+#include "daemon/gateway/gateway.h"
+
+namespace clawpatrol::postgres {
+
+// Who the connection is, once its login has been judged.
+struct Identity {
+  std::string credential;  // its name; empty: none
+  std::string user;        // whom the gateway logs in as
+  std::string declared_user;
+  std::string database;
+};
+
+// What an action is about: its facets, complete and constant, and their form in an audit line.
+struct Subject {
+  SqlFacets facets;
+  std::string json;
+};
+using SubjectPointer = std::shared_ptr<const Subject>;
+
+// An error as the agent sees it, in place of the server's.
+struct Denial {
+  std::string code;
+  std::string message;
+  std::string detail;
+  std::string hint;
+  std::size_t position = 0;
+};
+
+// What the policy says of an action. Nothing has been written down yet.
+struct Opinion {
+  Decision decision;
+  std::string guard;  // not empty: refused whatever the rules say, and this is why
+  bool allowed = false;
+  bool observed = false;  // allowed only because the gateway observes
+};
+
+// Every facet unknown for `why`, but `statements`, which stays not applicable.
+SqlFacets unknown_facets(Unknown why);
+
+class Judge {
+ public:
+  Judge(Shared& shared, sql::Cache& analyses, const ClaimedFlow& flow);
+
+  // The login decides who this is; every action after it is judged as that.
+  void become(Identity identity);
+  const Identity& identity() const { return identity_; }
+
+  // Takes the generation in force for what follows. False: the endpoint or the peer's profile is not in it
+  // any more, or differs, so that the connection must close.
+  bool take_generation();
+  const Policy& policy() const { return *policy_; }
+  std::uint64_t generation() const { return policy_->generation; }
+
+  std::shared_ptr<const sql::Analysis> analyse(std::string_view text);
+
+  using Params = Facet<std::vector<std::optional<std::string>>>;
+  // The session's own facets are filled in. Subjects of statements without parameters are remembered by their
+  // analysis.
+  SubjectPointer subject(const sql::Statement& statement, Params params) const;
+  SubjectPointer remembered_subject(const std::shared_ptr<const sql::Analysis>& analysis, std::size_t index);
+  SubjectPointer session_subject() const;  // of an action without a statement
+
+  Opinion consider(ActionType type, ActionKind kind, const Subject& subject) const;
+
+  struct Entry {
+    ActionType type = ActionType::statement;
+    ActionKind kind = ActionKind::exec;
+    SubjectPointer subject;
+    const Opinion* opinion = nullptr;
+    std::string_view verdict;  // allow, deny, denied-with
+    std::uint64_t parent = 0;  // action, or 0
+    std::string_view text;     // instead of the statement
+  };
+  // Writes down one action and returns its id.
+  std::uint64_t record(const Entry& entry);
+  void outcome(std::uint64_t action, const AuditLines::Outcome& outcome);  // .id and .time are filled in
+
+  Denial denial(const Opinion& opinion, std::uint64_t action) const;
+
+  // Lines that must be recorded before anything that they cover is sent, and how durably.
+  std::vector<std::string>& lines() { return lines_; }
+  audit::Durability durability() const { return durability_; }
+  void lines_taken();
+  std::vector<std::string>& notes() { return notes_; }
+
+ private:
+  void add_long_text(const Subject& subject);
+  audit::Durability durability_of(const Entry& entry) const;
+
+  Shared& shared_;
+  sql::Cache& analyses_;
+  Flow& flow_;
+  std::uint32_t peer_id_;
+  std::uint64_t peer_key_;
+  std::shared_ptr<const FlowFacets> facets_;
+  AuditLines audit_;
+  Identity identity_;
+  std::shared_ptr<const Policy> policy_;
+  std::uint64_t credential_version_ = 0;
+  sql::Options sql_;
+  struct Remembered {
+    std::shared_ptr<const sql::Analysis> analysis;
+    std::vector<SubjectPointer> subjects;
+  };
+  std::array<Remembered, 16> remembered_;
+  std::unordered_set<std::string> texts_written_;  // digests
+  std::vector<std::string> lines_;
+  std::vector<std::string> notes_;
+  audit::Durability durability_ = audit::Durability::handed;
+};
+
+}  // namespace clawpatrol::postgres

@@ -1,0 +1,315 @@
+// Bind, Describe, Execute, Close and FunctionCall.
+#include "daemon/gateway/postgres/params.h"
+#include "daemon/gateway/postgres/session.h"
+#include "parsers/postgres/build.h"
+
+namespace clawpatrol::postgres {
+namespace {
+
+std::string in_quotes(std::string_view name) {
+  return "\"" + std::string(name) + "\"";
+}
+
+std::string no_statement(std::string_view name) {
+  if (name.empty()) return "unnamed prepared statement does not exist";
+  return "prepared statement " + in_quotes(name) + " does not exist";
+}
+
+std::string no_portal(std::string_view name) {
+  return "portal " + in_quotes(name) + " does not exist";
+}
+
+constexpr std::string_view uncertain_name =
+    "what this name stands for is not certain after code that the gateway has not read";
+
+bool runs_by_name(const sql::Statement& statement) {
+  return statement.effect == sql::Effect::execute || statement.effect == sql::Effect::fetch;
+}
+
+}  // namespace
+
+std::optional<std::shared_ptr<Prepared>> Session::find_statement(std::string_view name) {
+  return statements_.find(name, batch_);
+}
+
+std::optional<std::shared_ptr<Portal>> Session::find_portal(std::string_view name) {
+  return portals_.find(name, batch_);
+}
+
+// Code that was not read may have dropped a statement and made another of its name. So it gets a name that no
+// code has seen, before it is used again.
+std::shared_ptr<Prepared> Session::parse_again(std::string_view name,
+                                               const std::shared_ptr<Prepared>& statement) {
+  if (name.empty() || statement->by_sql || statement->epoch == epoch_) return statement;
+  if (statement->text.empty() && statement->analysis) return nullptr;  // too long to have been kept
+  auto again = std::make_shared<Prepared>();
+  again->charge.take(prepared_bytes_, statement->text.size() * 2 + 1024);
+  again->analysis = statement->analysis;
+  again->index = statement->index;
+  again->target = statement->target;
+  again->text = statement->text;
+  again->types = statement->types;
+  again->type_count = statement->type_count;
+  again->generation = statement->generation;
+  again->awaits_params = statement->awaits_params;
+  again->action = statement->action;
+  again->opaque = statement->opaque;
+  again->epoch = epoch_;
+  again->upstream = new_name();
+
+  const Frame ours;
+  std::size_t begins = up_.size();
+  Expected& close = begin(Asked::close_statement, ours);
+  close.hidden = true;
+  append_close(up_, Target::statement, statement->upstream);
+  finish(close, begins);
+  begins = up_.size();
+  Expected& parse = begin(Asked::parse, ours);
+  parse.hidden = true;
+  parse.name = name;
+  append_parse(up_, again->upstream, again->text, again->type_count, again->types);
+  finish(parse, begins);
+  statements_.propose(name, parse.number, batch_, again);
+  return again;
+}
+
+// EXECUTE and FETCH are what they name now, not what they named when they were parsed. `message` keeps the
+// merged statement.
+Session::Runs Session::what_runs(const Prepared& prepared, std::uint64_t epoch, Message& message) {
+  message.clear();
+  Runs runs{.statement = prepared.statement()};
+  if (runs.statement == nullptr) return runs;
+  runs.certain = epoch == epoch_;
+  if (!runs_by_name(*runs.statement)) return runs;
+  runs.readiness = examine_statement(*runs.statement, message);
+  if (runs.readiness == Readiness::wait) return runs;
+  const Part& part = message.parts[0];
+  if (part.target != prepared.target || part.target.empty()) runs.certain = false;
+  if (part.merged) runs.statement = &*part.merged;
+  return runs;
+}
+
+bool Session::refuse_too_much(Asked asked, const Frame& frame, std::string_view unnamed) {
+  return refuse(asked, frame, "54000",
+                "the gateway holds as many prepared statements and portals as it may for a connection",
+                unnamed);
+}
+
+bool Session::on_bind(const Frame& frame) {
+  BindNames names;
+  postgres::Bind bind;
+  if (frame.ends) {
+    auto read = read_bind(frame.body);
+    if (!read) return protocol_error(read.error().why), true;
+    bind = *read;
+    names = {bind.portal, bind.statement};
+  } else {
+    auto read = peek_bind_names(frame.body);
+    if (!read) return protocol_error("Bind with names that do not end"), true;
+    names = *read;
+  }
+  const bool named = !names.portal.empty() || !names.statement.empty();
+  if (named && !sql_names_settled()) return must_wait();
+  auto found = find_statement(names.statement);
+  auto portal_found = find_portal(names.portal);
+  if (!found || (!names.portal.empty() && !portal_found)) return must_wait();
+  if (!*found) return refuse(Asked::bind, frame, "26000", no_statement(names.statement));
+  if (!names.portal.empty() && *portal_found)
+    return refuse(Asked::bind, frame, "42P03", "cursor " + in_quotes(names.portal) + " already exists");
+  const std::size_t memory = bind.values.raw().size() * 2 + names.portal.size() + 1024;
+  if (prepared_bytes_ + memory > limits_.prepared && !names.portal.empty())
+    return refuse_too_much(Asked::bind, frame, "x");
+
+  std::shared_ptr<Prepared> prepared = *found;
+  const std::uint64_t sure = names.statement.empty() || !prepared->by_sql ? epoch_ : prepared->epoch;
+  const Runs runs = what_runs(*prepared, sure, scratch_);
+  if (runs.readiness == Readiness::wait) return must_wait();
+
+  auto portal = std::make_shared<Portal>();
+  portal->charge.take(prepared_bytes_, memory);
+  if (runs.statement != nullptr) {
+    Judge::Params params = Unknown::over_limit;
+    if (frame.ends) params = text_of_params(bind, prepared->type_count, prepared->types);
+    portal->subject = judge_.subject(
+        runs.certain ? *runs.statement : sql::with_unknown_target(*runs.statement), std::move(params));
+    const bool decided =
+        !prepared->awaits_params && prepared->generation == judge_.generation() && runs.certain;
+    Opinion opinion;
+    if (!decided) opinion = judge_.consider(ActionType::statement, runs.statement->kind, *portal->subject);
+    if (!decided && !opinion.allowed) {
+      const std::uint64_t action = judge_.record({.type = ActionType::statement,
+                                                  .kind = runs.statement->kind,
+                                                  .subject = portal->subject,
+                                                  .opinion = &opinion,
+                                                  .verdict = "deny",
+                                                  .parent = prepared->action,
+                                                  .text = {}});
+      poison(Asked::bind, frame, denial_of(opinion, action, *prepared->analysis), action);
+      return true;
+    }
+  }
+  prepared = parse_again(names.statement, prepared);
+  if (!prepared) return refuse(Asked::bind, frame, "26000", std::string(uncertain_name));
+  portal->statement = prepared;
+  portal->upstream = names.portal.empty() ? std::string() : new_name();
+  portal->epoch = epoch_;
+
+  const std::size_t begins = up_.size();
+  Expected& entry = begin(Asked::bind, frame);
+  entry.name = names.portal;
+  if (frame.ends) {
+    append_bind(up_, portal->upstream, prepared->upstream, bind.after_names);
+  } else {
+    const std::size_t old_names = names.portal.size() + names.statement.size();
+    append_header(up_, 'B',
+                  frame.size - header_size - old_names + portal->upstream.size() + prepared->upstream.size());
+    Writer(up_).cstring(portal->upstream).cstring(prepared->upstream).bytes(frame.body.substr(old_names + 2));
+    parts_ = Parts::forward;
+  }
+  finish(entry, begins);
+  portals_.propose(names.portal, entry.number, batch_, std::move(portal));
+  return true;
+}
+
+bool Session::on_describe(const Frame& frame) {
+  auto describe = read_describe(frame.body);
+  if (!describe) return protocol_error(describe.error().why), true;
+  const bool of_statement = describe->kind == 'S';
+  const Asked asked = of_statement ? Asked::describe_statement : Asked::describe_portal;
+  if (!describe->name.empty() && !sql_names_settled()) return must_wait();
+  std::string upstream;
+  if (of_statement) {
+    auto found = find_statement(describe->name);
+    if (!found) return must_wait();
+    if (!*found) return refuse(asked, frame, "26000", no_statement(describe->name));
+    auto prepared = parse_again(describe->name, *found);
+    if (!prepared) return refuse(asked, frame, "26000", std::string(uncertain_name));
+    upstream = prepared->upstream;
+  } else {
+    auto found = find_portal(describe->name);
+    if (!found) return must_wait();
+    if (!*found) return refuse(asked, frame, "34000", no_portal(describe->name));
+    upstream = (*found)->upstream;
+  }
+  const std::size_t begins = up_.size();
+  Expected& entry = begin(asked, frame);
+  append_describe(up_, Target{describe->kind}, upstream);
+  finish(entry, begins);
+  return true;
+}
+
+bool Session::on_close(const Frame& frame) {
+  auto close = read_describe(frame.body);
+  if (!close) return protocol_error(close.error().why), true;
+  if (!close->name.empty() && !sql_names_settled()) return must_wait();
+  const bool of_statement = close->kind == 'S';
+  // To close what does not exist is no error.
+  std::string upstream = close->name.empty() ? std::string() : std::string(own_prefix) + "never";
+  if (of_statement) {
+    auto found = find_statement(close->name);
+    if (!found) return must_wait();
+    if (*found) upstream = (*found)->upstream;
+  } else {
+    auto found = find_portal(close->name);
+    if (!found) return must_wait();
+    if (*found) upstream = (*found)->upstream;
+  }
+  const std::size_t begins = up_.size();
+  Expected& entry = begin(of_statement ? Asked::close_statement : Asked::close_portal, frame);
+  entry.name = close->name;
+  append_close(up_, Target{close->kind}, upstream);
+  finish(entry, begins);
+  if (of_statement)
+    statements_.propose(close->name, entry.number, batch_, nullptr);
+  else
+    portals_.propose(close->name, entry.number, batch_, nullptr);
+  return true;
+}
+
+bool Session::on_execute(const Frame& frame) {
+  auto execute = read_execute(frame.body);
+  if (!execute) return protocol_error(execute.error().why), true;
+  if (!execute->portal.empty() && !sql_names_settled()) return must_wait();
+  auto found = find_portal(execute->portal);
+  if (!found) return must_wait();
+  const std::shared_ptr<Portal> portal = *found;
+  if (!portal) return refuse(Asked::execute, frame, "34000", no_portal(execute->portal));
+  // The unnamed portal has no name by which code could reach it.
+  Prepared& prepared = *portal->statement;
+  Message& message = scratch_;
+  const Runs runs = what_runs(prepared, execute->portal.empty() ? epoch_ : portal->epoch, message);
+  if (runs.readiness == Readiness::wait) return must_wait();
+  const sql::Statement* statement = runs.statement;
+  Ruling ruling;
+  if (statement != nullptr) {
+    SubjectPointer subject = portal->subject;
+    if (!runs.certain || !subject)
+      subject = judge_.subject(
+          runs.certain ? *statement : sql::with_unknown_target(*statement),
+          subject ? Judge::Params(subject->facets.params) : Judge::Params(Unknown::undecodable));
+    Opinion opinion = judge_.consider(ActionType::statement, statement->kind, *subject);
+    ruling = rule_one(ActionType::statement, statement->kind, std::move(subject), std::move(opinion),
+                      prepared.action);
+    if (ruling.denial) return poison(Asked::execute, frame, std::move(ruling.denial), ruling.action), true;
+  }
+  const std::size_t begins = up_.size();
+  Expected& entry = begin(Asked::execute, frame);
+  entry.action = ruling.action;
+  entry.statement = portal->statement;
+  append_execute(up_, portal->upstream, execute->max_rows);
+  message.clear();
+  if (statement != nullptr) {
+    message.unread = statement->runs_unread_code || prepared.opaque || !runs.certain;
+    message.may_copy_in = statement->enters_copy_in || prepared.opaque;
+    const sql::Effect effect = prepared.statement()->effect;
+    message.changes_names = effect == sql::Effect::prepare || effect == sql::Effect::deallocate ||
+                            effect == sql::Effect::deallocate_all || effect == sql::Effect::discard_all ||
+                            effect == sql::Effect::declare_cursor || effect == sql::Effect::close_cursor ||
+                            effect == sql::Effect::close_all_cursors;
+  }
+  entry.may_copy_in = message.may_copy_in;
+  entry.changes_names = message.changes_names;
+  finish(entry, begins);
+  forwarded(entry, message);
+  return true;
+}
+
+bool Session::on_function_call(const Frame& frame) {
+  auto call = read_function_call(frame.body);
+  if (!call) return protocol_error(call.error().why), true;
+  SubjectPointer subject = judge_.session_subject();
+  Opinion opinion = judge_.consider(ActionType::function_call, ActionKind::exec, *subject);
+  // Only a rule that names function calls lets one pass (attacks.md, 8).
+  if (opinion.decision.rule == nullptr) opinion.allowed = false;
+  Ruling ruling =
+      rule_one(ActionType::function_call, ActionKind::exec, std::move(subject), std::move(opinion), 0);
+  if (ruling.denial)
+    return poison(Asked::function_call, frame, std::move(ruling.denial), ruling.action), true;
+  const std::size_t begins = up_.size();
+  Expected& entry = begin(Asked::function_call, frame);
+  entry.action = ruling.action;
+  up_ += frame.raw;
+  finish(entry, begins);
+  Message& message = scratch_;
+  message.clear();
+  message.unread = true;
+  forwarded(entry, message);
+  return true;
+}
+
+Session::Ruling Session::rule_one(ActionType type, ActionKind kind, SubjectPointer subject, Opinion opinion,
+                                  std::uint64_t parent) {
+  static const sql::Analysis readable;
+  Ruling ruling;
+  ruling.action = judge_.record({.type = type,
+                                 .kind = kind,
+                                 .subject = std::move(subject),
+                                 .opinion = &opinion,
+                                 .verdict = opinion.allowed ? "allow" : "deny",
+                                 .parent = parent,
+                                 .text = {}});
+  if (!opinion.allowed) ruling.denial = denial_of(opinion, ruling.action, readable);
+  return ruling;
+}
+
+}  // namespace clawpatrol::postgres

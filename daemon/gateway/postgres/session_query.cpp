@@ -1,0 +1,367 @@
+// Messages with SQL: what they come to, with the names that they use, and the verdict on them.
+#include <algorithm>
+
+#include "daemon/gateway/postgres/session.h"
+#include "parsers/postgres/build.h"
+
+namespace clawpatrol::postgres {
+namespace {
+
+using sql::Effect;
+
+bool names_statement(Effect effect) {
+  return effect == Effect::prepare || effect == Effect::execute || effect == Effect::deallocate;
+}
+
+bool names_cursor(Effect effect) {
+  return effect == Effect::declare_cursor || effect == Effect::fetch || effect == Effect::close_cursor;
+}
+
+bool changes_names(Effect effect) {
+  return effect == Effect::prepare || effect == Effect::deallocate || effect == Effect::deallocate_all ||
+         effect == Effect::discard_all || effect == Effect::declare_cursor ||
+         effect == Effect::close_cursor || effect == Effect::close_all_cursors;
+}
+
+// Where a text is longer than is looked at and not all of it is here.
+std::shared_ptr<const sql::Analysis> analysis_over_limit() {
+  auto analysis = std::make_shared<sql::Analysis>();
+  analysis->readable = sql::Readable::over_limit;
+  sql::Statement& statement = analysis->statements.emplace_back();
+  statement.facets = unknown_facets(Unknown::over_limit);
+  statement.kind = ActionKind::admin;
+  statement.runs_unread_code = true;
+  return analysis;
+}
+
+std::unique_ptr<Denial> error(std::string_view code, std::string message) {
+  auto denial = std::make_unique<Denial>();
+  denial->code = code;
+  denial->message = std::move(message);
+  return denial;
+}
+
+std::string in_quotes(std::string_view name) {
+  return "\"" + std::string(name) + "\"";
+}
+
+}  // namespace
+
+void Session::Message::clear() {
+  parts.clear();
+  rewrites.clear();
+  kind = ActionKind::session;
+  refusal = nullptr;
+  guard.clear();
+  unread = may_copy_in = changes_names = false;
+}
+
+bool Session::reading_is_certain(const sql::Statement& statement) const {
+  return taint_ == 0 || !statement.reading_depends_on_settings;
+}
+
+Session::Readiness Session::examine(const sql::Analysis& analysis, Message& message) {
+  message.clear();
+  for (const sql::Statement& statement : analysis.statements) {
+    if (!reading_is_certain(statement) && last_ready_ >= taint_) return Readiness::wait;
+    if (examine_statement(statement, message) == Readiness::wait) return Readiness::wait;
+  }
+  return Readiness::ready;
+}
+
+Session::Readiness Session::examine_statement(const sql::Statement& statement, Message& message) {
+  Part& part = message.parts.emplace_back();
+  part.statement = &statement;
+  if (statement.reading == sql::ReadingGuard::refused)
+    message.guard = "this would change how the server reads text, which no rule can allow";
+  if (!reading_is_certain(statement))
+    message.guard = "how the server reads this text is not certain after code that the gateway has not read";
+  const bool own = statement.name.starts_with(own_prefix);
+  if (own && (names_statement(statement.effect) || names_cursor(statement.effect)))
+    message.refusal =
+        error("42602", "names that begin with " + in_quotes(own_prefix) + " are the gateway's own");
+  Readiness readiness = Readiness::ready;
+  if (statement.effect == Effect::execute) readiness = find_executed(statement, message, part);
+  if (statement.effect == Effect::fetch) readiness = find_fetched(statement, message, part);
+  if (statement.effect == Effect::prepare || statement.effect == Effect::declare_cursor)
+    readiness = check_new_name(statement, message);
+  if (statement.effect == Effect::deallocate || statement.effect == Effect::close_cursor)
+    readiness = find_dropped(statement, message);
+  message.unread |= statement.runs_unread_code || (part.merged && part.merged->runs_unread_code);
+  message.may_copy_in |= statement.enters_copy_in;
+  message.changes_names |= changes_names(statement.effect);
+  message.kind = std::max(message.kind, part.merged ? part.merged->kind : statement.kind);
+  return readiness;
+}
+
+// Merges what a statement runs by name. Where that is not certain, nothing is known of it.
+void Session::find_target(const sql::Statement& statement, const sql::Statement* known,
+                          std::string_view upstream, bool by_sql, Message& message, Part& part) {
+  if (known == nullptr) {
+    part.merged = sql::with_unknown_target(statement);
+    message.unread = true;
+    return;
+  }
+  part.merged = sql::merge_executed(statement, *known);
+  part.target = upstream;
+  if (by_sql) return;
+  if (statement.name_length == 0) {
+    part.merged = sql::with_unknown_target(statement);
+    return;
+  }
+  message.rewrites.push_back({statement.name_offset, statement.name_length, std::string(upstream)});
+}
+
+Session::Readiness Session::find_executed(const sql::Statement& statement, Message& message, Part& part) {
+  // Within one message what came before may have changed the name, or may fail.
+  const bool changed_here = message.changes_names || message.unread;
+  if (changed_here) return find_target(statement, nullptr, {}, true, message, part), Readiness::ready;
+  if (!sql_names_settled()) return Readiness::wait;
+  auto found = find_statement(statement.name);
+  if (!found) return Readiness::wait;
+  if (!*found && epoch_ == 0)
+    message.refusal = error("26000", "prepared statement " + in_quotes(statement.name) + " does not exist");
+  const bool certain = *found && (*found)->epoch == epoch_ && !(*found)->opaque;
+  if (certain) {
+    find_target(statement, (*found)->statement(), (*found)->upstream, (*found)->by_sql, message, part);
+  } else {
+    find_target(statement, nullptr, {}, true, message, part);
+  }
+  return Readiness::ready;
+}
+
+Session::Readiness Session::find_fetched(const sql::Statement& statement, Message& message, Part& part) {
+  const bool changed_here = message.changes_names || message.unread;
+  if (changed_here) return find_target(statement, nullptr, {}, true, message, part), Readiness::ready;
+  if (!sql_names_settled()) return Readiness::wait;
+  auto found = find_portal(statement.name);
+  if (!found) return Readiness::wait;
+  if (!*found && epoch_ == 0)
+    message.refusal = error("34000", "cursor " + in_quotes(statement.name) + " does not exist");
+  const Prepared* source = *found ? (*found)->statement.get() : nullptr;
+  const bool certain = source != nullptr && (*found)->epoch == epoch_ && !source->opaque;
+  if (certain) {
+    find_target(statement, source->statement(), (*found)->upstream, (*found)->by_sql, message, part);
+  } else {
+    find_target(statement, nullptr, {}, true, message, part);
+  }
+  return Readiness::ready;
+}
+
+// PREPARE and DECLARE share their names with the protocol's statements and portals, which have other names
+// upstream: so the server cannot tell that one is taken.
+Session::Readiness Session::check_new_name(const sql::Statement& statement, Message& message) {
+  if (message.changes_names || message.unread) return Readiness::ready;
+  if (!sql_names_settled()) return Readiness::wait;
+  if (statement.effect == Effect::prepare) {
+    auto found = find_statement(statement.name);
+    if (!found) return Readiness::wait;
+    if (*found && !(*found)->by_sql)
+      message.refusal = error("42P05", "prepared statement " + in_quotes(statement.name) + " already exists");
+    return Readiness::ready;
+  }
+  auto found = find_portal(statement.name);
+  if (!found) return Readiness::wait;
+  if (*found && !(*found)->by_sql)
+    message.refusal = error("42P03", "cursor " + in_quotes(statement.name) + " already exists");
+  return Readiness::ready;
+}
+
+// DEALLOCATE and CLOSE of what the protocol made go upstream under its name there.
+Session::Readiness Session::find_dropped(const sql::Statement& statement, Message& message) {
+  if (!sql_names_settled()) return Readiness::wait;
+  std::string upstream;
+  if (statement.effect == Effect::deallocate) {
+    auto found = find_statement(statement.name);
+    if (!found) return Readiness::wait;
+    if (*found && !(*found)->by_sql) upstream = (*found)->upstream;
+  } else {
+    auto found = find_portal(statement.name);
+    if (!found) return Readiness::wait;
+    if (*found && !(*found)->by_sql) upstream = (*found)->upstream;
+  }
+  if (upstream.empty()) return Readiness::ready;
+  if (statement.name_length == 0)
+    message.guard = "the gateway cannot tell where this statement names what it drops";
+  else
+    message.rewrites.push_back({statement.name_offset, statement.name_length, upstream});
+  return Readiness::ready;
+}
+
+std::unique_ptr<Denial> Session::denial_of(const Opinion& opinion, std::uint64_t action,
+                                           const sql::Analysis& analysis) const {
+  auto denial = std::make_unique<Denial>(judge_.denial(opinion, action));
+  // A typing mistake reads as one, unless a rule has looked and said no.
+  const bool by_rule = opinion.decision.rule && !opinion.decision.unevaluable;
+  if (analysis.readable == sql::Readable::syntax_error && !by_rule && opinion.guard.empty()) {
+    denial->code = "42601";
+    denial->message = analysis.error;
+    denial->position = analysis.error_position;
+    denial->hint.clear();
+  }
+  if (analysis.readable == sql::Readable::over_limit && opinion.guard.empty() && !by_rule)
+    denial->code = "54000";
+  return denial;
+}
+
+Session::Ruling Session::rule(ActionType type, Message& message, const sql::Analysis& analysis,
+                              std::uint64_t parent) {
+  Ruling ruling;
+  const Part* denied = nullptr;
+  for (Part& part : message.parts) {
+    part.opinion = judge_.consider(type, message.kind, *part.subject);
+    ruling.awaits_params |= part.opinion.decision.awaits_params;
+    if (!message.guard.empty() || message.refusal) {
+      part.opinion.guard = message.refusal ? message.refusal->message : message.guard;
+      part.opinion.decision.rule = nullptr;
+      part.opinion.decision.reason = part.opinion.guard;
+      part.opinion.allowed = part.opinion.observed = false;
+    }
+    const bool refused =
+        !part.opinion.allowed && (!part.opinion.decision.awaits_params || !part.opinion.guard.empty());
+    if (refused && denied == nullptr) denied = &part;
+  }
+  for (const Part& part : message.parts) {
+    const bool this_denied = !part.opinion.allowed && !part.opinion.decision.awaits_params;
+    const std::string_view verdict = denied == nullptr                ? "allow"
+                                     : this_denied || &part == denied ? "deny"
+                                                                      : "denied-with";
+    const std::uint64_t action = judge_.record({.type = type,
+                                                .kind = message.kind,
+                                                .subject = part.subject,
+                                                .opinion = &part.opinion,
+                                                .verdict = verdict,
+                                                .parent = parent,
+                                                .text = {}});
+    if (ruling.action == 0)
+      ruling.action = action;
+    else
+      ruling.more_actions.push_back(action);
+    if (&part != denied) continue;
+    ruling.denial = message.refusal ? std::move(message.refusal) : denial_of(part.opinion, action, analysis);
+  }
+  return ruling;
+}
+
+bool Session::on_query(const Frame& frame) {
+  std::string_view text;
+  std::shared_ptr<const sql::Analysis> analysis;
+  if (frame.ends) {
+    auto query = read_query(frame.body);
+    if (!query) return protocol_error(query.error().why), true;
+    text = query->text;
+    analysis = judge_.analyse(text);
+  } else {
+    analysis = analysis_over_limit();
+  }
+  Message& message = scratch_;
+  if (examine(*analysis, message) == Readiness::wait) return must_wait();
+  for (std::size_t i = 0; i < message.parts.size(); ++i) {
+    Part& part = message.parts[i];
+    part.subject = part.merged ? judge_.subject(*part.merged, std::vector<std::optional<std::string>>())
+                               : judge_.remembered_subject(analysis, i);
+  }
+  const bool unreadable = analysis->readable != sql::Readable::yes;
+  message.unread |= unreadable;
+  message.may_copy_in |= unreadable;
+  const ActionType type =
+      kind_ == Kind::replication && unreadable ? ActionType::replication : ActionType::statement;
+  Ruling ruling = rule(type, message, *analysis, 0);
+  if (ruling.denial) return poison(Asked::query, frame, std::move(ruling.denial), ruling.action), true;
+
+  const std::size_t begins = up_.size();
+  Expected& entry = begin(Asked::query, frame);
+  entry.analysis = analysis;
+  entry.action = ruling.action;
+  entry.more_actions = std::move(ruling.more_actions);
+  entry.may_copy_in = message.may_copy_in;
+  entry.changes_names = message.changes_names;
+  drop_unnamed(entry);
+  if (analysis->statements.empty()) {
+    append_query(up_, "");  // nothing of the agent's goes up without an action: its comments stay here
+  } else if (message.rewrites.empty()) {
+    up_ += frame.raw;
+    parts_ = Parts::forward;
+  } else {
+    std::string rewritten(text);
+    std::ranges::sort(message.rewrites, {}, &Rewrite::offset);
+    for (auto at = message.rewrites.rbegin(); at != message.rewrites.rend(); ++at)
+      rewritten.replace(at->offset, at->length, in_quotes(at->name));
+    append_query(up_, rewritten);
+  }
+  finish(entry, begins);
+  forwarded(entry, message);
+  return true;
+}
+
+bool Session::on_parse(const Frame& frame) {
+  postgres::Parse parse;
+  std::shared_ptr<const sql::Analysis> analysis;
+  if (frame.ends) {
+    auto read = read_parse(frame.body);
+    if (!read) return protocol_error(read.error().why), true;
+    parse = *read;
+    analysis = judge_.analyse(parse.text);
+  } else {
+    auto name = peek_parse_name(frame.body);
+    if (!name) return protocol_error("Parse with a name that does not end"), true;
+    parse.name = *name;
+    analysis = analysis_over_limit();
+  }
+  if (!parse.name.empty()) {
+    if (!sql_names_settled()) return must_wait();
+    auto taken = find_statement(parse.name);
+    if (!taken) return must_wait();
+    if (*taken)
+      return refuse(Asked::parse, frame, "42P05",
+                    "prepared statement " + in_quotes(parse.name) + " already exists");
+  }
+  if (analysis->statements.size() > 1)
+    return refuse(Asked::parse, frame, "42601", "cannot insert multiple commands into a prepared statement",
+                  parse.name);
+  Message& message = scratch_;
+  if (examine(*analysis, message) == Readiness::wait) return must_wait();
+  const std::size_t memory = parse.text.size() * 2 + parse.types.size() + parse.name.size() + 1024;
+  if (prepared_bytes_ + memory > limits_.prepared)
+    return refuse(Asked::parse, frame, "54000",
+                  "the gateway holds as many prepared statements as it may for a connection", parse.name);
+  for (Part& part : message.parts)
+    part.subject = judge_.subject(part.merged ? *part.merged : *part.statement, Unknown::pending);
+  Ruling ruling = rule(ActionType::statement, message, *analysis, 0);
+  if (ruling.denial)
+    return poison(Asked::parse, frame, std::move(ruling.denial), ruling.action, parse.name), true;
+
+  auto prepared = std::make_shared<Prepared>();
+  prepared->charge.take(prepared_bytes_, memory);
+  if (!analysis->statements.empty()) prepared->analysis = analysis;
+  prepared->upstream = parse.name.empty() ? std::string() : new_name();
+  if (!message.parts.empty()) prepared->target = message.parts[0].target;
+  prepared->text = prepared->analysis ? std::string(parse.text) : std::string();
+  for (const Rewrite& rewrite : message.rewrites)
+    prepared->text.replace(rewrite.offset, rewrite.length, in_quotes(rewrite.name));
+  prepared->types = parse.types;
+  prepared->type_count = parse.type_count;
+  prepared->epoch = epoch_;
+  prepared->generation = judge_.generation();
+  prepared->awaits_params = ruling.awaits_params;
+  prepared->action = ruling.action;
+  prepared->opaque = analysis->readable != sql::Readable::yes;
+
+  const std::size_t begins = up_.size();
+  Expected& entry = begin(Asked::parse, frame);
+  entry.name = parse.name;
+  entry.action = ruling.action;
+  if (frame.ends) {
+    append_parse(up_, prepared->upstream, prepared->text, parse.type_count, parse.types);
+  } else {
+    append_header(up_, 'P', frame.size - header_size - parse.name.size() + prepared->upstream.size());
+    up_ += prepared->upstream;
+    up_ += frame.body.substr(parse.name.size());
+    parts_ = Parts::forward;
+  }
+  finish(entry, begins);
+  statements_.propose(parse.name, entry.number, batch_, std::move(prepared));
+  return true;
+}
+
+}  // namespace clawpatrol::postgres
