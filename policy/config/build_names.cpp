@@ -1,5 +1,6 @@
 // The sections with names: [peer.NAME], [profile.NAME], [endpoint.NAME], [credential.NAME].
 #include <fmt/format.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
@@ -76,6 +77,7 @@ void check_certificates(Build& build, const Text& written, const std::string& pe
     X509_free(certificate);
     ++count;
   }
+  ERR_clear_error();  // the end of the file is one
   if (count == 0) build.report.error(written.at, "no certificate in PEM in this file");
   if (pem.contains("PRIVATE KEY-----"))
     build.report.error(written.at, "this file holds a private key",

@@ -118,7 +118,8 @@ void build_gateway(Build& build) {
     gateway.ingress.push_back(ingress.value);
   }
   if (auto mode = table.choice("mode")) gateway.mode = static_cast<Mode>(*mode);
-  if (build.root.find("gateway") && !table.has("subnet") && !table.has("ingress"))
+  const Entry* entry = build.root.find("gateway");
+  if (entry && entry->value.kind == NodeKind::table && !table.has("subnet") && !table.has("ingress"))
     build.report.error(table.at(), "[gateway] has neither 'subnet' nor 'ingress': no agent could reach it",
                        "Write the inner addresses of the agents, such as subnet = [\"10.86.0.0/24\"].");
 }

@@ -90,8 +90,6 @@ void check_services(Build& build) {
       if (!address) continue;
       check_outside(build, named.hosts[i],
                     {*address, static_cast<std::uint8_t>(address->is_v4() ? 32 : 128)});
-      if (!is_unicast(effective(*address)) && !effective(*address).is_v4())
-        build.report.error(named.hosts[i], fmt::format("'{}' is not a unicast address", address->text()));
     }
     for (std::size_t i = 0; i < endpoint.networks.size(); ++i)
       check_outside(build, named.networks[i], endpoint.networks[i]);
@@ -117,6 +115,7 @@ void check_peer_address(Build& build, const PeerConfig& peer, const Address& add
 void warn_of_shared_ethernet(Build& build, const PeerConfig& peer, const Location& at,
                              std::set<std::string>& warned) {
   constexpr std::string_view tunnels[] = {"wg", "tun", "tailscale", "ppp"};
+  if (peer.interface.empty()) return;  // refused elsewhere
   bool tunnel = std::ranges::any_of(tunnels, [&](auto prefix) { return peer.interface.starts_with(prefix); });
   if (tunnel || !warned.insert(peer.interface).second) return;
   build.report.warning(

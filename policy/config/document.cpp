@@ -110,6 +110,15 @@ std::optional<Location> earlier_definition(Source& source, std::size_t line_numb
   return location_of(source, key->source());
 }
 
+// What stands before the `=` or between the brackets of a line.
+Location key_of_line(Source& source, std::size_t line_number) {
+  std::string_view text = source.text();
+  std::size_t begin = std::min(text.find_first_not_of(" \t[", source.offset_of(line_number, 1)), text.size());
+  std::size_t end = std::min(text.find_first_of("]=\r\n", begin), text.size());
+  while (end > begin && (text[end - 1] == ' ' || text[end - 1] == '\t')) --end;
+  return {&source, begin, end};
+}
+
 void report_syntax(Source& source, Report& report, const toml::parse_error& failure) {
   std::string_view message = failure.description();
   constexpr std::string_view noise = "Error while parsing ";
@@ -127,10 +136,9 @@ void report_syntax(Source& source, Report& report, const toml::parse_error& fail
   }
   std::size_t line = failure.source().begin.line;
   std::optional<Location> earlier = earlier_definition(source, line);
-  std::size_t begin = source.offset_of(line, 1);
-  std::size_t first = source.text().find_first_not_of(" \t[", begin);
-  Location key{&source, std::min(first, source.text().size()), at.begin};
-  Diagnostic& diagnostic = report.error(key, fmt::format("defined twice: {}", message));
+  constexpr std::string_view saying = "cannot redefine existing ";
+  if (message.starts_with(saying)) message.remove_prefix(saying.size());
+  Diagnostic& diagnostic = report.error(key_of_line(source, line), fmt::format("defined twice: {}", message));
   if (earlier) Report::relate(diagnostic, *earlier, "first defined here");
 }
 
