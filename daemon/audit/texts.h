@@ -2,41 +2,37 @@
 // agent that repeats a statement does not fill the disk with it.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_set>
 
 namespace clawpatrol::audit {
 
-// One worker's: not thread-safe. Appends JSON values:
-//   "the text"                               up to `longest_inline` bytes
-//   {"sha256":"…64…","text":"the text"}      the first time in a segment
-//   {"sha256":"…64…"}                        afterwards
-// The text itself then stands in an earlier line of the same segment, or, where the log rotated between
-// composing the line and writing it, in the segment before. The digest is of the text's bytes, not of their
-// JSON form.
+// Which texts stand in the segment in use. Thread-safe, so that all workers share one.
 class LongTexts {
  public:
-  static constexpr std::size_t longest_inline = 512;
+  struct Reference {
+    std::string sha256;  // of the text's bytes, not of their JSON form
+    bool must_be_written =
+        false;  // the text is not in this segment yet: a line before this one has to hold it
+  };
 
   explicit LongTexts(std::size_t capacity = 4096) : capacity_(capacity) {}
 
-  // `segment` is Log::segment(): what was written in another one is written again.
-  void append(std::string& out, std::string_view text, std::uint64_t segment);
+  // `segment` is Log::segment(): what was written in another one must be written again. Where the log rotates
+  // between this and the append, the text stands in the segment before.
+  Reference refer(std::string_view text, std::uint64_t segment);
 
-  // After an append to the log that failed: what those lines held may not be there.
-  void forget() { written_.clear(); }
+  // After an append that failed: what those lines held is not there.
+  void forget();
 
  private:
-  using Digest = std::array<unsigned char, 32>;
-  struct Hash {
-    std::size_t operator()(const Digest& digest) const;
-  };
   const std::size_t capacity_;  // past it all are forgotten, and written once more
+  std::mutex mutex_;
   std::uint64_t segment_ = 0;
-  std::unordered_set<Digest, Hash> written_;
+  std::unordered_set<std::string> written_;
 };
 
 }  // namespace clawpatrol::audit
