@@ -55,7 +55,16 @@ void Console::out(std::string_view text) {
 }
 
 void Console::err(std::string_view text) {
-  write_whole(streams_.err, text);
+  if (holding_)
+    held_ += text;
+  else
+    write_whole(streams_.err, text);
+}
+
+void Console::release_errors() {
+  holding_ = false;
+  err(held_);
+  held_.clear();
 }
 
 bool Console::out_is_terminal() const {

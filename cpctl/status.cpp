@@ -157,8 +157,9 @@ int status(Context context, Follow watch) {
   Console& console = context.console;
   std::unique_ptr<Daemon> daemon = Daemon::connect(context, Service::gateway);
   if (!daemon) return exit_unreachable;
-  if (watch == Follow::yes && console.out_is_terminal() && !console.json())
-    return watch_on_screen(*daemon, console);
+  if (watch == Follow::yes && console.out_is_terminal() && !console.json()) {
+    return watch_on_screen(context, std::move(daemon));
+  }
   for (;;) {
     Snapshot snapshot;
     if (int result = take(*daemon, snapshot); result != exit_ok) return result;
