@@ -244,8 +244,8 @@ class Lab:
     def wait_serving(self, seconds=20.0):
         """Until a new flow of the agent is answered."""
         def serves():
-            health = json.loads(self.cpctl("status", "-o", "json", check=False).stdout or "{}")
-            return health.get("health", {}).get("serving")
+            status = json.loads(self.cpctl("status", "-o", "json", check=False).stdout or "{}")
+            return status.get("netd", {}).get("connected")
         wait_until(serves, "the gateway to serve", seconds, self.daemon)
 
     def start_postgres(self):
