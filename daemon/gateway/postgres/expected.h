@@ -32,6 +32,9 @@ class Charge {
   std::size_t bytes_ = 0;
 };
 
+// Whether a statement makes or drops a prepared statement or a cursor.
+bool changes_names(sql::Effect effect);
+
 // A statement that was parsed, at the protocol's level or by SQL's PREPARE; also what a portal runs.
 struct Prepared {
   Charge charge;
@@ -39,6 +42,9 @@ struct Prepared {
       analysis;           // holds the statement; null: an empty one, which runs nothing
   std::size_t index = 0;  // which of its statements
   const sql::Statement* statement() const { return analysis ? &analysis->statements[index] : nullptr; }
+
+  // What executing it does to the session: a statement that PREPARE made does not prepare again.
+  sql::Effect effect() const { return analysis && !by_sql ? statement()->effect : sql::Effect::none; }
 
   std::string upstream;  // its name at the server
   bool by_sql = false;   // made by PREPARE, under the agent's own name

@@ -205,9 +205,9 @@ Denial Judge::denial(const Opinion& opinion, std::uint64_t action) const {
   Denial denial;
   denial.code = "42501";
   denial.message = opinion.decision.reason.empty() ? opinion.guard : opinion.decision.reason;
-  denial.detail = opinion.decision.rule   ? "Rule \"" + opinion.decision.rule->name + "\", action " + id + "."
-                  : opinion.guard.empty() ? "No rule matched, action " + id + "."
-                                          : "Refused by the gateway itself, action " + id + ".";
+  denial.detail = opinion.decision.rule   ? "rule \"" + opinion.decision.rule->name + "\", action " + id
+                  : opinion.guard.empty() ? "no rule matched, action " + id
+                                          : "refused by the gateway itself, action " + id;
   denial.hint = "Run \"cpctl explain " + id + "\" on the gateway, or ask its operator.";
   return denial;
 }

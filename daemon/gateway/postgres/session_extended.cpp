@@ -22,8 +22,8 @@ std::string no_portal(std::string_view name) {
 constexpr std::string_view uncertain_name =
     "what this name stands for is not certain after code that the gateway has not read";
 
-bool runs_by_name(const sql::Statement& statement) {
-  return statement.effect == sql::Effect::execute || statement.effect == sql::Effect::fetch;
+bool runs_by_name(const Prepared& prepared) {
+  return prepared.effect() == sql::Effect::execute || prepared.effect() == sql::Effect::fetch;
 }
 
 }  // namespace
@@ -80,7 +80,7 @@ Session::Runs Session::what_runs(const Prepared& prepared, std::uint64_t epoch, 
   Runs runs{.statement = prepared.statement()};
   if (runs.statement == nullptr) return runs;
   runs.certain = epoch == epoch_;
-  if (!runs_by_name(*runs.statement)) return runs;
+  if (!runs_by_name(prepared)) return runs;
   runs.readiness = examine_statement(*runs.statement, message);
   if (runs.readiness == Readiness::wait) return runs;
   const Part& part = message.parts[0];
@@ -257,16 +257,10 @@ bool Session::on_execute(const Frame& frame) {
   entry.action = ruling.action;
   entry.statement = portal->statement;
   append_execute(up_, portal->upstream, execute->max_rows);
-  message.clear();
-  if (statement != nullptr) {
-    message.unread = statement->runs_unread_code || prepared.opaque || !runs.certain;
-    message.may_copy_in = statement->enters_copy_in || prepared.opaque;
-    const sql::Effect effect = prepared.statement()->effect;
-    message.changes_names = effect == sql::Effect::prepare || effect == sql::Effect::deallocate ||
-                            effect == sql::Effect::deallocate_all || effect == sql::Effect::discard_all ||
-                            effect == sql::Effect::declare_cursor || effect == sql::Effect::close_cursor ||
-                            effect == sql::Effect::close_all_cursors;
-  }
+  // `statement` may stand in a part of `message`.
+  message.unread = statement && (statement->runs_unread_code || prepared.opaque || !runs.certain);
+  message.may_copy_in = statement && (statement->enters_copy_in || prepared.opaque);
+  message.changes_names = statement && changes_names(prepared.effect());
   entry.may_copy_in = message.may_copy_in;
   entry.changes_names = message.changes_names;
   finish(entry, begins);

@@ -17,11 +17,15 @@ bool names_cursor(Effect effect) {
   return effect == Effect::declare_cursor || effect == Effect::fetch || effect == Effect::close_cursor;
 }
 
+}  // namespace
+
 bool changes_names(Effect effect) {
   return effect == Effect::prepare || effect == Effect::deallocate || effect == Effect::deallocate_all ||
          effect == Effect::discard_all || effect == Effect::declare_cursor ||
          effect == Effect::close_cursor || effect == Effect::close_all_cursors;
 }
+
+namespace {
 
 // Where a text is longer than is looked at and not all of it is here.
 std::shared_ptr<const sql::Analysis> analysis_over_limit() {
@@ -119,8 +123,6 @@ Session::Readiness Session::find_executed(const sql::Statement& statement, Messa
   if (!sql_names_settled()) return Readiness::wait;
   auto found = find_statement(statement.name);
   if (!found) return Readiness::wait;
-  if (!*found && epoch_ == 0)
-    message.refusal = error("26000", "prepared statement " + in_quotes(statement.name) + " does not exist");
   const bool certain = *found && (*found)->epoch == epoch_ && !(*found)->opaque;
   if (certain) {
     find_target(statement, (*found)->statement(), (*found)->upstream, (*found)->by_sql, message, part);
@@ -136,8 +138,6 @@ Session::Readiness Session::find_fetched(const sql::Statement& statement, Messag
   if (!sql_names_settled()) return Readiness::wait;
   auto found = find_portal(statement.name);
   if (!found) return Readiness::wait;
-  if (!*found && epoch_ == 0)
-    message.refusal = error("34000", "cursor " + in_quotes(statement.name) + " does not exist");
   const Prepared* source = *found ? (*found)->statement.get() : nullptr;
   const bool certain = source != nullptr && (*found)->epoch == epoch_ && !source->opaque;
   if (certain) {

@@ -124,7 +124,8 @@ Session::Onward Session::on_complete(const Frame& frame) {
   }
   if (entry.asked != Asked::execute) return unexpected("the end of another message");
   note(entry, true, "00000");
-  if (frame.type == 'C' && entry.statement && entry.statement->statement() && !entry.statement->opaque)
+  if (frame.type == 'C' && entry.statement && changes_names(entry.statement->effect()) &&
+      !entry.statement->opaque)
     apply(*entry.statement->statement(), entry.statement->index, entry);
   pop();
   return Onward::pass;

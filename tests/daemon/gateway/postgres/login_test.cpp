@@ -1,0 +1,213 @@
+// SCRAM by its RFC, cancel keys, audit lines, and logins against the real server.
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "daemon/gateway/audit_line.h"
+#include "daemon/gateway/postgres/cancel_keys.h"
+#include "daemon/gateway/postgres/scram.h"
+#include "daemon/gateway/postgres/upstream_login.h"
+#include "parsers/postgres/build.h"
+#include "tests/daemon/gateway/postgres/lab.h"
+
+namespace clawpatrol::postgres {
+
+using namespace std::string_literals;
+
+TEST_CASE("SCRAM-SHA-256 is RFC 7677's own example") {
+  Scram scram("rOprNGfwEbeRWgbNEkqO");
+  scram.user = "user";
+  CHECK(scram.client_first() == "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
+  auto last = scram.client_final(
+      "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "pencil");
+  REQUIRE(last);
+  CHECK(*last ==
+        "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+"
+        "Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+  CHECK(scram.verify("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="));
+  CHECK_FALSE(scram.verify("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5="));
+  CHECK_FALSE(scram.verify("e=other-error"));
+  CHECK_FALSE(scram.verify(""));
+}
+
+TEST_CASE("a server that bends SCRAM is not believed") {
+  Scram scram("abc");
+  CHECK_FALSE(scram.client_final("r=abc,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "x"));  // adds nothing of its own
+  CHECK_FALSE(
+      scram.client_final("r=xyzdef,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "x"));       // not an answer to ours
+  CHECK_FALSE(scram.client_final("r=abcdef,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=1", "x"));  // cheap to guess
+  CHECK_FALSE(scram.client_final("r=abcdef,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=999999999", "x"));
+  CHECK_FALSE(scram.client_final("r=abcdef,s=!,i=4096", "x"));
+  CHECK_FALSE(scram.client_final("m=ext,r=abcdef,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", "x"));
+  CHECK_FALSE(scram.client_final("", "x"));
+  CHECK_FALSE(scram.verify("v="));
+}
+
+TEST_CASE("MD5 is as the server computes it") {
+  // concat('md5', md5(md5('pencil' || 'user') || '\1\2\3\4')), from a server
+  CHECK(md5_answer("user", "pencil", "\1\2\3\4").size() == 35);
+  CHECK(md5_answer("user", "pencil", "\1\2\3\4") != md5_answer("user", "pencil", "\1\2\3\5"));
+}
+
+namespace {
+
+Frame frame_of(std::string_view bytes) {
+  FrameStream stream(Side::backend, 1 << 16);
+  return std::get<Parsed<Frame>>(stream.peek(bytes)).event;
+}
+
+std::string authentication(std::uint32_t code, std::string_view data = {}) {
+  std::string body;
+  Writer(body).u32(code).bytes(data);
+  return lab::raw('R', body);
+}
+
+UpstreamLogin login_over(bool loopback) {
+  return UpstreamLogin({.user = "u", .credential = "c", .private_path = loopback, .parameters = {}},
+                       credentials::Secret("pencil"));
+}
+
+}  // namespace
+
+TEST_CASE("a password goes in the clear over loopback alone") {
+  std::string out;
+  UpstreamLogin far = login_over(false);
+  CHECK(far.take(frame_of(authentication(3)), out) == UpstreamLogin::State::failed);
+  CHECK(out.empty());
+  UpstreamLogin near = login_over(true);
+  CHECK(near.take(frame_of(authentication(3)), out) == UpstreamLogin::State::going_on);
+  CHECK(out.find("pencil") != std::string::npos);
+}
+
+TEST_CASE("a server that begins SCRAM must finish it") {
+  std::string out;
+  UpstreamLogin login = login_over(true);
+  CHECK(login.take(frame_of(authentication(10, "SCRAM-SHA-256\0\0"s)), out) ==
+        UpstreamLogin::State::going_on);
+  CHECK(login.take(frame_of(authentication(0)), out) == UpstreamLogin::State::failed);
+  UpstreamLogin other = login_over(true);
+  CHECK(other.take(frame_of(authentication(10, "SCRAM-SHA-256\0\0"s)), out) ==
+        UpstreamLogin::State::going_on);
+  out.clear();
+  CHECK(other.take(frame_of(authentication(3)), out) == UpstreamLogin::State::failed);
+  CHECK(out.empty());
+  UpstreamLogin plus = login_over(true);
+  CHECK(plus.take(frame_of(authentication(10, "SCRAM-SHA-256-PLUS\0\0"s)), out) ==
+        UpstreamLogin::State::failed);
+}
+
+TEST_CASE("a server that reads text in another way is not used") {
+  for (auto [strings, encoding, good] : {std::tuple("on", "UTF8", true), std::tuple("off", "UTF8", false),
+                                         std::tuple("on", "SJIS", false), std::tuple("on", "", false)}) {
+    std::string out;
+    UpstreamLogin login = login_over(true);
+    std::string bytes = authentication(0);
+    CHECK(login.take(frame_of(bytes), out) == UpstreamLogin::State::going_on);
+    bytes.clear();
+    append_parameter_status(bytes, "standard_conforming_strings", strings);
+    CHECK(login.take(frame_of(bytes), out) == UpstreamLogin::State::going_on);
+    bytes.clear();
+    append_parameter_status(bytes, "client_encoding", encoding);
+    CHECK(login.take(frame_of(bytes), out) == UpstreamLogin::State::going_on);
+    bytes.clear();
+    append_ready(bytes, 'I');
+    CHECK((login.take(frame_of(bytes), out) == UpstreamLogin::State::logged_in) == good);
+  }
+}
+
+TEST_CASE("attack 10: a cancel key works for its peer and endpoint, and guessing is limited") {
+  CancelKeys keys;
+  const CancelKeys::Owner owner{1, "pg"}, other{2, "pg"}, elsewhere{1, "pg2"};
+  int asked = 0;
+  const auto key = keys.issue(owner, 4, [&](std::function<void()> done) { ++asked, done(); });
+  auto now = Clock::now();
+  CHECK(keys.find(key.process, key.secret, owner, now));
+  CHECK_FALSE(keys.find(key.process, key.secret, other, now));
+  CHECK_FALSE(keys.find(key.process, key.secret, elsewhere, now));
+  std::string wrong = key.secret;
+  wrong[0] = static_cast<char>(wrong[0] ^ 1);
+  CHECK_FALSE(keys.find(key.process, wrong, owner, now));
+  CHECK_FALSE(keys.find(key.process, key.secret.substr(0, 3), owner, now));
+  for (int i = 0; i < 10; ++i) (void)keys.find(key.process, wrong, owner, now);
+  auto refused = keys.find(key.process, key.secret, owner, now);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error() == CancelKeys::Refusal::too_many);
+  CHECK(keys.find(key.process, key.secret, owner, now + std::chrono::seconds(2)));
+  keys.withdraw(key);
+  CHECK_FALSE(keys.find(key.process, key.secret, owner, now + std::chrono::seconds(30)));
+}
+
+TEST_CASE("an audit line is JSON that says who, what and why") {
+  SqlFacets facets;
+  facets.statement = "select \"x\"\n"s;
+  facets.verb = "select"s;
+  facets.tables = NameList{{"public.t", "t"}, true};
+  facets.params = std::vector<std::optional<std::string>>{"a", std::nullopt};
+  FlowFacets flow{.peer = {.name = "p", .profile = "data", .address = "10.0.0.1", .labels = {}},
+                  .endpoint = {.name = "e", .type = "postgres"},
+                  .dest = {.host = "db", .port = 5432},
+                  .credential = "c"};
+  ActionRecord record;
+  record.id = "a-1";
+  record.type = "statement";
+  record.kind = "read";
+  record.verdict = "allow";
+  record.rule = "r";
+  record.generation = 3;
+  const std::string line = "{" + AuditLines(flow, 9).action(record, facets_json(facets)) + "}";
+  const auto json = nlohmann::json::parse(line);
+  CHECK(json["facets"]["statement"] == "select \"x\"\n");
+  CHECK(json["facets"]["open"] == nlohmann::json::array({"tables"}));
+  CHECK(json["facets"]["params"] == nlohmann::json::array({"a", nullptr}));
+  CHECK(json["generation"] == 3);
+  CHECK(json["peer"] == "p");
+  facets.statement = std::string(100'000, 'x');
+  CHECK(facets_json(facets).size() < 1000);
+  CHECK(nlohmann::json::parse(facets_json(facets))["statement_sha256"] == sha256_hex(*facets.statement));
+  const std::string outcome =
+      "{" +
+      AuditLines::outcome(
+          {.id = "a-1", .ok = true, .bytes_up = 1, .bytes_down = 2, .code = "00000", .time_unix_ns = 0}) +
+      "}";
+  CHECK(nlohmann::json::parse(outcome)["bytes_down"] == 2);
+}
+
+TEST_CASE("the gateway logs in by SCRAM, MD5, cleartext on loopback and trust; the agent needs no password") {
+  for (const char* user : {"agent_scram", "agent_md5", "agent_plain", "agent_ro"}) {
+    INFO(user);
+    lab::Gateway gateway({.rules = lab::allow_all, .user = user, .password = "pencil", .settings = {}});
+    lab::Agent agent(gateway.port(), {});
+    CHECK(lab::rows(agent.query("SELECT current_user::text")) == std::vector<std::string>{user});
+    CHECK(gateway.audit_log().find("pencil") == std::string::npos);
+  }
+}
+
+TEST_CASE("a login that the server refuses is FATAL in our words and tells no secret") {
+  lab::Gateway gateway(
+      {.rules = lab::allow_all, .user = "agent_scram", .password = "wr0ng-secret", .settings = {}});
+  lab::Agent agent(gateway.port());
+  std::string startup;
+  append_startup(startup, 0,
+                 std::vector<std::pair<std::string, std::string>>{{"user", "x"}, {"database", "app"}});
+  agent.send(startup);
+  const auto messages = agent.until('Z');
+  CHECK(lab::code(messages) == "28000");
+  CHECK(lab::field(messages, 'S') == "FATAL");
+  CHECK(lab::field(messages, 'M').find("agent_scram") != std::string::npos);
+  for (const auto& message : messages) CHECK(message.body.find("wr0ng") == std::string::npos);
+  CHECK(agent.closed());
+}
+
+TEST_CASE("encryption requests are answered N, once each and with nothing behind them") {
+  lab::Gateway gateway({.rules = lab::allow_all});
+  std::string ssl;
+  Writer(ssl).u32(8).u32(80877103);
+  lab::Agent stuffed(gateway.port());
+  stuffed.send(ssl + "x");
+  CHECK(stuffed.closed());
+  lab::Agent twice(gateway.port());
+  twice.send(ssl);
+  twice.send(ssl);
+  CHECK(twice.closed());
+}
+
+}  // namespace clawpatrol::postgres

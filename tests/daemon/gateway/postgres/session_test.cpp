@@ -1,0 +1,170 @@
+// What a session does that no attack is: limits, large messages, reload, audit, and plain use.
+#include <catch2/catch.hpp>
+
+#include "daemon/gateway/postgres/names.h"
+#include "parsers/postgres/build.h"
+#include "tests/daemon/gateway/postgres/lab.h"
+
+namespace clawpatrol::postgres {
+
+using namespace lab;
+using Rows = std::vector<std::string>;
+
+TEST_CASE("a name means what was settled, or what its own batch proposed") {
+  Names<int> names;
+  CHECK(names.find("a", 1) == std::shared_ptr<int>());
+  auto one = std::make_shared<int>(1), two = std::make_shared<int>(2);
+  names.propose("a", 10, 1, one);
+  CHECK(names.find("a", 1) == one);
+  CHECK_FALSE(names.find("a", 2).has_value());
+  names.propose("a", 11, 2, two);
+  CHECK(names.find("a", 2) == two);
+  names.drop("a", 10);
+  CHECK(names.find("a", 2) == two);
+  CHECK_FALSE(names.find("a", 3).has_value());
+  names.accept("a", 11);
+  CHECK(names.find("a", 3) == two);
+  names.propose("a", 12, 3, nullptr);
+  names.drop("a", 12);
+  CHECK(names.find("a", 4) == two);
+  names.set("a", nullptr);
+  CHECK(names.size() == 0);
+}
+
+TEST_CASE("a syntax error reads as one, with its position, and the session goes on") {
+  Gateway gateway({.rules = careful});
+  Agent agent(gateway.port(), {});
+  auto answer = agent.query("SELECT 1 FROMM x WHERE");
+  CHECK(code(answer) == "42601");
+  CHECK(field(answer, 'M').find("syntax error") != std::string::npos);
+  CHECK_FALSE(field(answer, 'P').empty());
+  agent.send(parse("SELEC 1") + bind() + execute() + raw('S'));
+  CHECK(kinds(agent.until('Z')) == "EZ");
+  CHECK(rows(agent.query("SELECT 'on'")) == Rows{"on"});
+  CHECK(kinds(agent.query("")) == "IZ");
+  CHECK(kinds(agent.query("-- nothing")) == "IZ");
+}
+
+TEST_CASE("a text over the limit is refused where a rule must see it, and streams where none must") {
+  const std::string limits = "[limits]\nstatement = \"16KiB\"\nbuffer = \"32KiB\"\n";
+  const std::string large = "SELECT length('" + std::string(100'000, 'x') + "')::text";
+  Gateway gateway({.rules = careful, .user = "agent_ro", .password = "", .settings = limits});
+  Agent agent(gateway.port(), {});
+  CHECK(code(agent.query(large)) == "54000");
+  agent.send(parse(large, "big") + bind("big") + execute() + raw('S'));
+  CHECK(kinds(agent.until('Z')) == "EZ");
+  CHECK(rows(agent.query("SELECT 'still here'")) == Rows{"still here"});
+  gateway.use(allow_all);
+  CHECK(rows(agent.query(large)) == Rows{"100000"});
+  agent.send(parse(large, "big") + bind("big") + execute() + raw('S'));
+  CHECK(rows(agent.until('Z')) == Rows{"100000"});
+  agent.send(parse("SELECT length($1)::text", "length") + bind("length", "", {std::string(200'000, 'y')}) +
+             execute() + raw('S'));
+  CHECK(rows(agent.until('Z')) == Rows{"200000"});
+}
+
+TEST_CASE("large results pass whole, and COPY both ways") {
+  Gateway gateway({.rules = allow_all});
+  Agent agent(gateway.port(), {});
+  CHECK(rows(agent.query("SELECT repeat('z', 3000000)"))[0].size() == 3'000'000);
+  CHECK(rows(agent.query("SELECT i::text FROM generate_series(1, 50000) i")).size() == 50'000);
+  agent.query("CREATE TEMP TABLE t (n int)");
+  agent.send(q("COPY t FROM STDIN"));
+  agent.until('G');
+  std::string data;
+  for (int i = 0; i < 20'000; ++i) data += raw('d', std::to_string(i) + "\n");
+  agent.send(data + raw('c'));
+  CHECK(tag(agent.until('Z')) == "COPY 20000");
+  auto out = agent.query("COPY t TO STDOUT");
+  CHECK(std::ranges::count(out, 'd', &Message::type) == 20'000);
+}
+
+TEST_CASE("a deep pipeline is answered in order, past the limit on messages in flight") {
+  Gateway gateway(
+      {.rules = allow_all, .user = "agent_ro", .password = "", .settings = "[limits]\nin_flight = 16\n"});
+  Agent agent(gateway.port(), {});
+  std::string batch;
+  for (int i = 0; i < 200; ++i) batch += parse("SELECT '" + std::to_string(i) + "'") + bind() + execute();
+  agent.send(batch + raw('S'));
+  auto answer = agent.until('Z');
+  Rows expected;
+  for (int i = 0; i < 200; ++i) expected.push_back(std::to_string(i));
+  CHECK(rows(answer) == expected);
+}
+
+TEST_CASE("prepared statements are bounded in bytes") {
+  Gateway gateway({.rules = allow_all,
+                   .user = "agent_ro",
+                   .password = "",
+                   .settings = "[limits]\nprepared = \"64KiB\"\n"});
+  Agent agent(gateway.port(), {});
+  std::string first_error;
+  for (int i = 0; i < 100 && first_error.empty(); ++i) {
+    agent.send(parse("SELECT '" + std::string(1000, 'p') + "'", "p" + std::to_string(i)) + raw('S'));
+    first_error = code(agent.until('Z'));
+  }
+  CHECK(first_error == "54000");
+  CHECK(code(agent.query("DEALLOCATE ALL")).empty());
+  agent.send(parse("SELECT 'again'", "p0") + bind("p0") + execute() + raw('S'));
+  CHECK(rows(agent.until('Z')) == Rows{"again"});
+}
+
+TEST_CASE("a reload judges open connections anew, and closes those whose grant is gone") {
+  Gateway gateway({.rules = allow_all});
+  Agent agent(gateway.port(), {});
+  CHECK(code(agent.query("DROP TABLE IF EXISTS nothing")).empty());
+  gateway.use(careful);
+  CHECK(code(agent.query("DROP TABLE IF EXISTS nothing")) == "42501");
+  REQUIRE(gateway.shared().credentials->set("pg", "another"));
+  auto farewell = agent.query("SELECT 1");
+  CHECK(code(farewell) == "57P01");
+  CHECK(agent.closed());
+  Agent idle(gateway.port(), {});
+  for (const auto& flow : gateway.shared().flows.all()) flow->ask_to_close("the operator said so");
+  farewell = idle.until('Z');
+  CHECK(field(farewell, 'M').find("the operator said so") != std::string::npos);
+}
+
+TEST_CASE("every action has its line before, and its outcome after") {
+  std::string log;
+  {
+    Gateway gateway({.rules = careful});
+    Agent agent(gateway.port(), {});
+    agent.query("SELECT 'seen'; SELECT 2");
+    agent.query("SELECT 1; DROP TABLE users");
+    agent.send(raw('X'));
+    CHECK(agent.closed());
+    while (gateway.shared().flows.size() > 0) std::this_thread::yield();
+    Agent last(gateway.port(), {});  // its login's group takes the outcomes along
+    log = gateway.audit_log();
+  }
+  CHECK(log.find("\"type\":\"login\"") != std::string::npos);
+  CHECK(log.find("SELECT 'seen'") != std::string::npos);
+  CHECK(log.find("\"verdict\":\"denied-with\"") != std::string::npos);
+  CHECK(log.find("\"type\":\"outcome\"") != std::string::npos);
+}
+
+TEST_CASE("bytes that are no message end the connection with the protocol's error") {
+  Gateway gateway({.rules = allow_all});
+  for (const std::string& bytes : {std::string("z\0\0\0\4", 5), std::string("Q\0\0\0\1", 5),
+                                   raw('Q', "no end"), raw('p', "late"), raw('S', "x"), raw('E', "x")}) {
+    Agent agent(gateway.port(), {});
+    agent.send(q("SELECT 'before'") + bytes);
+    CHECK(rows(agent.until('Z')) == Rows{"before"});
+    auto last = agent.until('Z');
+    CHECK(code(last) == "08P01");
+    CHECK(field(last, 'S') == "FATAL");
+    CHECK(agent.closed());
+  }
+}
+
+TEST_CASE("LISTEN and NOTIFY pass") {
+  Gateway gateway({.rules = allow_all});
+  Agent agent(gateway.port(), {});
+  agent.query("LISTEN channel");
+  Server::instance().admin("NOTIFY channel, 'hello'");
+  auto got = agent.until('A');
+  CHECK(got.back().body.find("hello") != std::string::npos);
+}
+
+}  // namespace clawpatrol::postgres
