@@ -32,7 +32,8 @@ void Log::State::run() {
     }
     auto longest = std::min<std::chrono::milliseconds>({tick, options.retry_interval, options.head_interval});
     wake.wait_for(lock, longest, [&] {
-      return stopping || rotated || !waiters.empty() || (failed && SteadyClock::now() >= retry_at);
+      if (stopping || !waiters.empty()) return true;
+      return failed ? SteadyClock::now() >= retry_at : rotated;
     });
   }
 }
