@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "daemon/gateway/dns/service.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
 #include "daemon/gateway/upstream.h"
@@ -81,7 +82,7 @@ Worker::Worker(Shared& shared, std::unique_ptr<Ring> ring, std::size_t index,
                std::size_t analysis_cache_bytes)
     : shared_(shared),
       ring_(std::move(ring)),
-      audit_(*ring_, *shared.audit),
+      audit_(*ring_, *shared.audit, *shared.audit_budget),
       analyses_(analysis_cache_bytes),
       flows_(*ring_),
       index_(index) {}

@@ -23,6 +23,7 @@ namespace clawpatrol {
 
 class VirtualNames;  // names.h
 class CancelKeys;    // postgres/cancel_keys.h
+class NameService;   // dns/service.h
 class Resolver;      // upstream.h
 
 // The generation in force. A handler takes current() once per action and holds it while it decides.
@@ -84,9 +85,11 @@ struct Shared {
   RecentActions actions;
   Refusals refusals;
   std::unique_ptr<audit::Log> audit;
+  std::unique_ptr<audit::PeerBudget> audit_budget;
   std::unique_ptr<credentials::Store> credentials;
   std::unique_ptr<VirtualNames> names;
   std::unique_ptr<CancelKeys> cancel_keys;
+  std::unique_ptr<NameService> name_service;
   std::unique_ptr<Resolver> resolver;
   std::uint64_t next_action_id();  // unique over restarts: seeded from the clock at start
 
@@ -125,6 +128,7 @@ struct ClaimedFlow {
   EndpointFacets endpoint_facets;  // .name finds the EndpointConfig in the generation in force
   DestFacets dest;
   Address source, destination;
+  std::shared_ptr<const void> name_hold;  // keeps the virtual address of a wildcard name leased
 };
 
 }  // namespace clawpatrol

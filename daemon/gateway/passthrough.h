@@ -1,0 +1,14 @@
+// A connection that no endpoint claims, under `unknown_host = "passthrough"`: guarded, judged and recorded as
+// one action of type connect, then relayed as it is.
+#pragma once
+
+#include "daemon/gateway/gateway.h"
+#include "daemon/ring/fd.h"
+
+namespace clawpatrol {
+
+// To the address that the agent dialled and no other. Ends of stream are passed on one by one, a reset as a
+// reset. Uses worker.shared().name_service.
+Task<void> serve_passthrough(Worker& worker, Fd socket, ClaimedFlow claimed);
+
+}  // namespace clawpatrol
