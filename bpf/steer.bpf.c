@@ -93,6 +93,9 @@ struct {
   __type(value, struct steer_settings);
 } settings SEC(".maps");
 
+/* Functions are real calls where inlining would make the compiler spill pointers and reuse their slots for integers:
+ * without CAP_PERFMON the verifier refuses that ("attempt to corrupt spilled pointer on stack"). */
+
 /* What the filter knows of a packet. */
 struct packet {
   __u32 source[4];      /* network order, IPv4 mapped */
@@ -134,7 +137,7 @@ static __always_inline void map_v4(__u32 to[4], __u32 address) {
   to[3] = address;
 }
 
-static __always_inline int read_v4(struct __sk_buff *skb, __u32 offset, struct packet *p) {
+static __noinline int read_v4(struct __sk_buff *skb, __u32 offset, struct packet *p) {
   struct iphdr ip;
   if (!load(skb, offset, &ip, sizeof ip) || ip.version != 4) return DROP_MALFORMED;
   if (ip.ihl < 5) return DROP_MALFORMED;
@@ -147,7 +150,7 @@ static __always_inline int read_v4(struct __sk_buff *skb, __u32 offset, struct p
   return DROP_NONE;
 }
 
-static __always_inline int read_v6(struct __sk_buff *skb, __u32 offset, struct packet *p) {
+static __noinline int read_v6(struct __sk_buff *skb, __u32 offset, struct packet *p) {
   struct ipv6hdr ip;
   if (!load(skb, offset, &ip, sizeof ip) || ip.version != 6) return DROP_MALFORMED;
   __builtin_memcpy(p->source, &ip.saddr, 16);
@@ -174,14 +177,14 @@ static __always_inline int read_v6(struct __sk_buff *skb, __u32 offset, struct p
   return DROP_NONE;
 }
 
-static __always_inline __u32 identity_of(__u32 ifindex, const __u32 address[4]) {
+static __noinline __u32 identity_of(__u32 ifindex, const __u32 address[4]) {
   struct steer_identity_key key = {.ifindex = ifindex};
   __builtin_memcpy(key.address, address, 16);
   __u32 *id = bpf_map_lookup_elem(&identities, &key);
   return id ? *id : 0;
 }
 
-static __always_inline void find_own(struct packet *p) {
+static __noinline void find_own(struct packet *p) {
   struct steer_own_key key = {.prefix_length = 128};
   __builtin_memcpy(key.address, p->destination, 16);
   __u32 *flags = bpf_map_lookup_elem(&own_addresses, &key);
@@ -252,7 +255,7 @@ static __always_inline __u32 fill_tuple(struct bpf_sock_tuple *tuple, const stru
 
 /* Whether the kernel would give a new connection to a listener of ours. It would not when steer_lookup is detached
  * while a listener lives, and a wildcard service of the gateway would get it instead. */
-static __always_inline bool our_listener(struct __sk_buff *skb, const struct packet *p, __be16 port) {
+static __noinline bool our_listener(struct __sk_buff *skb, const struct packet *p, __be16 port) {
   struct bpf_sock_tuple tuple = {};
   struct bpf_sock *sk;
   if (fill_tuple(&tuple, p, port) == sizeof tuple.ipv4)
@@ -265,25 +268,29 @@ static __always_inline bool our_listener(struct __sk_buff *skb, const struct pac
   return ours;
 }
 
-static __always_inline bool our_resolver(struct __sk_buff *skb, const struct packet *p) {
+/* Apart for each family, or the compiler merges both reads through one computed pointer into the socket, which the
+ * verifier refuses. */
+static __noinline bool our_resolver_v4(struct __sk_buff *skb, const struct packet *p) {
   struct bpf_sock_tuple tuple = {};
-  struct bpf_sock *sk;
-  bool ours;
   fill_tuple(&tuple, p, bpf_htons(53));
-  if (!p->v6) {
-    sk = bpf_sk_lookup_udp(skb, &tuple, sizeof tuple.ipv4, BPF_F_CURRENT_NETNS, 0);
-    if (!sk) return false;
-    ours = sk->src_ip4 == bpf_htonl(STEER_DNS_V4);
-  } else {
-    sk = bpf_sk_lookup_udp(skb, &tuple, sizeof tuple.ipv6, BPF_F_CURRENT_NETNS, 0);
-    if (!sk) return false;
-    ours = sk->src_ip6[0] == bpf_htonl(STEER_DNS_V6_FIRST) && sk->src_ip6[3] == bpf_htonl(STEER_DNS_V6_LAST);
-  }
+  struct bpf_sock *sk = bpf_sk_lookup_udp(skb, &tuple, sizeof tuple.ipv4, BPF_F_CURRENT_NETNS, 0);
+  if (!sk) return false;
+  bool ours = sk->src_ip4 == bpf_htonl(STEER_DNS_V4);
   bpf_sk_release(sk);
   return ours;
 }
 
-static __always_inline int judge_tcp(struct __sk_buff *skb, const struct packet *p) {
+static __noinline bool our_resolver_v6(struct __sk_buff *skb, const struct packet *p) {
+  struct bpf_sock_tuple tuple = {};
+  fill_tuple(&tuple, p, bpf_htons(53));
+  struct bpf_sock *sk = bpf_sk_lookup_udp(skb, &tuple, sizeof tuple.ipv6, BPF_F_CURRENT_NETNS, 0);
+  if (!sk) return false;
+  bool ours = sk->src_ip6[0] == bpf_htonl(STEER_DNS_V6_FIRST) && sk->src_ip6[3] == bpf_htonl(STEER_DNS_V6_LAST);
+  bpf_sk_release(sk);
+  return ours;
+}
+
+static __noinline int judge_tcp(struct __sk_buff *skb, const struct packet *p) {
   struct tcphdr tcp;
   if (!load(skb, p->transport, &tcp, sizeof tcp) || tcp.doff < 5) return DROP_MALFORMED;
   if (p->own && !(p->services && tcp.dest == bpf_htons(53))) return DROP_OWN_ADDRESS;
@@ -292,13 +299,14 @@ static __always_inline int judge_tcp(struct __sk_buff *skb, const struct packet 
   return take_connection(p->peer) ? DROP_NONE : DROP_RATE;
 }
 
-static __always_inline int judge_udp(struct __sk_buff *skb, const struct packet *p) {
+static __noinline int judge_udp(struct __sk_buff *skb, const struct packet *p) {
   struct udphdr udp;
   if (!load(skb, p->transport, &udp, sizeof udp)) return DROP_MALFORMED;
   bool dns = udp.dest == bpf_htons(53);
   if (p->own && !(p->services && dns)) return DROP_OWN_ADDRESS;
   if (!dns) return udp.dest == bpf_htons(443) ? DROP_QUIC : DROP_UDP;
-  if (!slot_filled(p->v6 ? STEER_SLOT_DNS_V6 : STEER_SLOT_DNS_V4) || !our_resolver(skb, p)) return DROP_NO_LISTENER;
+  if (!slot_filled(p->v6 ? STEER_SLOT_DNS_V6 : STEER_SLOT_DNS_V4)) return DROP_NO_LISTENER;
+  if (!(p->v6 ? our_resolver_v6(skb, p) : our_resolver_v4(skb, p))) return DROP_NO_LISTENER;
   return take_datagram(p->peer) ? DROP_NONE : DROP_RATE;
 }
 
@@ -330,7 +338,7 @@ static __always_inline int judge_quoted_v6(struct __sk_buff *skb, const struct p
   return take_datagram(p->peer) ? DROP_NONE : DROP_RATE;
 }
 
-static __always_inline int judge_icmp(struct __sk_buff *skb, const struct packet *p) {
+static __noinline int judge_icmp(struct __sk_buff *skb, const struct packet *p) {
   __u8 kind[2]; /* type, code */
   if (!load(skb, p->transport, kind, sizeof kind)) return DROP_MALFORMED;
   if (!p->v6) {
@@ -345,7 +353,7 @@ static __always_inline int judge_icmp(struct __sk_buff *skb, const struct packet
 
 /* Solicitations and advertisements of neighbours, from a link-local, the unspecified or the peer's own address.
  * Never router advertisements and redirects, which would change the gateway's own routes. */
-static __always_inline bool neighbour_discovery(struct __sk_buff *skb, const struct packet *p) {
+static __noinline bool neighbour_discovery(struct __sk_buff *skb, const struct packet *p) {
   __u8 kind[2];
   if (!p->ethernet || !p->v6 || p->protocol != IPPROTO_ICMPV6 || p->hop_limit != 255) return false;
   if (!load(skb, p->transport, kind, sizeof kind) || kind[1] != 0) return false;
@@ -355,16 +363,17 @@ static __always_inline bool neighbour_discovery(struct __sk_buff *skb, const str
   return link_local || unspecified || p->peer != 0;
 }
 
-static __always_inline int read_link(struct __sk_buff *skb, struct packet *p) {
+static __noinline int read_link(struct __sk_buff *skb, struct packet *p) {
   __u32 zero = 0, ifindex = skb->ifindex;
   struct steer_interface *interface = bpf_map_lookup_elem(&interfaces, &ifindex);
   if (!interface) return DROP_INTERFACE;
+  __u32 header = interface->link_header;
+  p->ethernet = header == ETH_HLEN;
   struct steer_settings *current = bpf_map_lookup_elem(&settings, &zero);
   if (!current || current->closed) return DROP_NO_LISTENER;
-  p->ethernet = interface->link_header == ETH_HLEN;
   if (skb->vlan_present) return DROP_LINK;
-  if (skb->protocol == bpf_htons(ETH_P_IP)) return read_v4(skb, interface->link_header, p);
-  if (skb->protocol == bpf_htons(ETH_P_IPV6)) return read_v6(skb, interface->link_header, p);
+  if (skb->protocol == bpf_htons(ETH_P_IP)) return read_v4(skb, header, p);
+  if (skb->protocol == bpf_htons(ETH_P_IPV6)) return read_v6(skb, header, p);
   if (skb->protocol == bpf_htons(ETH_P_ARP) && p->ethernet) return PASS_UNMARKED;
   return DROP_LINK;
 }
@@ -391,7 +400,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p) {
   return DROP_PROTOCOL;
 }
 
-static __always_inline void count_drop(__u32 peer, __u32 reason, __u32 bytes) {
+static __noinline void count_drop(__u32 peer, __u32 reason, __u32 bytes) {
   struct steer_drop_key key = {.peer = peer, .reason = reason};
   struct steer_drop_count *count = bpf_map_lookup_elem(&drops, &key);
   if (!count) {
