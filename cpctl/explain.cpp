@@ -14,24 +14,26 @@ namespace {
 
 using control::Message;
 
+std::string items_text(const std::vector<Message>& elements) {
+  std::string items;
+  for (const Message& item : elements) {
+    items += (items.empty() ? "" : ", ") + printable(item.as_text().value_or(item.json()));
+  }
+  return items.empty() ? "none" : items;
+}
+
 std::string value_text(const Message& value) {
   if (auto text = value.as_text()) return printable(*text);
-  if (value.is_object() && value.text("unknown")) return "unknown: " + shown(value, "unknown");
-  Message open = value;
-  if (value.is_object() && value.has("items")) {
-    std::string items;
-    for (const Message& item : value.list("items"))
-      items += (items.empty() ? "" : ", ") + printable(item.as_text().value_or(item.json()));
-    return items + (value.flag("open")
-                        ? (items.empty() ? "(open: " : " (open: ") + std::string("there may be others)")
-                        : "");
+  if (value.text("unknown")) return "unknown: " + shown(value, "unknown");
+  if (value.has("items")) {
+    return items_text(value.list("items")) + (value.flag("open") ? " (open: there may be others)" : "");
   }
-  std::vector<Message> elements = value.elements();
-  if (elements.empty() && !value.is_object()) return printable(value.json());
-  std::string items;
-  for (const Message& item : elements)
-    items += (items.empty() ? "" : ", ") + printable(item.as_text().value_or(item.json()));
-  return elements.empty() ? printable(value.json()) : items;
+  if (value.has("direction")) {  // sql.copy
+    std::string copy = shown(value, "direction") + " " + shown(value, "target");
+    return copy == " " ? "none" : copy;
+  }
+  bool list = value.json().starts_with('[');
+  return list ? items_text(value.elements()) : printable(value.json());
 }
 
 std::string place_text(const Message& place) {
@@ -119,7 +121,7 @@ void show_tried(Console& console, const Message& explanation) {
                {"RULE", Align::left, 10},
                {"VERDICT", Align::left},
                {"AT", Align::left, 8, 2},
-               {"WHY", Align::left, 10}});
+               {"WHY", Align::left, 36}});
   for (const Message& rule : tried) {
     std::string outcome = rule.text_or_empty("outcome");
     Style style = outcome == "matched" ? Style::bold : outcome == "unevaluable" ? Style::warning : Style::dim;

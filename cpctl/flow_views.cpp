@@ -31,12 +31,12 @@ Table flow_table(const std::vector<control::Message>& flows) {
                {"ENDPOINT", Align::left, 8},
                {"AGE", Align::right, 0, 3},
                {"STATE", Align::left, 6, 5},
-               {"UP", Align::right},
-               {"DOWN", Align::right},
+               {"UP", Align::right, 0, 2},
+               {"DOWN", Align::right, 0, 1},
                {"ACTION", Align::left, 0, 4},
                {"VERDICT", Align::left},
                {"RULE", Align::left, 8},
-               {"LAST ACTION", Align::left, 11}});
+               {"LAST ACTION", Align::left, 17}});
   for (const control::Message& flow : flows) {
     control::Message last = flow.object("last");
     std::string verdict = last.text_or_empty("verdict");

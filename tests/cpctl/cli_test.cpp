@@ -42,7 +42,7 @@ TEST_CASE(
       "dropped  1,030 not TCP or DNS\n"
       "         8 spoofed source (builder-1)\n"
       "\n"
-      "FLOW  PEER       ENDPOINT  AGE    STATE  UP       DOWN      ACTION  VERDICT  RULE       LAST ACTION\n"
+      "FLOW  PEER       ENDPOINT    AGE  STATE       UP      DOWN  ACTION  VERDICT  RULE       LAST ACTION\n"
       "   7  builder-1  pg-prod   1m05s  idle   1.2 KiB  34.0 KiB  a-18f3  deny     pg-no-ddl  "
       "DROP TABLE users\\u{1b}[2J\\u{202e}\n");
 }
