@@ -93,6 +93,8 @@ bool Session::take_in_copy(const Frame& frame) {
   if (frame.type == 'd') return true;
   copying_ = false;
   copy_wait_ = queue_.oldest();
+  // Outside of a Query the server keeps the COPY's end to itself until it is asked for it.
+  flushed_ = queue_.empty() || ends_with_ready(queue_.front().asked);
   return true;
 }
 
