@@ -67,7 +67,7 @@ void say_what_next(Console& console, const NewPeerRequest& request, const Messag
                             printable(request.write_to.native()),
                             printable(request.write_to.filename().native())));
   }
-  if (std::string line = shown(answer, "wg"); !line.empty()) {
+  if (std::string line = shown(answer, "wg_set"); !line.empty()) {
     console.err("the interface is yours; let the peer in with:\n  " + line + "\n");
   }
   if (std::string note = shown(answer, "note"); !note.empty()) console.err("note: " + note + "\n");

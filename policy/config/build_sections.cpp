@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <unordered_map>
 
 #include "policy/config/build.h"
 #include "policy/config/hosts.h"
@@ -13,6 +14,7 @@ namespace clawpatrol::config {
 namespace {
 
 constexpr std::size_t longest_name = 63;       // netd's messages have room for as much
+constexpr std::size_t most_networks = 64;      // of a kind
 constexpr std::size_t longest_interface = 15;  // IFNAMSIZ
 
 const Node empty_table;
@@ -111,10 +113,6 @@ void build_gateway(Build& build) {
   }
   for (const Text& ingress : table.strings("ingress")) {
     check_interface_name(build, ingress);
-    if (ingress.value == gateway.interface)
-      build.report.error(
-          ingress.at,
-          fmt::format("'{}' is the gateway's own interface, which is steered anyway", ingress.value));
     gateway.ingress.push_back(ingress.value);
   }
   if (auto mode = table.choice("mode")) gateway.mode = static_cast<Mode>(*mode);
@@ -173,6 +171,10 @@ bool check_name(Build& build, std::string_view what, const Text& name) {
 std::vector<Network> read_networks(const Table& table, std::string_view key) {
   std::vector<Network> out;
   for (const Text& written : table.strings(key)) {
+    if (out.size() == most_networks) {
+      table.report().error(written.at, fmt::format("more than {} networks in '{}'", most_networks, key));
+      break;
+    }
     if (auto prefix = Prefix::parse(written.value)) {
       out.push_back({*prefix, written.at});
       continue;
@@ -186,18 +188,18 @@ std::vector<Network> read_networks(const Table& table, std::string_view key) {
 std::vector<HostPort> read_hosts(const Table& table, std::optional<std::uint16_t> default_port,
                                  std::vector<Location>& places) {
   std::vector<HostPort> out;
+  std::unordered_map<std::string, Location> seen;
   for (const Text& written : table.strings("hosts")) {
     auto host = parse_host(written.value, default_port);
     if (!host) {
       table.report().error(written.at, host.error().message, host.error().hint);
       continue;
     }
-    auto same = std::ranges::find(out, *host);
-    if (same != out.end()) {
-      const Location& first = places[static_cast<std::size_t>(same - out.begin())];
+    auto [first, added] = seen.emplace(text_of(*host), written.at);
+    if (!added) {
       Report::relate(
-          table.report().error(written.at, fmt::format("'{}' stands twice in 'hosts'", text_of(*host))),
-          first, "first here");
+          table.report().error(written.at, fmt::format("'{}' stands twice in 'hosts'", first->first)),
+          first->second, "first here");
       continue;
     }
     out.push_back(std::move(*host));

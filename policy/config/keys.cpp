@@ -32,7 +32,9 @@ constexpr Key keys[] = {
     {"gateway", "virtual", Shape::prefixes, "`[\"198.18.0.0/16\", \"fd86:0:0:1::/64\"]`",
      "addresses that the resolver gives to endpoint names"},
     {"gateway", "interface", Shape::string, "`\"wg-cp0\"`", "the WireGuard interface that the gateway owns"},
-    {"gateway", "ingress", Shape::strings, "`[]`", "further interfaces whose traffic is steered"},
+    {"gateway", "ingress", Shape::strings, "`[]`",
+     "further interfaces whose traffic is steered; one that is also `interface` is a WireGuard that the "
+     "operator makes, such as wireguard-go's"},
     {"gateway", "mode", Shape::choice, "`\"enforce\"`",
      "`observe` decides and records, and lets pass what a rule or `unmatched` would refuse",
      "enforce|observe"},

@@ -106,8 +106,9 @@ class Demo:
     def operator(self):
         self.say("\noperator$ cpctl status")
         self.say(indent(self.lab.cpctl("status").stdout))
-        log = self.lab.cpctl("audit", "tail", "-n", "40", "-o", "json").stdout
-        denied = [json.loads(line) for line in log.splitlines() if '"deny"' in line]
+        log = self.lab.cpctl("audit", "tail", "-n", "60", "-o", "json").stdout
+        lines = [json.loads(line)["line"] for line in log.splitlines() if '"audit_line"' in line]
+        denied = [line for line in lines if line.get("verdict") == "deny" and "id" in line]
         self.expect("refusals are in the audit log", len(denied) > 0)
         if denied:
             action = denied[-1]["id"]

@@ -117,6 +117,9 @@ class Lab:
             if self.with_postgres:
                 self.start_postgres()
             self.write_policy()
+            if self.tunnel == "go":
+                self.start_wireguard_go(self.gateway, self.wg_gateway)
+                self.start_wireguard_go(self.agent, self.wg_agent)
             self.start_netd()
             if self.tunnel != "veth":
                 self.make_tunnel()
@@ -289,7 +292,8 @@ class Lab:
                 peers += (f'[peer.builder-2]\nprofile = "data"\ninterface = "{self.other_ingress}"\n'
                           'addresses = ["10.77.4.2", "fd77:4::2"]\n')
         elif self.tunnel == "go":
-            gateway = f'ingress = ["{self.wg_gateway}"]\nendpoint = "10.77.1.1:51820"'
+            gateway = (f'interface = "{self.wg_gateway}"\ningress = ["{self.wg_gateway}"]\n'
+                       'endpoint = "10.77.1.1:51820"')
             peers = '[peer.builder-1]\nprofile = "data"\n'
         else:
             gateway = 'endpoint = "10.77.1.1:51820"'
@@ -361,18 +365,19 @@ class Lab:
 
     def make_tunnel(self):
         """As an operator would: what cpctl printed, given to plain tools."""
-        if self.tunnel == "go":
-            self.start_wireguard_go(self.gateway, self.wg_gateway)
-            self.start_wireguard_go(self.agent, self.wg_agent)
         answer = self.cpctl("peers", "add", "builder-1", "-o", "json")
         self.peer = json.loads(answer.stdout)
         config = dict(line.split(" = ", 1) for line in self.peer["config"].splitlines() if " = " in line)
         device = self.wg_agent
         if self.tunnel == "kernel":
             run("ip", "-n", self.agent, "link", "add", device, "type", "wireguard")
-        elif self.peer.get("setup"):
-            for command in self.peer["setup"]:
-                run(*self.inside(self.gateway, "sh", "-ec", command))
+        if self.tunnel == "go":
+            # wireguard-go's interface is the operator's own: set up with the line that cpctl printed.
+            run(*self.inside(self.gateway, "sh", "-ec", self.peer["wg_set"]))
+            run("ip", "-n", self.gateway, "link", "set", self.wg_gateway, "up", "mtu", "1420")
+            for address in ("10.86.0.1/24", "fd86::1/64"):
+                run("ip", "-n", self.gateway, "addr", "add", address, "dev", self.wg_gateway,
+                    *(["nodad"] if ":" in address else []))
         settings = "\n".join(line for line in self.peer["config"].splitlines()
                              if not line.startswith(("Address", "DNS", "MTU", "PostUp", "PostDown")))
         stripped = self.directory / "agent.conf"
