@@ -182,7 +182,8 @@ except OSError as e:
             path.write_text("".join(change(lines)))
             return self.lab.cpctl("audit", "verify", *argv, copy, check=False)
 
-        middle = 2
+        newest = sorted(source.glob("*.jsonl"))[-1].read_text().splitlines()
+        middle = next(i for i, line in enumerate(newest) if i > 0 and '"builder-1"' in line)
         self.assertEqual(verdict(lambda lines: lines).returncode, 0)
         changed = verdict(lambda l: l[:middle] + [l[middle].replace("builder-1", "builder-9")] + l[middle + 1:])
         removed = verdict(lambda l: l[:middle] + l[middle + 1:])

@@ -25,7 +25,7 @@ reason    = "Schema changes land by migration"
 [[rule]]
 name      = "no-files-or-programs"
 endpoint  = "pg-prod"
-priority  = 90
+priority  = 110
 condition = "sql.classes.exists(c, c in ['file', 'program', 'network', 'large_object'])"
 verdict   = "deny"
 reason    = "The database server's files and programs are out of bounds"

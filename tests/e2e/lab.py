@@ -70,6 +70,7 @@ def environment():
 def run(*argv, check=True, **options):
     """Runs a command and returns its CompletedProcess; what it said is in the exception where it fails."""
     options.setdefault("env", environment())
+    options.setdefault("errors", "backslashreplace")
     result = subprocess.run([str(a) for a in argv], capture_output=True, text=True, **options)
     if check and result.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, argv))}: exit {result.returncode}\n{result.stdout}{result.stderr}")
