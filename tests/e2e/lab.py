@@ -248,7 +248,8 @@ class Lab:
     def wait_serving(self, seconds=20.0):
         """Until a new flow of the agent is answered."""
         def serves():
-            status = json.loads(self.cpctl("status", "-o", "json", check=False).stdout or "{}")
+            answer = self.cpctl("status", "-o", "json", check=False).stdout.splitlines()
+            status = json.loads(answer[0]) if answer else {}
             return status.get("netd", {}).get("connected")
         wait_until(serves, "the gateway to serve", seconds, self.daemon)
 

@@ -99,7 +99,7 @@ class Survival(unittest.TestCase):
 
     def serves(self):
         try:
-            connection = wire.Connection(self.lab.connect(self.address, timeout=1)).login()
+            connection = wire.Connection(self.lab.connect(self.address, timeout=3)).login()
             answer = wire.rows(connection.simple("SELECT 42")) == [["42"]]
             connection.socket.close()
             return answer
