@@ -96,7 +96,8 @@ struct {
 /* Functions are real calls where inlining would make the compiler spill pointers and reuse their slots for integers:
  * without CAP_PERFMON the verifier refuses that ("attempt to corrupt spilled pointer on stack"). */
 
-/* What the filter knows of a packet. */
+/* What the filter knows of a packet, and what it looks up with. In a map and not on the stack: for Linux 6.1 a 32-bit
+ * store to the stack is a spilled register, and without CAP_PERFMON the next one beside it "attempts to corrupt" that. */
 struct packet {
   __u32 source[4];      /* network order, IPv4 mapped */
   __u32 destination[4];
@@ -105,10 +106,23 @@ struct packet {
   __u32 ethernet;
   __u32 own;            /* the destination is ours or a peer's ... */
   __u32 services;       /* ... and serves agents */
+  __u32 quoted[4];      /* the destination of the packet that an ICMP error quotes */
+  struct bpf_sock_tuple tuple;
+  struct steer_identity_key identity;
+  struct steer_own_key own_key;
+  struct steer_drop_key drop;
   __u8 protocol;
   __u8 hop_limit;
   __u8 v6;
 };
+
+/* One, used by filter_ingress alone, which runs to its end on a CPU: written before it is read. */
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct packet);
+} packets SEC(".maps");
 
 /* From linux/icmp.h and linux/icmpv6.h, which need a 32-bit libc here. */
 enum {
@@ -177,17 +191,17 @@ static __noinline int read_v6(struct __sk_buff *skb, __u32 offset, struct packet
   return DROP_NONE;
 }
 
-static __noinline __u32 identity_of(__u32 ifindex, const __u32 address[4]) {
-  struct steer_identity_key key = {.ifindex = ifindex};
-  __builtin_memcpy(key.address, address, 16);
-  __u32 *id = bpf_map_lookup_elem(&identities, &key);
+static __noinline __u32 identity_of(struct packet *p, __u32 ifindex, const __u32 address[4]) {
+  p->identity.ifindex = ifindex;
+  __builtin_memcpy(p->identity.address, address, 16);
+  __u32 *id = bpf_map_lookup_elem(&identities, &p->identity);
   return id ? *id : 0;
 }
 
 static __noinline void find_own(struct packet *p) {
-  struct steer_own_key key = {.prefix_length = 128};
-  __builtin_memcpy(key.address, p->destination, 16);
-  __u32 *flags = bpf_map_lookup_elem(&own_addresses, &key);
+  p->own_key.prefix_length = 128;
+  __builtin_memcpy(p->own_key.address, p->destination, 16);
+  __u32 *flags = bpf_map_lookup_elem(&own_addresses, &p->own_key);
   if (!flags) return;
   p->own = 1;
   p->services = *flags & STEER_OWN_SERVICES;
@@ -236,70 +250,74 @@ static __always_inline bool slot_filled(__u32 slot) {
   return true;
 }
 
-static __always_inline __u32 fill_tuple(struct bpf_sock_tuple *tuple, const struct packet *p, __be16 port) {
-  /* Source port 0 belongs to no connection, not even one in TIME_WAIT: the answer is the socket that something
-   * new would get, after steer_lookup has run. */
-  if (!p->v6) {
-    tuple->ipv4.saddr = p->source[3];
-    tuple->ipv4.daddr = p->destination[3];
-    tuple->ipv4.sport = 0;
-    tuple->ipv4.dport = port;
-    return sizeof tuple->ipv4;
-  }
-  __builtin_memcpy(tuple->ipv6.saddr, p->source, 16);
-  __builtin_memcpy(tuple->ipv6.daddr, p->destination, 16);
-  tuple->ipv6.sport = 0;
-  tuple->ipv6.dport = port;
-  return sizeof tuple->ipv6;
+/* Source port 0 belongs to no connection, not even one in TIME_WAIT: the answer is the socket that something new would
+ * get, after steer_lookup has run.
+ *
+ * Everything from here to judge_tcp stands apart for each family, or the compiler merges both through one computed
+ * pointer, which the verifier refuses. */
+static __always_inline void fill_tuple_v4(struct packet *p, __be16 port) {
+  p->tuple.ipv4.saddr = p->source[3];
+  p->tuple.ipv4.daddr = p->destination[3];
+  p->tuple.ipv4.sport = 0;
+  p->tuple.ipv4.dport = port;
 }
 
-/* Whether the kernel would give a new connection to a listener of ours. It would not when steer_lookup is detached
- * while a listener lives, and a wildcard service of the gateway would get it instead. */
-static __noinline bool our_listener(struct __sk_buff *skb, const struct packet *p, __be16 port) {
-  struct bpf_sock_tuple tuple = {};
-  struct bpf_sock *sk;
-  if (fill_tuple(&tuple, p, port) == sizeof tuple.ipv4)
-    sk = bpf_skc_lookup_tcp(skb, &tuple, sizeof tuple.ipv4, BPF_F_CURRENT_NETNS, 0);
-  else
-    sk = bpf_skc_lookup_tcp(skb, &tuple, sizeof tuple.ipv6, BPF_F_CURRENT_NETNS, 0);
-  if (!sk) return false;
+static __always_inline void fill_tuple_v6(struct packet *p, __be16 port) {
+  __builtin_memcpy(p->tuple.ipv6.saddr, p->source, 16);
+  __builtin_memcpy(p->tuple.ipv6.daddr, p->destination, 16);
+  p->tuple.ipv6.sport = 0;
+  p->tuple.ipv6.dport = port;
+}
+
+static __always_inline bool release_ours(struct bpf_sock *sk) {
   bool ours = sk->state == BPF_TCP_LISTEN && sk->src_port == listen_port && sk->src_ip4 == bpf_htonl(STEER_LISTEN_V4);
   bpf_sk_release(sk);
   return ours;
 }
 
-/* Apart for each family, or the compiler merges both reads through one computed pointer into the socket, which the
- * verifier refuses. */
-static __noinline bool our_resolver_v4(struct __sk_buff *skb, const struct packet *p) {
-  struct bpf_sock_tuple tuple = {};
-  fill_tuple(&tuple, p, bpf_htons(53));
-  struct bpf_sock *sk = bpf_sk_lookup_udp(skb, &tuple, sizeof tuple.ipv4, BPF_F_CURRENT_NETNS, 0);
+/* Whether the kernel would give a new connection to a listener of ours. It would not when steer_lookup is detached
+ * while a listener lives, and a wildcard service of the gateway would get it instead. */
+static __noinline bool our_listener_v4(struct __sk_buff *skb, struct packet *p, __be16 port) {
+  fill_tuple_v4(p, port);
+  struct bpf_sock *sk = bpf_skc_lookup_tcp(skb, &p->tuple, sizeof p->tuple.ipv4, BPF_F_CURRENT_NETNS, 0);
+  return sk && release_ours(sk);
+}
+
+static __noinline bool our_listener_v6(struct __sk_buff *skb, struct packet *p, __be16 port) {
+  fill_tuple_v6(p, port);
+  struct bpf_sock *sk = bpf_skc_lookup_tcp(skb, &p->tuple, sizeof p->tuple.ipv6, BPF_F_CURRENT_NETNS, 0);
+  return sk && release_ours(sk);
+}
+
+static __noinline bool our_resolver_v4(struct __sk_buff *skb, struct packet *p) {
+  fill_tuple_v4(p, bpf_htons(53));
+  struct bpf_sock *sk = bpf_sk_lookup_udp(skb, &p->tuple, sizeof p->tuple.ipv4, BPF_F_CURRENT_NETNS, 0);
   if (!sk) return false;
   bool ours = sk->src_ip4 == bpf_htonl(STEER_DNS_V4);
   bpf_sk_release(sk);
   return ours;
 }
 
-static __noinline bool our_resolver_v6(struct __sk_buff *skb, const struct packet *p) {
-  struct bpf_sock_tuple tuple = {};
-  fill_tuple(&tuple, p, bpf_htons(53));
-  struct bpf_sock *sk = bpf_sk_lookup_udp(skb, &tuple, sizeof tuple.ipv6, BPF_F_CURRENT_NETNS, 0);
+static __noinline bool our_resolver_v6(struct __sk_buff *skb, struct packet *p) {
+  fill_tuple_v6(p, bpf_htons(53));
+  struct bpf_sock *sk = bpf_sk_lookup_udp(skb, &p->tuple, sizeof p->tuple.ipv6, BPF_F_CURRENT_NETNS, 0);
   if (!sk) return false;
   bool ours = sk->src_ip6[0] == bpf_htonl(STEER_DNS_V6_FIRST) && sk->src_ip6[3] == bpf_htonl(STEER_DNS_V6_LAST);
   bpf_sk_release(sk);
   return ours;
 }
 
-static __noinline int judge_tcp(struct __sk_buff *skb, const struct packet *p) {
+static __noinline int judge_tcp(struct __sk_buff *skb, struct packet *p) {
   struct tcphdr tcp;
   if (!load(skb, p->transport, &tcp, sizeof tcp) || tcp.doff < 5) return DROP_MALFORMED;
   if (p->own && !(p->services && tcp.dest == bpf_htons(53))) return DROP_OWN_ADDRESS;
   if (!tcp.syn || tcp.ack) return slot_filled(0) ? DROP_NONE : DROP_NO_LISTENER;
-  if (!slot_filled(0) || !our_listener(skb, p, tcp.dest)) return DROP_NO_LISTENER;
+  if (!slot_filled(0)) return DROP_NO_LISTENER;
+  if (!(p->v6 ? our_listener_v6(skb, p, tcp.dest) : our_listener_v4(skb, p, tcp.dest))) return DROP_NO_LISTENER;
   return take_connection(p->peer) ? DROP_NONE : DROP_RATE;
 }
 
-static __noinline int judge_udp(struct __sk_buff *skb, const struct packet *p) {
+static __noinline int judge_udp(struct __sk_buff *skb, struct packet *p) {
   struct udphdr udp;
   if (!load(skb, p->transport, &udp, sizeof udp)) return DROP_MALFORMED;
   bool dns = udp.dest == bpf_htons(53);
@@ -316,29 +334,27 @@ static __always_inline int judge_echo(const struct packet *p) {
 }
 
 /* A path-MTU error is believed only about a packet that was sent to the very peer that complains. */
-static __always_inline int judge_quoted_v4(struct __sk_buff *skb, const struct packet *p) {
+static __always_inline int judge_quoted_v4(struct __sk_buff *skb, struct packet *p) {
   struct iphdr quoted;
-  __u32 destination[4];
   if (!load(skb, p->transport + ICMP_HEADER, &quoted, sizeof quoted)) return DROP_MALFORMED;
   if (quoted.version != 4 || quoted.ihl != 5) return DROP_ICMP;
   if (quoted.protocol != IPPROTO_TCP && quoted.protocol != IPPROTO_UDP) return DROP_ICMP;
-  map_v4(destination, quoted.daddr);
-  if (identity_of(skb->ifindex, destination) != p->peer) return DROP_ICMP;
+  map_v4(p->quoted, quoted.daddr);
+  if (identity_of(p, skb->ifindex, p->quoted) != p->peer) return DROP_ICMP;
   return take_datagram(p->peer) ? DROP_NONE : DROP_RATE;
 }
 
-static __always_inline int judge_quoted_v6(struct __sk_buff *skb, const struct packet *p) {
+static __always_inline int judge_quoted_v6(struct __sk_buff *skb, struct packet *p) {
   struct ipv6hdr quoted;
-  __u32 destination[4];
   if (!load(skb, p->transport + ICMP_HEADER, &quoted, sizeof quoted)) return DROP_MALFORMED;
   if (quoted.version != 6) return DROP_ICMP;
   if (quoted.nexthdr != IPPROTO_TCP && quoted.nexthdr != IPPROTO_UDP) return DROP_ICMP;
-  __builtin_memcpy(destination, &quoted.daddr, 16);
-  if (identity_of(skb->ifindex, destination) != p->peer) return DROP_ICMP;
+  __builtin_memcpy(p->quoted, &quoted.daddr, 16);
+  if (identity_of(p, skb->ifindex, p->quoted) != p->peer) return DROP_ICMP;
   return take_datagram(p->peer) ? DROP_NONE : DROP_RATE;
 }
 
-static __noinline int judge_icmp(struct __sk_buff *skb, const struct packet *p) {
+static __noinline int judge_icmp(struct __sk_buff *skb, struct packet *p) {
   __u8 kind[2]; /* type, code */
   if (!load(skb, p->transport, kind, sizeof kind)) return DROP_MALFORMED;
   if (!p->v6) {
@@ -381,7 +397,7 @@ static __noinline int read_link(struct __sk_buff *skb, struct packet *p) {
 static __always_inline int judge(struct __sk_buff *skb, struct packet *p) {
   int reason = read_link(skb, p);
   /* Of a packet that is refused for its headers the peer is named all the same, if they were read so far. */
-  p->peer = identity_of(skb->ifindex, p->source);
+  p->peer = identity_of(p, skb->ifindex, p->source);
   if (reason != DROP_NONE) return reason;
   if (neighbour_discovery(skb, p)) return PASS_UNMARKED;
   if (p->peer == 0) return DROP_SPOOFED;
@@ -400,17 +416,18 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p) {
   return DROP_PROTOCOL;
 }
 
-static __noinline void count_drop(__u32 peer, __u32 reason, __u32 bytes) {
-  struct steer_drop_key key = {.peer = peer, .reason = reason};
-  struct steer_drop_count *count = bpf_map_lookup_elem(&drops, &key);
+static __noinline void count_drop(struct packet *p, __u32 reason, __u32 bytes) {
+  p->drop.peer = p->peer;
+  p->drop.reason = reason;
+  struct steer_drop_count *count = bpf_map_lookup_elem(&drops, &p->drop);
   if (!count) {
     struct steer_drop_count first = {};
-    bpf_map_update_elem(&drops, &key, &first, BPF_NOEXIST);
-    count = bpf_map_lookup_elem(&drops, &key);
+    bpf_map_update_elem(&drops, &p->drop, &first, BPF_NOEXIST);
+    count = bpf_map_lookup_elem(&drops, &p->drop);
   }
   if (!count) {
-    key.peer = 0;
-    count = bpf_map_lookup_elem(&drops, &key);
+    p->drop.peer = 0;
+    count = bpf_map_lookup_elem(&drops, &p->drop);
   }
   if (!count) return;
   count->packets += 1;
@@ -419,10 +436,13 @@ static __noinline void count_drop(__u32 peer, __u32 reason, __u32 bytes) {
 
 SEC("tc")
 int filter_ingress(struct __sk_buff *skb) {
-  struct packet p = {};
-  int reason = judge(skb, &p);
+  __u32 zero = 0;
+  struct packet *p = bpf_map_lookup_elem(&packets, &zero);
+  if (!p) return TC_ACT_SHOT;
+  __builtin_memset(p, 0, sizeof *p);
+  int reason = judge(skb, p);
   if (reason > DROP_NONE) {
-    count_drop(p.peer, (__u32)reason, skb->len);
+    count_drop(p, (__u32)reason, skb->len);
     return TC_ACT_SHOT;
   }
   skb->mark = reason == DROP_NONE ? STEER_MARK : 0;
