@@ -62,8 +62,7 @@ Value to_uint(Frame&, Arguments arguments) {
     case Kind::integer:
       return value.integer < 0 ? out_of_range() : Value::of_uint(static_cast<std::uint64_t>(value.integer));
     case Kind::real:
-      if (!(value.real > -1.0 && value.real < 0x1p64) || std::signbit(std::trunc(value.real) + 0.0))
-        return out_of_range();
+      if (!(value.real >= 0 && value.real < 0x1p64)) return out_of_range();
       return Value::of_uint(static_cast<std::uint64_t>(value.real));
     case Kind::string: {
       auto number = parse_number<std::uint64_t>(value.text());

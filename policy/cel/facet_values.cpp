@@ -1,6 +1,8 @@
 #include "policy/cel/facet_values.h"
 
+#include <array>
 #include <limits>
+#include <utility>
 
 #include "policy/cel/time.h"
 
@@ -8,11 +10,11 @@ namespace clawpatrol::cel {
 
 namespace {
 
-Value not_applicable(FacetId id) {
+[[gnu::always_inline]] inline Value not_applicable(FacetId id) {
   return Value::unknown(Unknown::not_applicable, static_cast<std::uint16_t>(id));
 }
 
-Value text(std::string_view value, FacetId id) {
+[[gnu::always_inline]] inline Value text(std::string_view value, FacetId id) {
   if (value.size() > std::numeric_limits<std::uint32_t>::max())
     return Value::unknown(Unknown::over_limit, static_cast<std::uint16_t>(id));
   return Value::of_string(value);
@@ -38,11 +40,11 @@ Value known(const std::int64_t& value, FacetId) {
 }
 
 template <class T>
-Value facet(const Facet<T>& facet, FacetId id) {
+[[gnu::always_inline]] inline Value facet(const Facet<T>& facet, FacetId id) {
   return facet.known() ? known(*facet, id) : Value::unknown(facet.why(), static_cast<std::uint16_t>(id));
 }
 
-Value sql_facet(const SqlFacets& sql, FacetId id) {
+[[gnu::always_inline]] inline Value sql_facet(const SqlFacets& sql, FacetId id) {
   switch (id) {
     case FacetId::sql_statement: return facet(sql.statement, id);
     case FacetId::sql_verb: return facet(sql.verb, id);
@@ -65,7 +67,7 @@ Value sql_facet(const SqlFacets& sql, FacetId id) {
   }
 }
 
-Value peer_facet(const PeerFacets& peer, FacetId id) {
+[[gnu::always_inline]] inline Value peer_facet(const PeerFacets& peer, FacetId id) {
   switch (id) {
     case FacetId::peer_name: return text(peer.name, id);
     case FacetId::peer_profile: return text(peer.profile, id);
@@ -80,10 +82,8 @@ Value moment(std::int64_t unix_ns) {
   return timestamp_of(unix_ns / second, unix_ns % second);
 }
 
-}  // namespace
-
 // No default: a facet that is added to the table and not here does not compile.
-Value read_facet(const Action& action, FacetId id) {
+[[gnu::always_inline]] inline Value read_facet(const Action& action, FacetId id) {
   switch (id) {
     case FacetId::action_kind: return Value::of_string(name_of(action.kind));
     case FacetId::action_type: return Value::of_string(name_of(action.type));
@@ -121,6 +121,25 @@ Value read_facet(const Action& action, FacetId id) {
     case FacetId::count: break;
   }
   return not_applicable(id);
+}
+
+template <FacetId id>
+Value read(const Action& action) {
+  return read_facet(action, id);
+}
+
+template <std::size_t... ids>
+constexpr std::array<FacetReader, sizeof...(ids)> all_readers(std::index_sequence<ids...>) {
+  return {read<static_cast<FacetId>(ids)>...};
+}
+
+// One function a facet: which one it is is settled when the condition is compiled, not at each evaluation.
+constexpr auto readers = all_readers(std::make_index_sequence<std::size(facet_table)>());
+
+}  // namespace
+
+FacetReader facet_reader(FacetId id) {
+  return readers[static_cast<std::size_t>(id)];
 }
 
 }  // namespace clawpatrol::cel

@@ -5,6 +5,7 @@
 
 namespace clawpatrol::cel {
 
-Value read_facet(const Action& action, FacetId id);
+using FacetReader = Value (*)(const Action&);
+FacetReader facet_reader(FacetId id);  // never null
 
 }  // namespace clawpatrol::cel

@@ -8,15 +8,24 @@ namespace clawpatrol::cel {
 void* Arena::allocate(std::size_t size) {
   size = (size + alignof(Value) - 1) / alignof(Value) * alignof(Value);
   if (size > left_) {
-    std::size_t chunk = std::max<std::size_t>(size, 4096 << std::min<std::size_t>(chunks_.size(), 6));
-    chunks_.push_back(std::make_unique_for_overwrite<std::byte[]>(chunk));
-    next_ = chunks_.back().get();
-    left_ = chunk;
+    std::size_t whole = sizeof(Chunk) + size;
+    std::size_t chunk = std::max(whole, std::min(chunks_ ? 2 * chunks_->size : 4096, std::size_t{256} << 10));
+    chunks_ = new (::operator new(chunk)) Chunk{chunks_, chunk};
+    next_ = reinterpret_cast<std::byte*>(chunks_ + 1);
+    left_ = chunk - sizeof(Chunk);
   }
   void* given = next_;
   next_ += size;
   left_ -= size;
   return given;
+}
+
+void Arena::release() {
+  for (Chunk* chunk = chunks_; chunk != nullptr;) {
+    Chunk* before = chunk->before;
+    ::operator delete(chunk);
+    chunk = before;
+  }
 }
 
 std::string_view Arena::keep(std::string_view text) {

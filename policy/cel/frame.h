@@ -1,13 +1,10 @@
 // One evaluation: where variables are read, where new values live, and how much work is left.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "policy/cel/value.h"
 
@@ -18,6 +15,9 @@ namespace clawpatrol::cel {
 class Arena {
  public:
   Arena() = default;
+  ~Arena() {
+    if (chunks_) release();
+  }
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
@@ -30,11 +30,17 @@ class Arena {
   std::string_view keep(std::string_view text);
 
  private:
+  struct alignas(Value) Chunk {
+    Chunk* before;
+    std::size_t size;  // with this header
+  };
+  void release();
+
   static constexpr std::size_t first_bytes = 512;
   alignas(Value) std::byte first_[first_bytes];
   std::byte* next_ = first_;
   std::size_t left_ = first_bytes;
-  std::vector<std::unique_ptr<std::byte[]>> chunks_;
+  Chunk* chunks_ = nullptr;  // the latest
 };
 
 // Cost: one for every operation and every member of a list that is looked at, one for every 16 bytes of text.
@@ -49,11 +55,9 @@ class Frame {
   Value variable(std::size_t index) const { return variables_[index]; }
 
   // The variables of macros, by depth.
-  Value& local(std::size_t slot) {
-    return slot < few_locals ? locals_[slot] : more_locals_[slot - few_locals];
-  }
+  Value& local(std::size_t slot) { return locals_[slot]; }
   void reserve_locals(std::size_t count) {
-    if (count > few_locals) more_locals_.resize(count - few_locals);
+    if (count > 0) locals_ = arena_.make<Value>(count);
   }
 
   // False when the limit is passed: stop, and answer cost_limit.
@@ -71,13 +75,11 @@ class Frame {
   Value list(std::span<const Value> items);
 
  private:
-  static constexpr std::size_t few_locals = 6;
   const Action* action_;
   std::span<const Value> variables_;
   std::uint64_t cost_ = 0;
   std::uint64_t limit_;
-  std::array<Value, few_locals> locals_;
-  std::vector<Value> more_locals_;
+  Value* locals_ = nullptr;
   Arena arena_;
 };
 

@@ -9,7 +9,7 @@ namespace clawpatrol::cel {
 namespace {
 
 // Folding is work at load; what costs more than this is left to each evaluation and its own limit.
-constexpr std::uint64_t fold_cost_limit = 20'000;
+constexpr std::uint64_t fold_cost_limit = 200'000;
 
 // A copy that lives as long as the arena.
 Value keep(Value value, Arena& arena) {

@@ -11,9 +11,13 @@ Value copy_field(const CopyFacet& copy, std::string_view name) {
   return Value::error(ErrorCode::no_such_key);
 }
 
-Value text_at(const TextMap& map, const std::string& key) {
-  auto found = map.find(key);
-  return found == map.end() ? Value::error(ErrorCode::no_such_key) : Value::of_string(found->second);
+// One after the other: the maps are small, and std::map's own search would make a std::string of the key.
+Value text_at(Frame& frame, const TextMap& map, std::string_view key) {
+  for (const auto& [name, value] : map) {
+    if (!frame.charge(1)) return out_of_budget();
+    if (name == key) return Value::of_string(value);
+  }
+  return Value::error(ErrorCode::no_such_key);
 }
 
 bool is_text(Value map) {
@@ -36,7 +40,7 @@ Value lookup(Frame& frame, Value map, Value key) {
   if (key.kind != Kind::string) return Value::error(ErrorCode::no_such_key);
   if (!frame.charge_text(key.size)) return out_of_budget();
   if (map.map_form() == MapForm::copy) return copy_field(*map.copy, key.text());
-  return text_at(*map.text_map, std::string(key.text()));
+  return text_at(frame, *map.text_map, key.text());
 }
 
 Value has_key(Frame& frame, Value map, Value key) {

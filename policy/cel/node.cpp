@@ -21,11 +21,11 @@ class ConstantNode final : public Node {
 
 class FacetNode final : public Node {
  public:
-  explicit FacetNode(FacetId id) : id_(id) {}
-  Value eval(Frame& frame) const override { return read_facet(frame.action(), id_); }
+  explicit FacetNode(FacetId id) : read_(facet_reader(id)) {}
+  Value eval(Frame& frame) const override { return read_(frame.action()); }
 
  private:
-  FacetId id_;
+  FacetReader read_;
 };
 
 class VariableNode final : public Node {

@@ -32,10 +32,10 @@ struct Outcome {
   // For unevaluable: the coarse cause that an agent may see, such as `sql.tables: runs code that was not
   // read`, `no such key`, `cost limit`. Never a value.
   std::string cause;
+  std::uint64_t cost = 0;
   // For unevaluable: a facet that is pending stands in the way, and once it is known the answer may be
   // another.
   bool pending = false;
-  std::uint64_t cost = 0;
 };
 
 struct CompileOptions {

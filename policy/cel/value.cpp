@@ -116,36 +116,6 @@ Value Value::of_copy(const CopyFacet* copy) {
   return made;
 }
 
-std::size_t list_size(Value list) {
-  switch (list.list_form()) {
-    case ListForm::values: return list.list->count;
-    case ListForm::names: return list.names->items.size();
-    case ListForm::nullable_texts: return list.nullable_texts->size();
-  }
-  __builtin_unreachable();
-}
-
-Value list_at(Value list, std::size_t index) {
-  switch (list.list_form()) {
-    case ListForm::values: return list.list->items[index];
-    case ListForm::names: return Value::of_string(list.names->items[index]);
-    case ListForm::nullable_texts: {
-      const std::optional<std::string>& text = (*list.nullable_texts)[index];
-      return text ? Value::of_string(*text) : Value::null();
-    }
-  }
-  __builtin_unreachable();
-}
-
-bool is_open(Value list) {
-  switch (list.list_form()) {
-    case ListForm::values: return list.list->open;
-    case ListForm::names: return list.names->open;
-    case ListForm::nullable_texts: return false;
-  }
-  __builtin_unreachable();
-}
-
 std::size_t map_size(Value map) {
   switch (map.map_form()) {
     case MapForm::entries: return map.map->count;

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "parsers/facets.h"
@@ -147,7 +148,7 @@ std::string_view type_name(Value value);  // "int", "google.protobuf.Timestamp",
 Value undecided_either(Value left, Value right);
 Value undecided_both(Value left, Value right);
 
-// --- the small constructors, here so that they are inlined ---
+// --- what is small and everywhere, here so that it is inlined ---
 
 inline Value Value::of_bool(bool value) {
   Value made;
@@ -184,6 +185,36 @@ inline Value Value::error(ErrorCode code) {
   made.kind = Kind::error;
   made.form = static_cast<std::uint8_t>(code);
   return made;
+}
+
+inline std::size_t list_size(Value list) {
+  switch (list.list_form()) {
+    case ListForm::values: return list.list->count;
+    case ListForm::names: return list.names->items.size();
+    case ListForm::nullable_texts: return list.nullable_texts->size();
+  }
+  __builtin_unreachable();
+}
+
+inline Value list_at(Value list, std::size_t index) {
+  switch (list.list_form()) {
+    case ListForm::values: return list.list->items[index];
+    case ListForm::names: return Value::of_string(list.names->items[index]);
+    case ListForm::nullable_texts: {
+      const std::optional<std::string>& text = (*list.nullable_texts)[index];
+      return text ? Value::of_string(*text) : Value::null();
+    }
+  }
+  __builtin_unreachable();
+}
+
+inline bool is_open(Value list) {
+  switch (list.list_form()) {
+    case ListForm::values: return list.list->open;
+    case ListForm::names: return list.names->open;
+    case ListForm::nullable_texts: return false;
+  }
+  __builtin_unreachable();
 }
 
 }  // namespace clawpatrol::cel

@@ -1,0 +1,108 @@
+// How long conditions take: cel_bench prints nanoseconds for one evaluation, the median of eleven runs, and
+// whether it allocated. Build it from a release tree.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include "policy/cel/program.h"
+
+namespace {
+std::size_t allocations = 0;
+}
+
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+
+namespace {
+
+using namespace clawpatrol;
+
+void measure(const Action& action, std::string_view text) {
+  auto condition = cel::Condition::compile(text, {});
+  if (!condition) {
+    fmt::print("{}: {}\n", text, condition.error()[0].message);
+    return;
+  }
+  const int repeats = action.sql->statement->size() > 1000 ? 100 : 100'000;
+  std::vector<double> runs;
+  std::size_t decided = 0;
+  std::size_t before = allocations;
+  runs.reserve(11);
+  for (int run = 0; run < 11; ++run) {
+    auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < repeats; ++i) decided += condition->evaluate(action).truth != cel::Truth::unevaluable;
+    std::chrono::duration<double, std::nano> taken = std::chrono::steady_clock::now() - start;
+    runs.push_back(taken.count() / repeats);
+  }
+  std::sort(runs.begin(), runs.end());
+  double allocated = static_cast<double>(allocations - before - 1) / (11.0 * repeats);
+  auto outcome = condition->evaluate(action);
+  fmt::print("{:8.1f} ns  {:4.1f} allocations  cost {:4}  {}  {}\n", runs[5], allocated, outcome.cost,
+             decided ? "decided    " : "unevaluable", text.substr(0, 90));
+}
+
+}  // namespace
+
+int main() {
+  PeerFacets peer{"builder-1", "data", "10.86.0.2", {{"team", "platform"}}};
+  EndpointFacets endpoint{"pg-prod", "postgres"};
+  DestFacets dest{"pg.internal", 5432};
+  SqlFacets sql;
+  sql.statement = std::string("SELECT abalance FROM pgbench_accounts WHERE aid = 12345");
+  sql.verb = std::string("select");
+  sql.verbs = NameList{{"explain", "select"}};
+  sql.tables = NameList{{"public.pgbench_accounts", "pgbench_accounts"}};
+  sql.reads = sql.tables;
+  sql.writes = NameList{};
+  sql.functions = NameList{};
+  sql.classes = NameList{};
+  sql.unbounded = false;
+  sql.copy = CopyFacet{};
+  sql.params = std::vector<std::optional<std::string>>{"12345"};
+  sql.statements = std::int64_t{1};
+  Action action{ActionType::statement, ActionKind::read,          &peer, &endpoint, &dest,
+                "pg-reader",           1'700'000'000'000'000'000, &sql,  nullptr};
+
+  measure(action, "true");
+  measure(action, "sql.verb == 'drop'");
+  measure(action, "sql.verb != 'select'");
+  measure(action, "sql.verb in ['drop', 'truncate', 'alter', 'grant']");
+  measure(action, "sql.verbs.exists(v, v in ['drop', 'truncate', 'alter', 'grant'])");
+  measure(action, "sql.verbs.exists(v, v in ['delete', 'update', 'insert', 'merge'])");
+  measure(action, "'secrets' in sql.tables");
+  measure(action, "sql.tables.exists(t, t.startsWith('secret'))");
+  measure(action, "sql.unbounded && sql.verb in ['delete', 'update']");
+  measure(action, "action.kind == 'read' && peer.profile == 'data' && dest.port == 5432");
+  measure(action, "peer.labels.team == 'platform'");
+  measure(action, "has(peer.labels.team) && peer.labels['team'] == 'platform'");
+  measure(action, "sql.params.exists(p, p == '7')");
+  measure(action, "sql.statement.contains('pg_catalog')");
+  measure(action, "sql.statement.matches('(?i)pg_(shadow|authid)')");
+  measure(action, "sql.tables.filter(t, t.contains('.')).size() == 1");
+  measure(action, "sql.tables.map(t, t.lowerAscii()) == ['a']");
+  measure(action, "sets.intersects(sql.classes, ['file', 'network', 'program'])");
+  measure(action, "now < timestamp('2030-01-01T00:00:00Z')");
+  std::string many = "sql.verb in ['v0'";
+  for (int i = 1; i < 1000; ++i) many += fmt::format(", 'verb{}'", i);
+  measure(action, many + "]");
+  sql.statement = std::string(200'000, 'x');
+  measure(action, "sql.statement.matches('(?i)pg_(shadow|authid)')");
+  measure(action, "sql.statement.contains('pg_catalog')");
+  for (std::size_t i = 0; i < sql.statement->size(); ++i) (*sql.statement)[i] = i * i % 7 < 3 ? 'a' : 'b';
+  measure(action, "sql.statement.matches('[ab]*a[ab]{300}c')");  // more states than RE2 may keep
+  sql.tables = NameList{std::vector<std::string>(2000, "t")};
+  measure(action, "sql.tables.exists(a, a == 'x')");
+}
