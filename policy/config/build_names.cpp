@@ -11,6 +11,7 @@
 #include "policy/config/build.h"
 #include "policy/config/files.h"
 #include "policy/config/hosts.h"
+#include "policy/config/secrets.h"
 #include "policy/config/suggest.h"
 
 namespace clawpatrol::config {

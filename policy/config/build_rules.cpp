@@ -24,10 +24,7 @@ void read_endpoints(Build& build, const Table& table, Rule& rule, Named& named) 
                        "Write one of them.");
   if (auto endpoint = table.string("endpoint")) named.endpoints.push_back(*endpoint);
   for (Text& endpoint : table.strings("endpoints")) named.endpoints.push_back(std::move(endpoint));
-  for (const Text& endpoint : named.endpoints) {
-    if (std::ranges::find(rule.endpoints, endpoint.value) == rule.endpoints.end())
-      rule.endpoints.push_back(endpoint.value);
-  }
+  for (const Text& endpoint : named.endpoints) rule.endpoints.push_back(endpoint.value);
   bool written = table.has("endpoint") || table.has("endpoints");
   if (!rule.endpoints.empty()) {
     if (std::ranges::find(rule.on, ActionType::dns) != rule.on.end())

@@ -143,26 +143,38 @@ void check_peers(Build& build) {
   }
 }
 
-// The endpoints that a profile reaches, and where each of its claims stands.
-void check_claims_of(Build& build, std::string_view profile, std::set<std::string>& reported) {
-  struct Claim {
-    const EndpointConfig* endpoint;
-    Location at;
-  };
+// As Policy::reaches() says, without asking it of every endpoint.
+std::set<std::string> reached_by(const Build& build, const ProfileConfig& profile) {
+  std::set<std::string> names(profile.endpoints.begin(), profile.endpoints.end());
+  for (const std::string& name : profile.credentials) {
+    auto credential = build.policy.credentials.find(name);
+    if (credential != build.policy.credentials.end()) names.insert(credential->second.endpoint);
+  }
+  std::erase_if(names, [&](const std::string& name) { return !build.policy.endpoints.contains(name); });
+  return names;
+}
+
+struct Claim {
+  std::string endpoint;
+  Location at;
+};
+
+void check_claims_of(Build& build, const ProfileConfig& profile, std::set<std::string>& reported) {
   std::map<std::string, Claim> claims;
-  for (const auto& [name, endpoint] : build.policy.endpoints) {
-    if (!build.policy.reaches(profile, name)) continue;
+  for (const std::string& name : reached_by(build, profile)) {
+    const EndpointConfig& endpoint = build.policy.endpoints.find(name)->second;
     for (std::size_t i = 0; i < endpoint.hosts.size(); ++i) {
       std::string host = text_of(endpoint.hosts[i]);
       const Location& at = build.endpoints[name].hosts[i];
-      auto [first, added] = claims.emplace(host, Claim{&endpoint, at});
-      if (added || !reported.insert(name + " " + first->second.endpoint->name + " " + host).second) continue;
+      auto [entry, added] = claims.emplace(host, Claim{name, at});
+      const Claim& first = entry->second;
+      if (added || !reported.insert(name + " " + first.endpoint + " " + host).second) continue;
       Diagnostic& twice =
           build.report.error(at,
                              fmt::format("endpoints '{}' and '{}' both claim '{}' for profile '{}'",
-                                         first->second.endpoint->name, name, host, profile),
+                                         first.endpoint, name, host, profile.name),
                              "A flow belongs to one endpoint, so that one set of rules judges it.");
-      Report::relate(twice, first->second.at, "the other claim");
+      Report::relate(twice, first.at, "the other claim");
     }
   }
 }
@@ -190,20 +202,18 @@ void check_addresses(Build& build) {
 
 void check_claims(Build& build) {
   std::set<std::string> reported;
-  for (const auto& [name, profile] : build.policy.profiles) check_claims_of(build, name, reported);
+  for (const auto& [name, profile] : build.policy.profiles) check_claims_of(build, profile, reported);
 }
 
 void check_use(Build& build) {
+  std::set<std::string> reached, ruled;
+  for (const auto& [name, profile] : build.policy.profiles) reached.merge(reached_by(build, profile));
+  for (const Rule& rule : build.policy.rules) ruled.insert(rule.endpoints.begin(), rule.endpoints.end());
   for (const auto& [name, named] : build.endpoints) {
-    bool reached = std::ranges::any_of(
-        build.profiles, [&](const auto& profile) { return build.policy.reaches(profile.first, name); });
-    if (!reached)
+    if (!reached.contains(name))
       build.report.warning(named.at, fmt::format("no profile reaches endpoint '{}'", name),
                            "List it, or a credential for it, in a profile.");
-    bool ruled = std::ranges::any_of(build.policy.rules, [&](const Rule& rule) {
-      return std::ranges::find(rule.endpoints, name) != rule.endpoints.end();
-    });
-    if (!ruled && build.policy.unmatched == Unmatched::deny)
+    if (!ruled.contains(name) && build.policy.unmatched == Unmatched::deny)
       build.report.warning(
           named.at, fmt::format("no rule is for endpoint '{}': everything sent to it is refused", name));
   }

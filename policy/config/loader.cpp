@@ -57,6 +57,7 @@ class PolicyLoader {
   LoadResult load() {
     build();
     sort_problems();
+    report_.finish(sources_.empty() ? "" : sources_.front()->name());
     bool failed = diagnostics_.has_errors();
     return {failed ? nullptr : std::move(policy_), std::move(diagnostics_)};
   }
@@ -82,7 +83,7 @@ class PolicyLoader {
   // not.
   void build() {
     Node root;
-    bool complete = !diagnostics_.has_errors() && !sources_.empty();
+    bool complete = !report_.has_errors() && !sources_.empty();
     for (const auto& source : sources_) {
       std::optional<Node> document = config::parse_document(*source, report_);
       complete &= document.has_value();
@@ -93,7 +94,7 @@ class PolicyLoader {
     if (!complete) return;
     config::Build build{*policy_, report_, root};
     build_all(build);
-    if (diagnostics_.has_errors()) return;
+    if (report_.has_errors()) return;
     config::check_use(build);
     policy_->index();
     policy_->digest = sha256(digest_input_ + build.files_read);

@@ -13,10 +13,15 @@ void report_twice(const std::string& what, const Entry& first, const Entry& seco
   Report::relate(diagnostic, first.key_at, "first defined here");
 }
 
+std::unordered_map<std::string, std::size_t> positions(const Node& table) {
+  std::unordered_map<std::string, std::size_t> known;
+  for (std::size_t i = 0; i < table.entries.size(); ++i) known.emplace(table.entries[i].key, i);
+  return known;
+}
+
 // `[endpoint]` of two files: the names in it are united, one that is in both is an error.
 void unite(const std::string& section, Node& into, Node from, Report& report) {
-  std::unordered_map<std::string, std::size_t> known;
-  for (std::size_t i = 0; i < into.entries.size(); ++i) known.emplace(into.entries[i].key, i);
+  std::unordered_map<std::string, std::size_t> known = positions(into);
   for (Entry& entry : from.entries) {
     auto found = known.find(entry.key);
     if (found != known.end()) {
@@ -30,8 +35,10 @@ void unite(const std::string& section, Node& into, Node from, Report& report) {
 }  // namespace
 
 void merge_document(Node& into, Node from, Report& report) {
+  std::unordered_map<std::string, std::size_t> known = positions(into);
   for (Entry& entry : from.entries) {
-    auto* there = const_cast<Entry*>(into.find(entry.key));
+    auto found = known.find(entry.key);
+    Entry* there = found == known.end() ? nullptr : &into.entries[found->second];
     if (!there) {
       into.entries.push_back(std::move(entry));
     } else if (there->value.kind == NodeKind::table && entry.value.kind == NodeKind::table) {

@@ -1,7 +1,8 @@
 #include "policy/config/source.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <cctype>
 
 namespace clawpatrol::config {
 namespace {
@@ -46,6 +47,7 @@ Place Source::place(std::size_t begin, std::size_t end) const {
 
 std::string Source::line_at(std::size_t offset) const {
   std::size_t index = line_index(std::min(offset, text_.size()));
+  if (line(index).size() > longest_shown_line) return {};
   std::string shown(line(index));
   for (auto [begin, end] : hidden_) {
     std::size_t from = std::max(begin, lines_[index]);
@@ -71,10 +73,17 @@ Diagnostic& Report::warning(const Location& at, std::string message, std::string
 }
 
 void Report::error_in_file(std::string name, std::string message, std::string hint) {
+  ++errors_;
   Diagnostic& diagnostic = diagnostics_.items.emplace_back();
   diagnostic.place.file = std::move(name);
   diagnostic.message = std::move(message);
   diagnostic.hint = std::move(hint);
+}
+
+void Report::finish(const std::string& name) {
+  if (not_kept_ == 0) return;
+  error_in_file(name, fmt::format("{} more problems are not shown", not_kept_));
+  if (errors_not_kept_ == 0) diagnostics_.items.back().severity = Severity::warning;
 }
 
 void Report::relate(Diagnostic& diagnostic, const Location& at, std::string note) {
@@ -86,6 +95,13 @@ void Report::relate(Diagnostic& diagnostic, const Location& at, std::string note
 }
 
 Diagnostic& Report::add(Severity severity, const Location& at, std::string message, std::string hint) {
+  bool error = severity == Severity::error;
+  errors_ += error;
+  if (diagnostics_.items.size() >= most_problems) {
+    ++not_kept_;
+    errors_not_kept_ += error;
+    return last_ = {};
+  }
   Diagnostic& diagnostic = diagnostics_.items.emplace_back();
   diagnostic.severity = severity;
   diagnostic.place = at.source->place(at.begin, at.end);
@@ -93,19 +109,6 @@ Diagnostic& Report::add(Severity severity, const Location& at, std::string messa
   diagnostic.hint = std::move(hint);
   diagnostic.source_line = at.source->line_at(at.begin);
   return diagnostic;
-}
-
-bool is_secret_name(std::string_view key) {
-  std::string plain;
-  for (char c : key) {
-    if (std::isalnum(static_cast<unsigned char>(c)))
-      plain += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  }
-  constexpr std::string_view parts[] = {"password", "passwd",     "passphrase", "secret", "token",
-                                        "apikey",   "privatekey", "accesskey",  "bearer", "dsn"};
-  constexpr std::string_view whole[] = {"pass", "pwd", "pw", "pat", "key", "psk", "presharedkey"};
-  return std::ranges::any_of(parts, [&](auto part) { return plain.contains(part); }) ||
-         std::ranges::find(whole, plain) != std::end(whole);
 }
 
 }  // namespace clawpatrol::config

@@ -23,7 +23,8 @@ class Source {
 
   // Bytes [begin, end); a place never reaches past the end of its first line.
   Place place(std::size_t begin, std::size_t end) const;
-  // The line that holds the byte, without its end, with everything hidden masked.
+  // The line that holds the byte, without its end, with everything hidden masked; nothing of a very long
+  // line.
   std::string line_at(std::size_t offset) const;
   // The byte at a line and a column, both from 1, the column counted in code points. Clamped to the text.
   std::size_t offset_of(std::size_t line, std::size_t code_point) const;
@@ -50,6 +51,9 @@ struct Location {
   std::size_t end = 0;
 };
 
+inline constexpr std::size_t most_problems = 100;        // that are kept and shown
+inline constexpr std::size_t longest_shown_line = 4096;  // a longer one is not copied with each problem
+
 // Collects problems.
 class Report {
  public:
@@ -61,14 +65,17 @@ class Report {
   // `name: message`, for a file that could not be read at all.
   void error_in_file(std::string name, std::string message, std::string hint = {});
   static void relate(Diagnostic& diagnostic, const Location& at, std::string note);
-  std::size_t count() const { return diagnostics_.items.size(); }
+  bool has_errors() const { return errors_ != 0; }  // those that are not kept included
+  // Says how many problems were not kept. Call it last.
+  void finish(const std::string& name);
 
  private:
   Diagnostic& add(Severity severity, const Location& at, std::string message, std::string hint);
   Diagnostics& diagnostics_;
+  std::size_t errors_ = 0;
+  std::size_t not_kept_ = 0;
+  std::size_t errors_not_kept_ = 0;
+  Diagnostic last_;  // what a problem is written to that is not kept
 };
-
-// Whether a key of this name would hold a secret: password, token, private_key, ...
-bool is_secret_name(std::string_view key);
 
 }  // namespace clawpatrol::config

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t longest_name = 64;
 constexpr std::size_t most_listed = 12;
+constexpr std::size_t most_compared = 1000;
 
 char lower(char c) {
   return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -40,7 +41,7 @@ std::string_view nearest(std::string_view written, std::span<const std::string_v
   if (written.size() < 2 || written.size() > longest_name) return {};
   std::string_view best;
   std::size_t best_distance = std::clamp<std::size_t>(written.size() / 3, 1, 3) + 1;
-  for (std::string_view name : known) {
+  for (std::string_view name : known.first(std::min(known.size(), most_compared))) {
     if (name.size() > longest_name) continue;
     std::size_t edits = distance(written, name);
     if (edits < best_distance) best = name, best_distance = edits;

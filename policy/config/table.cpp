@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_map>
 
+#include "policy/config/secrets.h"
 #include "policy/config/suggest.h"
 #include "policy/config/units.h"
 
@@ -105,6 +107,7 @@ std::optional<Text> Table::required_string(std::string_view key) const {
 
 std::vector<Text> Table::strings(std::string_view key) const {
   std::vector<Text> out;
+  std::unordered_map<std::string, Location> seen;
   const Node* node = get(key, NodeKind::array, "an array of strings");
   if (!node) return out;
   for (const Node& item : node->items) {
@@ -115,10 +118,10 @@ std::vector<Text> Table::strings(std::string_view key) const {
     }
     Text text{item.text, item.at};
     if (!is_printable(key, text)) continue;
-    auto same = std::ranges::find(out, text.value, &Text::value);
-    if (same != out.end()) {
+    auto [first, added] = seen.emplace(text.value, text.at);
+    if (!added) {
       Report::relate(report_.error(item.at, fmt::format("'{}' stands twice in '{}'", item.text, key)),
-                     same->at, "first here");
+                     first->second, "first here");
       continue;
     }
     out.push_back(std::move(text));

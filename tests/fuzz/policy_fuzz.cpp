@@ -15,7 +15,7 @@ void check_diagnostics(const clawpatrol::LoadResult& loaded) {
   require((loaded.policy == nullptr) == loaded.diagnostics.has_errors());
   for (const auto& item : loaded.diagnostics.items) {
     require(item.place.line == 0 || item.place.column >= 1);
-    require(item.place.line == 0 || item.place.column <= item.source_line.size() + 2);
+    require(item.source_line.empty() || item.place.column <= item.source_line.size() + 2);
     require(!item.message.empty());
   }
   for (char c : loaded.diagnostics.render()) require(c == '\n' || static_cast<unsigned char>(c) >= 0x20);

@@ -154,8 +154,37 @@ TEST_CASE("hostile texts are refused quickly and without recursion") {
   CHECK(load_policy_text(dotted + " = 1").diagnostics.items.at(0).message.starts_with("nested too deeply"));
   CHECK(load_policy_text(std::string("a = \"\0\"\n", 8)).policy == nullptr);
   CHECK(load_policy_text("a = \"\xff\xfe\"\n").policy == nullptr);
+  // These two broke assertions of toml++ 3.3.
+  CHECK(load_policy_text("a = 1979-05-27T" + std::string(100, '\0') + "07:32:00Z\n").policy == nullptr);
+  CHECK(load_policy_text("a = 1979-05-27Txx\n").diagnostics.items.at(0).place.line == 1);
+  CHECK(load_policy_text("schema = 1\n\na = 1979-05-27Txx\nb = 1\n").diagnostics.items.at(0).place.line == 3);
   CHECK(load_policy_text("\xef\xbb\xbf" + base).policy != nullptr);
   CHECK(load_policy_text("").diagnostics.items.at(0).message == "'schema' is missing");
+}
+
+TEST_CASE("a text with very many problems, on one line or on many, costs little and is never loaded") {
+  std::string many = "schema = 1\n", line = "schema = 1\nx = {";
+  for (int i = 0; i < 60'000; ++i) {
+    many += "k" + std::to_string(i) + " = 1\n";
+    line += "k" + std::to_string(i) + "=1,";
+  }
+  LoadResult loaded = load_policy_text(many);
+  CHECK(loaded.policy == nullptr);
+  CHECK(loaded.diagnostics.items.size() == 101);
+  CHECK(loaded.diagnostics.items.back().message == "59900 more problems are not shown");
+  line.back() = '}';
+  CHECK(load_policy_text(line + "\n[limits]\n" + many.substr(11)).policy == nullptr);
+
+  // Errors are not lost among warnings that came first.
+  std::string warned = "schema = 1\n";
+  for (int i = 0; i < 110; ++i) {
+    std::string name = "e" + std::to_string(1000 + i);
+    warned += "[endpoint." + name + "]\ntype = \"postgres\"\nhosts = [\"" + name +
+              "\"]\ntls = \"disable\"\nca = \"file:x\"\n";
+  }
+  loaded = load_policy_text(warned + rule("r", "verdict = \"maybe\""));
+  CHECK(loaded.policy == nullptr);
+  CHECK(loaded.diagnostics.has_errors());
 }
 
 TEST_CASE("the digest changes with the text, the name of a file, and what it refers to") {
