@@ -88,8 +88,9 @@ inline bool ends_with_ready(Asked asked) {
 struct Expected {
   std::uint64_t number = 0;
   Asked asked = Asked::sync;
-  bool hidden = false;  // a message of our own: its answer is not shown
-  bool failed = false;  // its error has come; ReadyForQuery has not
+  bool hidden = false;    // a message of our own: its answer is not shown
+  bool failed = false;    // its error has come; ReadyForQuery has not
+  bool answered = false;  // an error was its answer
   bool may_copy_in = false;
   bool changes_names = false;      // SQL in it prepares, deallocates, declares or closes
   bool drops_unnamed = false;      // a Query drops the unnamed statement and portal

@@ -61,6 +61,7 @@ class Judge {
   // any more, or differs, so that the connection must close.
   bool take_generation();
   const Policy& policy() const { return *policy_; }
+  const DestFacets& dest() const { return facets_->dest; }
   std::uint64_t generation() const { return policy_->generation; }
 
   std::shared_ptr<const sql::Analysis> analyse(std::string_view text);

@@ -172,6 +172,13 @@ std::expected<LoginPlan, Denial> judge_login(Judge& judge, const Startup& startu
   auto credential = judge.policy().select_credential(profile, endpoint, claims->user);
   if (!credential) return std::unexpected(refuse_before_identity(judge, credential.error(), text));
 
+  const DestFacets& dest = judge.dest();
+  if (*credential && !(*credential)->goes_to(dest.host, dest.port)) {
+    std::string reason = "credential \"" + (*credential)->name + "\" is not for " + dest.host + ":" +
+                         std::to_string(dest.port);
+    return std::unexpected(refuse_before_identity(judge, std::move(reason), text));
+  }
+
   Identity identity;
   identity.credential = *credential ? (*credential)->name : "";
   identity.user = *credential && !(*credential)->user.empty() ? (*credential)->user : claims->user;

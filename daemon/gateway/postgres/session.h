@@ -172,6 +172,7 @@ class Session {
   void apply(const sql::Statement& statement, std::size_t index, const Expected& entry);
   void accept(const Expected& entry);
   void skip(Expected& entry);
+  void skip_statements(Expected& entry);
   void pop();
   void note(Expected& entry, bool ok, std::string_view code);
 

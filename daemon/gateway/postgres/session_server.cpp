@@ -174,8 +174,10 @@ Session::Onward Session::on_error(const Frame& frame, std::string& replacement) 
     onward = Onward::replace;
   }
   note(entry, false, error->code);
+  entry.answered = true;
   copying_ = false;
   if (copy_wait_ != 0 && copy_wait_ <= entry.number) copy_wait_ = 0;
+  if (entry.asked == Asked::query) skip_statements(entry);  // those behind the one that failed
   if (ends_with_ready(entry.asked)) {
     entry.failed = true;
     return onward;
@@ -195,10 +197,6 @@ Session::Onward Session::on_ready(const Frame& frame) {
     return unexpected("readiness out of turn");
   Expected& entry = queue_.front();
   if (entry.denial && !entry.failed) return unexpected("a message that was certain to fail did not");
-  while (entry.action_at(entry.at_statement) != 0 && entry.asked == Asked::query) {
-    note(entry, false, "00000");  // statements behind one that failed
-    ++entry.at_statement;
-  }
   accept(entry);
   transaction_ = *state;
   // What unread code did to the settings has been reported by now.
@@ -236,10 +234,13 @@ void Session::skip(Expected& entry) {
     statements_.drop("", entry.number);
     portals_.drop("", entry.number);
   }
-  for (std::size_t i = entry.at_statement; entry.action_at(i) != 0 && !entry.failed; ++i) {
-    note(entry, false, "00000");
-    ++entry.at_statement;
-  }
+  if (entry.answered) return;
+  note(entry, false, "skipped");
+  if (entry.asked == Asked::query) skip_statements(entry);
+}
+
+void Session::skip_statements(Expected& entry) {
+  while (entry.action_at(++entry.at_statement) != 0) note(entry, false, "skipped");
 }
 
 // How an action came out. A denied one has no outcome: it never ran.

@@ -66,8 +66,7 @@ verdict = "allow"
 TEST_CASE("attack 2: a server that reports another way of reading closes both sides") {
   Gateway gateway({.rules = allow_all});
   Agent agent(gateway.port(), {});
-  agent.send(q("DO $$ BEGIN PERFORM set_config('standard_conforming_strings', 'off', false); END $$") +
-             q("SELECT 'a\\'' ; DELETE FROM users; --'"));
+  agent.send(q("SELECT bend()") + q("SELECT 'a\\'' ; DELETE FROM users; --'"));
   CHECK(agent.closed());
   CHECK(Server::instance().admin("SELECT count(*) FROM users") == "100");
   CHECK(Server::instance().log().find("DELETE FROM users; --") == std::string::npos);
@@ -170,11 +169,11 @@ TEST_CASE("attack 3: FETCH and a resumed portal are judged as what they read fro
   CHECK(code(agent.query("DECLARE c CURSOR FOR SELECT * FROM sec.tokens")) == "42501");
   agent.query("ROLLBACK");
   agent.query("BEGIN");
-  CHECK(code(agent.query("DECLARE c CURSOR FOR SELECT id::text FROM users ORDER BY id")).empty());
+  CHECK(code(agent.query("DECLARE c CURSOR FOR SELECT id::text FROM users ORDER BY users.id")).empty());
   CHECK(rows(agent.query("FETCH 2 FROM c")) == Rows{"1", "2"});
   CHECK(code(agent.query("FETCH 1 FROM other")) == "42501");
   agent.query("ROLLBACK");
-  agent.send(parse("SELECT id::text FROM users ORDER BY id") + bind("", "p") + execute("p", 2) +
+  agent.send(parse("SELECT id::text FROM users ORDER BY users.id") + bind("", "p") + execute("p", 2) +
              execute("p", 1) + raw('S'));
   CHECK(rows(agent.until('Z')) == Rows{"1", "2", "3"});
 }
@@ -309,54 +308,54 @@ endpoint = "pg-prod"
 verdict = "allow"
 )toml"});
   Agent agent(gateway.port(), {});
-    agent.send(parse("SELECT $1::text", "s") + raw('S') + bind("s", "", {"fine"}) + execute() + raw('S') +
-               bind("s", "", {"secret"}) + execute() + raw('S') + bind("s", "", {"good"}) + execute() +
-               raw('S'));
-    CHECK(kinds(agent.until('Z')) == "1Z");
-    CHECK(rows(agent.until('Z')) == Rows{"fine"});
-    auto denied = agent.until('Z');
-    CHECK(kinds(denied) == "EZ");
-    CHECK(field(denied, 'M') == "Not this one");
-    CHECK(rows(agent.until('Z')) == Rows{"good"});
+  agent.send(parse("SELECT $1::text", "s") + raw('S') + bind("s", "", {"fine"}) + execute() + raw('S') +
+             bind("s", "", {"secret"}) + execute() + raw('S') + bind("s", "", {"good"}) + execute() +
+             raw('S'));
+  CHECK(kinds(agent.until('Z')) == "1Z");
+  CHECK(rows(agent.until('Z')) == Rows{"fine"});
+  auto denied = agent.until('Z');
+  CHECK(kinds(denied) == "EZ");
+  CHECK(field(denied, 'M') == "Not this one");
+  CHECK(rows(agent.until('Z')) == Rows{"good"});
 }
 
 TEST_CASE("attack 10: the right key cancels what runs, a wrong one and a late one nothing") {
-    Gateway gateway({.rules = allow_all});
-    Agent agent(gateway.port(), {});
-    const auto cancel = [&](std::string key) {
-      Agent canceller(gateway.port());
-      std::string out;
-      append_cancel(out, Reader(key).u32(), std::string_view(key).substr(4));
-      canceller.send(out);
-      canceller.closed();
-    };
-    std::string wrong = agent.key();
-    wrong.back() = static_cast<char>(wrong.back() ^ 1);
-    cancel(agent.key());  // nothing runs
-    agent.send(q("SELECT pg_sleep(0.2)"));
-    cancel(wrong);
-    CHECK(code(agent.until('Z')).empty());
-    agent.send(q("SELECT pg_sleep(9)") + q("SELECT 'next'"));
-    // Until the server has begun, a cancel would be lost, as it is without a gateway.
-    while (
-        Server::instance().admin("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(9)' AND "
-                                 "state = 'active' AND pid <> pg_backend_pid()") == "0") {
-    }
-    cancel(agent.key());
-    CHECK(code(agent.until('Z')) == "57014");
-    CHECK(rows(agent.until('Z')) == Rows{"next"});
+  Gateway gateway({.rules = allow_all});
+  Agent agent(gateway.port(), {});
+  const auto cancel = [&](std::string key) {
+    Agent canceller(gateway.port());
+    std::string out;
+    append_cancel(out, Reader(key).u32(), std::string_view(key).substr(4));
+    canceller.send(out);
+    canceller.closed();
+  };
+  std::string wrong = agent.key();
+  wrong.back() = static_cast<char>(wrong.back() ^ 1);
+  cancel(agent.key());  // nothing runs
+  agent.send(q("SELECT pg_sleep(0.2)"));
+  cancel(wrong);
+  CHECK(code(agent.until('Z')).empty());
+  agent.send(q("SELECT pg_sleep(9)") + q("SELECT 'next'"));
+  // Until the server has begun, a cancel would be lost, as it is without a gateway.
+  while (Server::instance().admin("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(9)' AND "
+                                  "state = 'active' AND pid <> pg_backend_pid()") == "0") {
+  }
+  cancel(agent.key());
+  CHECK(code(agent.until('Z')) == "57014");
+  CHECK(rows(agent.until('Z')) == Rows{"next"});
 }
 
 TEST_CASE("the four texts that fool other gateways") {
-    Gateway gateway({.rules = careful});
-    Agent agent(gateway.port(), {});
-    CHECK(field(agent.query("SELECT E'a\\'' ; DROP TABLE users; --'"), 'M') == "Nothing is dropped here");
-    CHECK(field(agent.query("SELECT 1 --x\r; DROP TABLE users"), 'M') == "Nothing is dropped here");
-    CHECK(field(agent.query("SELECT 1 AS a$b$; DROP TABLE users; SELECT 1 AS c$b$"), 'M') ==
-          "Nothing is dropped here");
-    CHECK(code(agent.query("SELECT set_config('standard_conforming_strings','off',false)")) == "42501");
-    CHECK(code(agent.query("SELECT 'a\\'' ; DROP TABLE users; --'")) == "42601");
-    CHECK(Server::instance().admin("SELECT count(*) FROM users") == "100");
+  Gateway gateway({.rules = careful});
+  Agent agent(gateway.port(), {});
+  CHECK(field(agent.query("SELECT E'a\\'' ; DROP TABLE users; --'"), 'M') == "Nothing is dropped here");
+  CHECK(field(agent.query("SELECT 1 --x\r; DROP TABLE users"), 'M') == "Nothing is dropped here");
+  CHECK(field(agent.query("SELECT 1 AS a$b$; DROP TABLE users; SELECT 1 AS c$b$"), 'M') ==
+        "Nothing is dropped here");
+  CHECK(code(agent.query("SELECT set_config('standard_conforming_strings','off',false)")) == "42501");
+  // The mode is as it was, so this is one harmless literal.
+  CHECK(rows(agent.query("SELECT 'a\\'' ; DROP TABLE users; --'")) == Rows{"a\\' ; DROP TABLE users; --"});
+  CHECK(Server::instance().admin("SELECT count(*) FROM users") == "100");
 }
 
 }  // namespace clawpatrol::postgres

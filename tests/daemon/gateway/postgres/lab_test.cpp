@@ -13,6 +13,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "daemon/audit/budget.h"
 #include "daemon/audit/log.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
@@ -99,6 +100,8 @@ Server::Server() : directory_(scratch("clawpatrol-pg")) {
     INSERT INTO users SELECT i, 'user' || i FROM generate_series(1, 100) i;
     CREATE TABLE ledger (n int);
     CREATE FUNCTION steal() RETURNS text LANGUAGE sql AS 'SELECT token FROM sec.tokens';
+    CREATE FUNCTION bend() RETURNS text LANGUAGE sql AS
+      'SELECT set_config(''standard_conforming_strings'', ''off'', false)';
     GRANT ALL ON SCHEMA public, sec TO PUBLIC; GRANT ALL ON ALL TABLES IN SCHEMA public, sec TO PUBLIC;)");
 }
 
@@ -174,6 +177,8 @@ Gateway::Gateway(Setup setup) : setup_(std::move(setup)), directory_(scratch("cl
                                                .reserve_bytes = 0,
                                                .warn = [](std::string_view) {},
                                                .on_head = {}}));
+  shared_.audit_budget = std::make_unique<audit::PeerBudget>(
+      audit::PeerBudget::Options{.bytes_per_second = 1 << 30, .burst = 1 << 30});
   shared_.credentials = std::move(*credentials::Store::open(directory_ / "credentials"));
   if (!setup_.password.empty()) REQUIRE(shared_.credentials->set("pg", setup_.password));
   shared_.cancel_keys = std::make_unique<CancelKeys>();

@@ -128,10 +128,22 @@ TEST_CASE("a reload judges open connections anew, and closes those whose grant i
 TEST_CASE("every action has its line before, and its outcome after") {
   std::string log;
   {
-    Gateway gateway({.rules = careful});
+    Gateway gateway({.rules = R"toml(
+[[rule]]
+name = "no-drop"
+endpoint = "pg-prod"
+priority = 10
+condition = "sql.verb == 'drop'"
+verdict = "deny"
+[[rule]]
+name = "rest"
+endpoint = "pg-prod"
+verdict = "allow"
+)toml"});
     Agent agent(gateway.port(), {});
     agent.query("SELECT 'seen'; SELECT 2");
     agent.query("SELECT 1; DROP TABLE users");
+    agent.query("SELECT 1/0; SELECT 'never run'");
     agent.send(raw('X'));
     CHECK(agent.closed());
     while (gateway.shared().flows.size() > 0) std::this_thread::yield();
@@ -142,6 +154,8 @@ TEST_CASE("every action has its line before, and its outcome after") {
   CHECK(log.find("SELECT 'seen'") != std::string::npos);
   CHECK(log.find("\"verdict\":\"denied-with\"") != std::string::npos);
   CHECK(log.find("\"type\":\"outcome\"") != std::string::npos);
+  CHECK(log.find("\"code\":\"22012\"") != std::string::npos);
+  CHECK(log.find("\"code\":\"skipped\"") != std::string::npos);
 }
 
 TEST_CASE("bytes that are no message end the connection with the protocol's error") {
