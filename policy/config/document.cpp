@@ -12,7 +12,7 @@ struct BrokenTomlAssertion {};
 // Its test for whitespace calls most letters beyond ASCII unreachable (U+00E9 after a line continuation will
 // do) where it means that they are no whitespace. Elsewhere too what cannot be reached must not be undefined.
 // clang-format off
-#include <cstdint>  // unicode.h does not include what it uses
+#include <toml++/impl/forward_declarations.h>  // unicode.h does not include what it uses
 #include <toml++/impl/preprocessor.h>
 #undef TOML_UNREACHABLE
 #define TOML_UNREACHABLE return false
