@@ -126,7 +126,9 @@ struct Job {
 
 void analyse_here(Job& job) {
   std::string text(job.text);  // the grammar wants its NUL
-  if (text.size() > job.options.limits.bytes || !tokens_within(text, job.options.limits.tokens)) {
+  TokenCount tokens =
+      operator_runs_within_limit(text) ? count_tokens(text, job.options.limits.tokens) : TokenCount::over;
+  if (tokens == TokenCount::over) {
     job.analysis = unreadable(text, Readable::over_limit);
     return;
   }
@@ -138,7 +140,10 @@ void analyse_here(Job& job) {
     job.analysis.error_position = outcome.error_position;
     return;
   }
-  job.analysis = read_statements(text, job.options, outcome.statements);
+  // What the lexer alone refuses the grammar refuses too, with a better message; if it did not, nothing
+  // counted its tokens.
+  job.analysis = tokens == TokenCount::within ? read_statements(text, job.options, outcome.statements)
+                                              : unreadable(text, Readable::over_limit);
 }
 
 }  // namespace

@@ -67,6 +67,17 @@ def parse_enums(text):
     return enums
 
 
+def proto_order(enums):
+    """libpg_query patches the order of some enums (LimitOption); its own description says which."""
+    proto = PROTO.read_text()
+    for name, items in enums.items():
+        match = re.search(r"enum " + name + r"\n\{(.*?)\n\}", proto, re.S)
+        theirs = re.findall(r"(\w+) = \d+;", match.group(1))[1:] if match else []
+        if sorted(theirs) == sorted(items) and theirs != items:
+            print(f"{name}: libpg_query's order", file=sys.stderr)
+            enums[name] = theirs
+
+
 def numbers(kinds, structs):
     """Sizes, offsets and tags as clang sees the real headers."""
     lines = ["#include <postgres.h>", "#include <nodes/parsenodes.h>", "#include <stdio.h>", "#undef printf", "int main(void) {"]
@@ -153,6 +164,7 @@ def reflection(kind, fields, raw, enums):
 def main():
     text = "".join(read(name) for name in ("value.h", "lockoptions.h", "nodes.h", "primnodes.h", "parsenodes.h"))
     structs, enums = parse_structs(text), parse_enums(text)
+    proto_order(enums)
     kinds = node_kinds()
     raw = [kind for kind in kinds if kind not in NEVER_RAW and kind not in LISTS]
     for kind in raw:

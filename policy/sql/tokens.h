@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,8 +26,14 @@ struct Scan {
 // `text` holds no NUL. Comments are tokens.
 Scan scan(const std::string& text);
 
-// False when it has more than `limit` tokens or cannot be scanned.
-bool tokens_within(const std::string& text, std::size_t limit);
+enum class TokenCount : std::uint8_t { within, over, unscannable };
+
+TokenCount count_tokens(const std::string& text, std::size_t limit);
+
+// The server's lexer takes time that is quadratic in a run of operator characters (`/*/*/*...`, `++++...`):
+// it matches the whole run, keeps a character or two, and starts again; 64 kB of that take 4 s. False when
+// the runs are long enough to matter (60 ms), wherever they stand.
+bool operator_runs_within_limit(std::string_view text);
 
 // What an identifier token means: folded, unquoted, cut at 63 bytes as the server cuts it. Not for U&"".
 std::string identifier_value(std::string_view written);

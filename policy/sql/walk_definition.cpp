@@ -37,6 +37,9 @@ std::string_view Walk::definition(const Node* node, std::string_view name) {
       list(as<CreateForeignTableStmt>(node)->options);
       return name;
     case Tag::ConstraintsSetStmt: return name;  // its names are constraints
+    case Tag::CompositeTypeStmt:                // its name is a type's
+      list(as<CompositeTypeStmt>(node)->coldeflist);
+      return name;
     case Tag::TruncateStmt: unbounded_ = true; break;
     case Tag::CommentStmt: object_named(as<CommentStmt>(node)->objtype, as<CommentStmt>(node)->object); break;
     case Tag::SecLabelStmt:
@@ -144,7 +147,8 @@ std::string_view Walk::create_function(const CreateFunctionStmt& create) {
 
 // The body of an SQL function, read as the server will read it when it is called.
 void Walk::sql_body(const char* text) {
-  if (body_depth_ >= deepest_body || !tokens_within(text, options_.limits.tokens)) return unknown_code();
+  if (body_depth_ >= deepest_body || count_tokens(text, options_.limits.tokens) != TokenCount::within)
+    return unknown_code();
   Memory memory;
   Outcome body = parse(text);
   if (body.failed) return unknown_code();
