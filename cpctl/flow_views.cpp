@@ -36,7 +36,7 @@ Table flow_table(const std::vector<control::Message>& flows) {
                {"ACTION", Align::left, 0, 4},
                {"VERDICT", Align::left},
                {"RULE", Align::left, 8},
-               {"LAST ACTION", Align::left, 17}});
+               {"LAST ACTION", Align::left, 15}});
   for (const control::Message& flow : flows) {
     control::Message last = flow.object("last");
     std::string verdict = last.text_or_empty("verdict");

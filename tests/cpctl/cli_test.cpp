@@ -227,7 +227,7 @@ TEST_CASE("peers add prints the configuration alone on standard output, and what
   FakeDaemon netd("peers.sock");
   netd.on("add",
           {R"({"v":1,"ok":true,"config":"[Interface]\nPrivateKey = abc\n","note":"mind\u001bthis",)"
-           R"("wg":"wg set wg-demo peer x","peer":{"name":"b","addresses":["10.86.0.2","fd86::2"]}})"});
+           R"("wg_set":"wg set wg-demo peer x","peer":{"name":"b","addresses":["10.86.0.2","fd86::2"]}})"});
   Result result = cpctl(netd, {"peers", "add", "b", "--public-key", "K="});
   CHECK(result.status == 0);
   CHECK(result.out == "[Interface]\nPrivateKey = abc\n");

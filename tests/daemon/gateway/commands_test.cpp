@@ -210,7 +210,7 @@ TEST_CASE("explain of an action in memory: every rule that was tried, and every 
   REQUIRE(line.list("tried").size() == 2);
   CHECK(
       line.list("tried")[0].json() ==
-      R"({"rule":"reads","outcome":"no","verdict":"allow","decided":false,"cause":"","place":{"file":"clawpatrol.toml","line":17}})");
+      R"({"rule":"reads","outcome":"no","verdict":"allow","decided":false,"cause":"","place":{"file":"clawpatrol.toml","line":18}})");
   CHECK(line.list("tried")[1].text("outcome") == "matched");
   CHECK(line.list("tried")[1].flag("decided"));
   CHECK(line.object("decision").text("condition") == "'drop' in sql.verbs");
@@ -220,7 +220,7 @@ TEST_CASE("explain of an action in memory: every rule that was tried, and every 
       R"("peer.address":"10.86.0.2","peer.labels":{"team":"platform"},"endpoint.name":"pg-prod",)"
       R"("endpoint.type":"postgres","dest.host":"pg.internal","dest.port":5432,"credential":"pg-reader","now":"TIME",)"
       R"("sql.statement":"DROP TABLE users","sql.verb":"drop","sql.verbs":["drop"],)"
-      R"("sql.tables":{"items":["users"],"open":true},"sql.params":{"unknown":"pending"}})");
+      R"("sql.tables":{"items":["users"],"open":true},"sql.params":{"unknown":"not known yet"}})");
   CHECK(line.object("now").is_null());
 }
 
