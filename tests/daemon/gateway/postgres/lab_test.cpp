@@ -178,7 +178,7 @@ Gateway::Gateway(Setup setup) : setup_(std::move(setup)), directory_(scratch("cl
                                                .warn = [](std::string_view) {},
                                                .on_head = {}}));
   shared_.audit_budget = std::make_unique<audit::PeerBudget>(
-      audit::PeerBudget::Options{.bytes_per_second = 1 << 30, .burst = 1 << 30});
+      audit::PeerBudget::Options{.bytes_per_second = 1, .burst = setup_.audit_bytes});
   shared_.credentials = std::move(*credentials::Store::open(directory_ / "credentials"));
   if (!setup_.password.empty()) REQUIRE(shared_.credentials->set("pg", setup_.password));
   shared_.cancel_keys = std::make_unique<CancelKeys>();

@@ -158,6 +158,29 @@ verdict = "allow"
   CHECK(log.find("\"code\":\"skipped\"") != std::string::npos);
 }
 
+TEST_CASE("what cannot be recorded is not sent, in either protocol, and the session goes on") {
+  Gateway gateway(
+      {.rules = allow_all, .user = "agent_ro", .password = "", .settings = {}, .audit_bytes = 4000});
+  Server::instance().admin("TRUNCATE ledger");
+  Agent agent(gateway.port(), {});
+  std::size_t inserted = 0;
+  std::vector<Message> answer;
+  do {
+    answer = agent.query("INSERT INTO ledger VALUES (1)");
+    inserted += code(answer).empty();
+  } while (code(answer).empty());
+  CHECK(inserted > 0);
+  CHECK(code(answer) == "53100");
+  CHECK(kinds(answer) == "EZ");
+  agent.send(parse("INSERT INTO ledger VALUES (2)") + bind() + execute() + raw('S'));
+  answer = agent.until('Z');
+  CHECK(code(answer) == "53100");
+  CHECK(kinds(answer) == "EZ");
+  agent.send(q("BEGIN") + q("INSERT INTO ledger VALUES (3)") + q("COMMIT"));
+  for (int i = 0; i < 3; ++i) CHECK(code(agent.until('Z')) == "53100");
+  CHECK(Server::instance().admin("SELECT count(*) FROM ledger") == std::to_string(inserted));
+}
+
 TEST_CASE("bytes that are no message end the connection with the protocol's error") {
   Gateway gateway({.rules = allow_all});
   for (const std::string& bytes : {std::string("z\0\0\0\4", 5), std::string("Q\0\0\0\1", 5),
