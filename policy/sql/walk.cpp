@@ -51,7 +51,10 @@ void Walk::dispatch(const Node* node) {
     // Its names are aliases of FROM, not relations.
     case Tag::LockingClause: return raise(ActionKind::write);
     case Tag::VariableSetStmt: return setting(*as<VariableSetStmt>(node));
-    case Tag::A_Expr: operator_named(as<A_Expr>(node)->name); break;
+    case Tag::A_Expr:
+      // Of BETWEEN the name is its keyword; it compares with >= and <=.
+      if (as<A_Expr>(node)->kind < AEXPR_BETWEEN) operator_named(as<A_Expr>(node)->name);
+      break;
     case Tag::SubLink: operator_named(as<SubLink>(node)->operName); break;
     case Tag::SortBy: operator_named(as<SortBy>(node)->useOp); break;
     case Tag::JoinExpr:

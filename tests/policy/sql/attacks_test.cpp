@@ -1,0 +1,342 @@
+// The rows of attacks.md whose parser's half is here.
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "policy/sql/analysis.h"
+
+namespace clawpatrol::sql {
+namespace {
+
+std::vector<std::string> verbs_of(std::string_view text) {
+  std::vector<std::string> verbs;
+  for (const Statement& statement : analyse(text, {}).statements) {
+    verbs.push_back(statement.facets.verb ? *statement.facets.verb : "?");
+  }
+  return verbs;
+}
+
+Statement one(std::string_view text, const Options& options = {}) {
+  Analysis analysis = analyse(text, options);
+  INFO(text << ": " << analysis.error);
+  REQUIRE(analysis.readable == Readable::yes);
+  REQUIRE(analysis.statements.size() == 1);
+  return analysis.statements.front();
+}
+
+bool has_class(const Statement& statement, std::string_view name) {
+  return std::ranges::find(statement.facets.classes->items, name) != statement.facets.classes->items.end();
+}
+
+bool all_open(const SqlFacets& facets) {
+  return facets.tables->open && facets.reads->open && facets.writes->open && facets.functions->open &&
+         facets.verbs->open && facets.columns->open && facets.classes->open;
+}
+
+}  // namespace
+
+TEST_CASE("the four texts that fool other gateways are read as the server reads them") {
+  using Verbs = std::vector<std::string>;
+  CHECK(verbs_of("SELECT E'a\\'' ; DROP TABLE users; --'") == Verbs{"select", "drop"});
+  CHECK(verbs_of("SELECT 1 --x\r; DROP TABLE users") == Verbs{"select", "drop"});
+  CHECK(verbs_of("SELECT 1 AS a$b$; DROP TABLE users; SELECT 1 AS c$b$") ==
+        Verbs{"select", "drop", "select"});
+  CHECK(one("SELECT set_config('standard_conforming_strings','off',false)").reading == ReadingGuard::refused);
+  // Under the settings that the gateway forces the second text of the fourth is one string.
+  Statement string = one("SELECT 'a\\'' ; DROP TABLE users; --'");
+  CHECK(*string.facets.verb == "select");
+  CHECK(string.reading_depends_on_settings);
+}
+
+TEST_CASE("attack 1: settings that decide how text is read are refused at login in any spelling") {
+  for (const char* encoding : {"SJIS", "sjis", "Shift_JIS", "BIG5", "GBK", "GB18030", "JOHAB", "UHC",
+                               "mskanji", "EUC_JP", "MULE_INTERNAL", "win949", "no-such", ""}) {
+    INFO(encoding);
+    CHECK(analyse_setting("client_encoding", encoding).reading == ReadingGuard::refused);
+    CHECK(analyse_setting("CLIENT_ENCODING", encoding).reading == ReadingGuard::refused);
+  }
+  for (const char* encoding :
+       {"UTF8", "utf-8", "Unicode", "SQL_ASCII", "LATIN1", "iso-8859-1", "WIN1252", "KOI8R"}) {
+    INFO(encoding);
+    CHECK(analyse_setting("client_encoding", encoding).reading == ReadingGuard::none);
+  }
+  CHECK(analyse_setting("standard_conforming_strings", "off").reading == ReadingGuard::refused);
+  CHECK(analyse_setting("Standard_Conforming_Strings", "0").reading == ReadingGuard::refused);
+  CHECK(analyse_setting("standard_conforming_strings", "on").reading == ReadingGuard::none);
+  Statement path = analyse_setting("search_path", "a'b");
+  CHECK(*path.facets.statement == "SET search_path TO 'a''b'");
+  CHECK(*path.facets.verb == "set");
+  CHECK(path.kind == ActionKind::admin);
+  CHECK(analyse_setting("application_name", "x").kind == ActionKind::session);
+}
+
+TEST_CASE("attack 2: no statement changes what decides how text is read, whatever it is wrapped in") {
+  for (const char* text :
+       {"SET standard_conforming_strings = off",
+        "SET LOCAL standard_conforming_strings TO 'off'",
+        "set STANDARD_CONFORMING_STRINGS to 0",
+        "SET \"standard_conforming_strings\" = false",
+        "SET client_encoding = SJIS",
+        "SET client_encoding TO 'big5'",
+        "SET NAMES 'gbk'",
+        "SET SESSION NAMES 'uhc'",
+        "ALTER ROLE r SET standard_conforming_strings = off",
+        "ALTER DATABASE d SET client_encoding = 'sjis'",
+        "ALTER SYSTEM SET standard_conforming_strings = off",
+        "ALTER ROLE ALL IN DATABASE d SET client_encoding = 'sjis'",
+        "ALTER FUNCTION f() SET standard_conforming_strings = off",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET standard_conforming_strings = off AS 'select 1'",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'set standard_conforming_strings = off; select 1'",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'begin set client_encoding = sjis; end'",
+        "SELECT set_config('client_encoding', 'SJIS', true)",
+        "SELECT set_config($1, $2, false)",
+        "SELECT set_config('standard_conforming_strings', $1, false)",
+        "SELECT pg_catalog.set_config('STANDARD_conforming_STRINGS', 'off', false)",
+        "SELECT set_config('standard_conforming' || '_strings', 'off', false)",
+        "SELECT set_config(setting_name => 'client_encoding', new_value => 'SJIS', is_local => false)",
+        "SELECT set_config(new_value => 'off', is_local => false, setting_name => "
+        "'standard_conforming_strings')",
+        "SELECT * FROM t, LATERAL set_config(t.name, t.value, false)",
+        "SELECT 1 WHERE EXISTS (SELECT set_config('client_encoding'::text, 'SJIS'::text, true))",
+        "INSERT INTO t SELECT set_config('client_encoding', 'SJIS', true)",
+        "EXPLAIN ANALYZE SELECT set_config('client_encoding', 'SJIS', true)",
+        "PREPARE p AS SELECT set_config($1, $2, false)",
+        "COPY (SELECT set_config($1, $2, false)) TO STDOUT",
+        "CALL p(set_config('client_encoding', 'SJIS', true))",
+        "EXECUTE p(set_config('client_encoding','SJIS',true))",
+        "UPDATE pg_settings SET setting = 'off'",
+        "UPDATE pg_catalog.pg_settings SET setting = 'off' WHERE name = 'x'",
+        "UPDATE ONLY \"pg_settings\" s SET setting = 'off' WHERE s.name = 'standard_conforming_strings'",
+        "WITH u AS (UPDATE pg_settings SET setting = 'x' RETURNING 1) SELECT 1",
+        "DO $$ BEGIN SET standard_conforming_strings = off; END $$",
+        "DO 'begin set  names sjis; end'",
+        "DO $$ BEGIN PERFORM set_config('a', 'b', false); END $$",
+        "CREATE RULE r AS ON INSERT TO t DO ALSO UPDATE pg_settings SET setting = 'off'"}) {
+    INFO(text);
+    CHECK(one(text).reading == ReadingGuard::refused);
+  }
+  for (const char* text :
+       {"SET standard_conforming_strings = on", "SET standard_conforming_strings TO 'yes'",
+        "SET NAMES 'UTF8'", "SET client_encoding TO UTF8", "SET client_encoding = 'LATIN1'", "RESET ALL",
+        "DISCARD ALL", "SET work_mem = '1MB'", "SELECT set_config('search_path', '', false)",
+        "SELECT * FROM pg_settings", "RESET client_encoding", "SET client_encoding TO DEFAULT",
+        "DO 'begin end'", "SELECT current_setting('standard_conforming_strings')"}) {
+    INFO(text);
+    CHECK(one(text).reading == ReadingGuard::none);
+  }
+}
+
+TEST_CASE("attack 2: what touches settings has the class settings") {
+  for (const char* text :
+       {"SET work_mem = '1MB'", "RESET work_mem", "DISCARD ALL", "SELECT set_config('a.b', $1, true)",
+        "UPDATE pg_settings SET setting = 'x'", "ALTER SYSTEM SET a = 1", "ALTER ROLE r SET a = 1"}) {
+    INFO(text);
+    CHECK(has_class(one(text), "settings"));
+  }
+  CHECK_FALSE(has_class(one("SELECT current_setting('work_mem')"), "settings"));
+}
+
+TEST_CASE("attack 6: lists are open wherever code runs that was not read") {
+  for (const char* text :
+       {"DO $$ begin delete from secrets; end $$",
+        "CALL p()",
+        "CALL s.p(1)",
+        "SELECT my_func()",
+        "SELECT s.now()",
+        "SELECT public.lower('x')",
+        "SELECT 1 WHERE f(a)",
+        "SELECT * FROM f()",
+        "SELECT * FROM ROWS FROM (f(), now())",
+        "VALUES (f())",
+        "SELECT a OPERATOR(s.+) b",
+        "SELECT a <=> b",
+        "SELECT a === b",
+        "SELECT - - (a @#@ b)",
+        "SELECT 'x'::mytype",
+        "SELECT CAST('x' AS s.t)",
+        "SELECT mytype 'x'",
+        "SELECT s.int4 '1'",
+        "SELECT sum(x) FILTER (WHERE f(x)) FROM t",
+        "SELECT my_agg(x) FROM t",
+        "SELECT my_window() OVER (PARTITION BY a)",
+        "SELECT count(*) OVER (ORDER BY f(a))",
+        "SELECT * FROM t ORDER BY a USING OPERATOR(s.<)",
+        "SELECT * FROM t LIMIT f()",
+        "SELECT * FROM t GROUP BY f(a)",
+        "SELECT DISTINCT ON (f(a)) a FROM t",
+        "SELECT 1 HAVING f()",
+        "SELECT a = ANY (SELECT f(b) FROM t)",
+        "SELECT a OPERATOR(s.=) ANY (ARRAY[1])",
+        "SELECT (a, b) OPERATOR(s.<) (SELECT 1, 2)",
+        "SELECT CASE f(a) WHEN 1 THEN 2 END",
+        "SELECT coalesce(a, f(a))",
+        "SELECT ARRAY[f(a)]",
+        "SELECT ROW(f(a))",
+        "SELECT (f(a)).b",
+        "SELECT a[f(1)]",
+        "SELECT nullif(a, f(a))",
+        "SELECT xmlelement(name x, f(a))",
+        "SELECT * FROM xmltable('/a' PASSING f(x) COLUMNS b int)",
+        "SELECT * FROM xmltable('/a' PASSING x COLUMNS b mytype)",
+        "SELECT xmlserialize(content x AS mytype)",
+        "SELECT * FROM json_to_record('{}') AS x(a mytype)",
+        "SELECT * FROM t TABLESAMPLE mine (1)",
+        "INSERT INTO t VALUES (f())",
+        "INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET b = f()",
+        "UPDATE t SET a = f()",
+        "DELETE FROM t WHERE f(a)",
+        "DELETE FROM t RETURNING f(a)",
+        "MERGE INTO t USING s ON f(t.a) WHEN MATCHED THEN DELETE",
+        "WITH a AS (SELECT f()) SELECT 1",
+        "CREATE TABLE t (a int DEFAULT f())",
+        "CREATE TABLE t (a int CHECK (f(a)))",
+        "CREATE TABLE t (a int GENERATED ALWAYS AS (f(a)) STORED)",
+        "CREATE TABLE t (a int) PARTITION BY LIST (f(a))",
+        "CREATE TABLE p PARTITION OF t FOR VALUES FROM (f()) TO (2)",
+        "CREATE INDEX ON t (f(a))",
+        "CREATE INDEX ON t (a) WHERE f(a)",
+        "CREATE POLICY p ON t USING (f(a))",
+        "CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW WHEN (f(NEW.a)) EXECUTE FUNCTION g()",
+        "ALTER TABLE t ALTER a TYPE mytype",
+        "ALTER TABLE t ADD CHECK (f(a))",
+        "ALTER TABLE t ALTER a SET DEFAULT f()",
+        "CREATE DOMAIN d AS int CHECK (f(VALUE))",
+        "CREATE STATISTICS s ON f(a), b FROM t",
+        "CREATE RULE r AS ON INSERT TO t WHERE f(NEW.a) DO INSTEAD NOTHING",
+        "CREATE VIEW v AS SELECT f()",
+        "COPY (SELECT f()) TO STDOUT",
+        "COPY t FROM STDIN WHERE f(a)",
+        "EXPLAIN SELECT f()",
+        "PREPARE p AS SELECT f()",
+        "PREPARE p (mytype) AS SELECT $1",
+        "EXECUTE p(f())",
+        "DECLARE c CURSOR FOR SELECT f()",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'begin end'",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'select g()'",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN g()",
+        "CREATE FUNCTION f(a int DEFAULT g()) RETURNS int LANGUAGE sql AS 'select 1'",
+        "SELECT query_to_xml('select * from secrets', true, true, '')",
+        "SELECT table_to_xml('sec.tokens', true, true, '')",
+        "SELECT database_to_xml(true, true, '')",
+        "SELECT ts_stat('select 1')",
+        "SELECT ts_rewrite('a'::tsquery, 'select 1')",
+        "SELECT domain_in('1', 'd'::regtype, -1)",
+        "SELECT pg_read_file('base/1/2')",
+        "SELECT dblink('', 'select 1')"}) {
+    INFO(text);
+    Statement statement = one(text);
+    CHECK(all_open(statement.facets));
+    CHECK(statement.runs_unread_code);
+    CHECK(has_class(statement, "unknown_code"));
+    CHECK(statement.kind == ActionKind::exec);
+  }
+}
+
+TEST_CASE("attack 6: what is known to be safe leaves lists closed") {
+  for (const char* text :
+       {"SELECT count(*), max(a), lower(b), now(), a || b, a::text, a LIKE 'x%', a BETWEEN 1 AND 2 FROM t",
+        "SELECT pg_catalog.lower('x') OPERATOR(pg_catalog.||) 'y'", "SELECT * FROM generate_series(1, 3)",
+        "SELECT row_number() OVER (PARTITION BY a ORDER BY b) FROM t",
+        "SELECT a ->> 'x', a @> b, a #>> '{}' FROM t",
+        "SELECT extract(year FROM d), substring(a FROM 1), trim(a), position('a' IN b), d AT TIME ZONE 'UTC' "
+        "FROM t",
+        "SELECT '1 day'::interval, date '2020-01-01', 1::numeric(10,2), '{}'::int[], 'x'::varchar(3), "
+        "NULL::jsonb",
+        "SELECT jsonb_agg(x), array_agg(y), string_agg(z, ',') FROM t", "SELECT random(), gen_random_uuid()",
+        "SELECT pg_advisory_lock(1)", "SELECT nextval('s')", "SELECT pg_terminate_backend(1)",
+        "SELECT lo_get(1)", "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY a) FROM t",
+        "SELECT * FROM t TABLESAMPLE bernoulli (1)",
+        "SELECT a, c.relname, pg_get_viewdef(c.oid) FROM pg_class c WHERE pg_table_is_visible(c.oid)",
+        "SELECT current_user, session_user, current_schema, current_date, localtime",
+        "CREATE TABLE t (a int DEFAULT 1, b mytype)",
+        "SELECT xmlelement(name x), xmlserialize(content x AS text)"}) {
+    INFO(text);
+    Statement statement = one(text);
+    CHECK_FALSE(statement.facets.tables->open);
+    CHECK_FALSE(has_class(statement, "unknown_code"));
+  }
+}
+
+TEST_CASE("attack 6: functions that the operator vouches for do not open lists, by the name as written") {
+  Options options;
+  options.safe_functions = std::make_shared<const std::unordered_set<std::string>>(
+      std::unordered_set<std::string>{"app.tax_rate", "helper"});
+  CHECK_FALSE(one("SELECT app.tax_rate(1), helper()", options).facets.tables->open);
+  CHECK_FALSE(one("CALL helper()", options).facets.tables->open);
+  CHECK(one("SELECT tax_rate(1)", options).facets.tables->open);
+  CHECK(one("SELECT other.helper()", options).facets.tables->open);
+}
+
+TEST_CASE("what functions and statements can do is in their classes") {
+  struct {
+    const char* text;
+    const char* name;
+  } rows[] = {
+      {"SELECT pg_read_file('/etc/passwd')", "file"},
+      {"SELECT * FROM pg_ls_dir('.')", "file"},
+      {"SELECT lo_import('/etc/passwd')", "file"},
+      {"SELECT lo_import('/etc/passwd')", "large_object"},
+      {"SELECT lo_put(1, 0, '')", "large_object"},
+      {"COPY t TO '/x'", "file"},
+      {"COPY t TO PROGRAM 'x'", "program"},
+      {"COPY t FROM PROGRAM 'x'", "program"},
+      {"SELECT * FROM ext.dblink('host=x', 'select 1') AS (a int)", "network"},
+      {"CREATE SUBSCRIPTION s CONNECTION 'host=x' PUBLICATION p", "network"},
+      {"CREATE SERVER s FOREIGN DATA WRAPPER w", "network"},
+      {"CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'x'", "code"},
+      {"CREATE TRIGGER t BEFORE INSERT ON a EXECUTE FUNCTION f()", "code"},
+      {"CREATE EXTENSION e", "code"},
+      {"CREATE OPERATOR s.+ (FUNCTION = f, LEFTARG = int)", "code"},
+      {"CREATE AGGREGATE a (int) (SFUNC = f, STYPE = int)", "code"},
+      {"LOAD 'x'", "code"},
+      {"SELECT pg_terminate_backend(1)", "signal"},
+      {"SELECT pg_reload_conf()", "admin"},
+      {"SELECT pg_promote()", "admin"},
+      {"DELETE FROM pg_catalog.pg_proc WHERE oid = 1", "admin"},
+      {"SELECT query_to_xml('select 1', true, true, '')", "dynamic_sql"},
+      {"SELECT * FROM crosstab('select 1') AS x(a int)", "dynamic_sql"},
+      {"SELECT set_config('a.b', 'c', false)", "settings"},
+      {"EXPLAIN SELECT pg_read_file('x')", "file"},
+  };
+  for (const auto& row : rows) {
+    INFO(row.text << " " << row.name);
+    CHECK(has_class(one(row.text), row.name));
+  }
+  CHECK(one("SELECT 1 FROM pg_proc").facets.classes->items.empty());
+}
+
+TEST_CASE("attack 9: an analysis is kept by its whole text and by every option that decides it") {
+  Cache cache(64 * 1024);
+  Options plain;
+  Options vouching;
+  vouching.safe_functions =
+      std::make_shared<const std::unordered_set<std::string>>(std::unordered_set<std::string>{"f"});
+  CHECK(cache.find("SELECT f()", plain) == nullptr);
+  auto first = cache.analyse("SELECT f()", plain);
+  CHECK(cache.find("SELECT f()", plain) == first);
+  CHECK(cache.find("SELECT f() ", plain) == nullptr);
+  CHECK(cache.find("SELECT f()", vouching) == nullptr);
+  CHECK_FALSE(cache.analyse("SELECT f()", vouching)->statements[0].facets.tables->open);
+  CHECK(cache.find("SELECT f()", plain)->statements[0].facets.tables->open);
+  Options narrow;
+  narrow.limits.tokens = 2;
+  CHECK(cache.analyse("SELECT f()", narrow)->readable == Readable::over_limit);
+}
+
+TEST_CASE("a cache holds no more than its bytes and forgets what was used longest ago") {
+  Cache cache(32 * 1024);
+  auto kept = cache.analyse("SELECT 'kept'", {});
+  for (int i = 0; i < 200; ++i) {
+    cache.analyse("SELECT " + std::to_string(i), {});
+    CHECK(cache.find("SELECT 'kept'", {}) == kept);
+  }
+  CHECK(cache.find("SELECT 0", {}) == nullptr);
+  CHECK(cache.find("SELECT 199", {}) != nullptr);
+  std::string large = "SELECT '" + std::string(30000, 'x') + "'";
+  CHECK(cache.analyse(large, {})->readable == Readable::yes);
+  CHECK(cache.find(large, {}) == nullptr);
+}
+
+}  // namespace clawpatrol::sql
