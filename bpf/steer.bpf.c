@@ -155,12 +155,12 @@ static __noinline int read_v4(struct __sk_buff *skb, __u32 offset, struct packet
   struct iphdr ip;
   if (!load(skb, offset, &ip, sizeof ip) || ip.version != 4) return DROP_MALFORMED;
   if (ip.ihl < 5) return DROP_MALFORMED;
-  if (ip.ihl > 5) return DROP_OPTIONS;
-  if (ip.frag_off & bpf_htons(0x3fff)) return DROP_FRAGMENT; /* more fragments, or an offset */
   map_v4(p->source, ip.saddr);
   map_v4(p->destination, ip.daddr);
   p->protocol = ip.protocol;
   p->transport = offset + sizeof ip;
+  if (ip.ihl > 5) return DROP_OPTIONS;
+  if (ip.frag_off & bpf_htons(0x3fff)) return DROP_FRAGMENT; /* more fragments, or an offset */
   return DROP_NONE;
 }
 
@@ -170,6 +170,11 @@ static __noinline int read_v6(struct __sk_buff *skb, __u32 offset, struct packet
   __builtin_memcpy(p->source, &ip.saddr, 16);
   __builtin_memcpy(p->destination, &ip.daddr, 16);
   p->v6 = 1;
+  /* An IPv4 address in an IPv6 header would pass for the IPv4 peer of that address. */
+  if ((p->source[0] | p->source[1]) == 0 && p->source[2] == V4_MAPPED) {
+    p->source[2] = 0; /* so that the drop is not counted as that peer's */
+    return DROP_SPOOFED;
+  }
   p->protocol = ip.nexthdr;
   p->hop_limit = ip.hop_limit;
   p->transport = offset + sizeof ip;
@@ -185,9 +190,6 @@ static __noinline int read_v6(struct __sk_buff *skb, __u32 offset, struct packet
     case 140: /* shim6 */
       return DROP_OPTIONS;
   }
-  /* An IPv4 address in an IPv6 header would pass for the IPv4 peer of that address. */
-  bool mapped = (p->source[0] | p->source[1]) == 0 && p->source[2] == V4_MAPPED;
-  if (mapped) return DROP_SPOOFED;
   return DROP_NONE;
 }
 
