@@ -25,7 +25,8 @@ class Pattern {
   Pattern(Pattern&&) noexcept;
   ~Pattern();
 
-  // Whether some part of the text matches. Text that is not UTF-8 is an error: `.` would not match its bytes,
+  // Whether some part of the text matches. Where the pattern and the text together need an automaton beyond
+  // its memory, that is the cost limit. Text that is not UTF-8 is an error: `.` would not match its bytes,
   // and a rule could be dodged with one.
   Value match(Frame& frame, std::string_view text) const;
 

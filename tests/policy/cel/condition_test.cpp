@@ -293,6 +293,26 @@ TEST_CASE("no action can make a condition spin or grow") {
   CHECK(compiled("sql.tables.exists(t, t == 'x')").evaluate(example.action, 100).cause == "cost limit");
 }
 
+TEST_CASE(
+    "a text that makes a pattern's automaton explode is refused in milliseconds, not simulated for seconds") {
+  Example example;
+  std::string hostile;
+  std::uint32_t state = 1;
+  for (int i = 0; i < 200'000; ++i) hostile.push_back("ab"[(state = state * 1664525 + 1013904223) >> 31]);
+  for (std::string pattern : {"[ab]*a[ab]{300}c", "a[ab]{14}c", "(([ab]{1,30}){1,30})c"}) {
+    INFO(pattern);
+    std::string text = "sql.statement.matches('" + pattern + "')";
+    Condition condition = compiled(text);
+    CHECK(condition.evaluate(example.action).truth == Truth::no);
+    SqlFacets sql = example.sql;
+    sql.statement = hostile;
+    Action action = example.action;
+    action.sql = &sql;
+    CHECK(condition.evaluate(action).cause == "cost limit");
+    CHECK(condition.evaluate(example.action).truth == Truth::no);  // and the pattern is as good as before
+  }
+}
+
 TEST_CASE("cost counts the size of values") {
   Example small, large;
   large.sql.statement = std::string(160'000, 'a');
