@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "policy/config/document.h"
+#include "policy/policy.h"
 
 using clawpatrol::Diagnostics;
 using clawpatrol::config::map_toml_string;
@@ -61,6 +62,13 @@ TEST_CASE("every byte of a string's value is mapped to where it was written") {
     }
     CHECK((literal[map.back()] == '"' || literal[map.back()] == '\''));
   }
+}
+
+TEST_CASE("letters beyond ASCII are no whitespace") {
+  // toml++ 3.3 leaves it undefined whether they are.
+  CHECK(value_of("\"\"\"a\\\n  \u00e9\u0485 b\"\"\"") == "a\u00e9\u0485 b");
+  CHECK(clawpatrol::load_policy_text("y\u0485 = 1\n").policy == nullptr);
+  CHECK(clawpatrol::load_policy_text("y = 1 \u00e9\n").policy == nullptr);
 }
 
 TEST_CASE("an escape is one place, a continuation none") {
