@@ -58,7 +58,7 @@ struct AuditConfig {
   std::size_t segment = 64 << 20;           // a file is closed and the next begun past this
   std::size_t keep = std::size_t{1} << 30;  // bytes kept in all; the oldest segments are removed first
   std::size_t reserve = 64 << 20;           // free bytes on the disk below which there is a warning
-  std::size_t peer_bytes_per_second = 1 << 20;
+  std::size_t peer_bytes_per_second = 32 << 20;
 };
 
 struct PeerConfig {

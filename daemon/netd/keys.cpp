@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t text_size = 44;  // 32 bytes in base64
 
 [[noreturn]] void no_randomness() {
-  ::write(2, "cannot make a key: the kernel gives no random bytes\n", 52);
+  [[maybe_unused]] ssize_t said = ::write(2, "cannot make a key: the kernel gives no random bytes\n", 52);
   std::abort();
 }
 
