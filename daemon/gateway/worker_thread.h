@@ -18,12 +18,13 @@ class WorkerThread {
   void start();
   Worker& worker() { return *worker_; }
 
-  // From the control thread. Accepts from this listener; the one before it is closed once nothing waits in it.
+  // From the control thread. Accepts from this listener; the one before it is closed once nothing waits in
+  // it.
   void listen(Fd listener);
   // Accepts nothing more. Flows go on.
   void stop_accepting();
-  // Ends the loop once no flow runs (they have been asked to close), and joins. False: some flow did not end by
-  // the deadline, and the thread still runs.
+  // Ends the loop once no flow runs (they have been asked to close), and joins. False: some flow did not end
+  // by the deadline, and the thread still runs.
   bool finish(Clock::time_point deadline);
 
  private:
