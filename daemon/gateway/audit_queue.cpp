@@ -11,9 +11,10 @@ AuditQueue::AuditQueue(Ring& ring, audit::Log& log, audit::PeerBudget& budget)
 
 void AuditQueue::Commit::await_suspend(std::coroutine_handle<> waiter) {
   waiter_ = waiter;
-  if (!queue_.budget_.spend(peer_id_, line_.size(), queue_.ring_.now()))
-    return queue_.ring_.resume_soon(waiter);
-  queue_.lines_.push_back(std::move(line_));
+  std::size_t bytes = 0;
+  for (const std::string& line : lines_) bytes += line.size();
+  if (!queue_.budget_.spend(peer_id_, bytes, queue_.ring_.now())) return queue_.ring_.resume_soon(waiter);
+  for (std::string& line : lines_) queue_.lines_.push_back(std::move(line));
   (durability_ == audit::Durability::synced ? queue_.synced_ : queue_.handed_).push_back(this);
 }
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <coroutine>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,12 @@ class AuditQueue final : Timer {
  public:
   AuditQueue(Ring& ring, audit::Log& log, audit::PeerBudget& budget);
 
-  // One line whose action may go on once it is durable. False: it could not be recorded (the log failed, or
-  // the peer has used up its budget), and must be denied.
+  // Lines whose actions may go on once they are durable. False: they could not be recorded (the log failed, or the
+  // peer has used up its budget), and must be denied. The strings are taken at once.
   class [[nodiscard]] Commit {
    public:
-    Commit(AuditQueue& queue, std::string line, audit::Durability durability, std::uint32_t peer_id)
-        : queue_(queue), line_(std::move(line)), durability_(durability), peer_id_(peer_id) {}
+    Commit(AuditQueue& queue, std::span<std::string> lines, audit::Durability durability, std::uint32_t peer_id)
+        : queue_(queue), lines_(lines), durability_(durability), peer_id_(peer_id) {}
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> waiter);
     bool await_resume() const noexcept { return recorded_; }
@@ -31,14 +32,14 @@ class AuditQueue final : Timer {
    private:
     friend class AuditQueue;
     AuditQueue& queue_;
-    std::string line_;
+    std::span<std::string> lines_;
     audit::Durability durability_;
     std::uint32_t peer_id_;
     std::coroutine_handle<> waiter_;
     bool recorded_ = false;
   };
-  Commit commit(std::string line, audit::Durability durability, std::uint32_t peer_id) {
-    return Commit(*this, std::move(line), durability, peer_id);
+  Commit commit(std::span<std::string> lines, audit::Durability durability, std::uint32_t peer_id) {
+    return Commit(*this, lines, durability, peer_id);
   }
   // A line that nothing waits for by itself, such as an outcome. It is in the group of the next commit, or in
   // one of its own within note_delay: so note, note, commit records three lines before the task goes on.

@@ -95,7 +95,7 @@ Task<Judged> judge_unclaimed(Worker& worker, std::shared_ptr<const Policy> polic
     shared.actions.add(std::move(record));
   }
   judged.recorded =
-      co_await worker.audit().commit(std::move(line), durability_of(*policy, unclaimed), unclaimed.peer_id);
+      co_await worker.audit().commit(std::span(&line, 1), durability_of(*policy, unclaimed), unclaimed.peer_id);
   if (!judged.recorded) {
     judged.allowed = false;
     judged.reason = "the action could not be recorded";

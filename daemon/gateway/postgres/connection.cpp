@@ -78,16 +78,15 @@ Task<void> Connection::serve() {
   note_outcomes();
 }
 
-// Lines of one batch are one group: the last one's commit covers them all.
+// Lines of one batch are one group.
 Task<bool> Connection::record() {
-  std::vector<std::string>& lines = judge_.lines();
-  if (lines.empty()) co_return true;
-  for (std::size_t i = 0; i + 1 < lines.size(); ++i) worker_.audit().note(std::move(lines[i]));
-  std::string last = std::move(lines.back());
+  if (judge_.lines().empty()) co_return true;
+  recording_.clear();
+  recording_.swap(judge_.lines());
   const audit::Durability durability = judge_.durability();
   judge_.lines_taken();
   claimed_.flow->set_wait();
-  const bool recorded = co_await worker_.audit().commit(std::move(last), durability, claimed_.peer->id);
+  const bool recorded = co_await worker_.audit().commit(recording_, durability, claimed_.peer->id);
   co_return recorded;
 }
 

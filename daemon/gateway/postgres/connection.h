@@ -75,6 +75,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Judge judge_;
   std::unique_ptr<Session> session_;
   ReceiveBuffer from_agent_, from_server_;
+  std::vector<std::string> recording_;  // lines of the batch that is being committed
   std::string sending_;
   Event progress_;  // the server's side has moved, or ended
   std::uint64_t server_turns_ = 0;
