@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only
  *
- * What the kernel's half and clawpatrol-netd agree on: plain C, explicit padding, sizes asserted on both sides.
- * Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d. */
+ * What the kernel's half and clawpatrol-netd agree on: plain C, explicit padding, sizes asserted on both
+ * sides. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d. */
 #ifndef CLAWPATROL_BPF_SHARED_H
 #define CLAWPATROL_BPF_SHARED_H
 
@@ -23,19 +23,19 @@ enum {
  * interface without our filter is never routed to our sockets. */
 #define STEER_MARK 0xc1a80053u
 
-/* Where our sockets are bound: addresses that no packet from outside can reach, so that only sk_lookup gives them
- * anything. The listeners' port is in the programs' read-only data. */
-#define STEER_LISTEN_V4 0x7f000001u /* 127.0.0.1, and ::ffff:127.0.0.1 for both families */
-#define STEER_DNS_V4 0x7f560035u    /* 127.86.0.53 */
+/* Where our sockets are bound: addresses that no packet from outside can reach, so that only sk_lookup gives
+ * them anything. The listeners' port is in the programs' read-only data. */
+#define STEER_LISTEN_V4 0x7f000001u    /* 127.0.0.1, and ::ffff:127.0.0.1 for both families */
+#define STEER_DNS_V4 0x7f560035u       /* 127.86.0.53 */
 #define STEER_DNS_V6_FIRST 0x01000000u /* 100::53, of the discard-only prefix (RFC 6666) */
 #define STEER_DNS_V6_LAST 0x00000053u
 
 /* Why the filter dropped a packet. Numbers are part of the protocol with the daemon: append only. */
 enum drop_reason {
   DROP_NONE = 0,
-  DROP_INTERFACE = 1,   /* the interface is not one that is steered */
-  DROP_LINK = 2,        /* on Ethernet, neither IP, ARP nor neighbour discovery; or a VLAN tag */
-  DROP_MALFORMED = 3,   /* headers too short or that contradict each other */
+  DROP_INTERFACE = 1, /* the interface is not one that is steered */
+  DROP_LINK = 2,      /* on Ethernet, neither IP, ARP nor neighbour discovery; or a VLAN tag */
+  DROP_MALFORMED = 3, /* headers too short or that contradict each other */
   DROP_FRAGMENT = 4,
   DROP_OPTIONS = 5,     /* IPv4 options, IPv6 extension headers */
   DROP_SPOOFED = 6,     /* (interface, source) belongs to no peer */
@@ -44,9 +44,9 @@ enum drop_reason {
   DROP_UDP = 9,         /* neither DNS nor UDP port 443 */
   DROP_QUIC = 10,       /* UDP port 443 */
   DROP_ICMP = 11,
-  DROP_PROTOCOL = 12,   /* neither TCP, UDP nor ICMP */
+  DROP_PROTOCOL = 12,    /* neither TCP, UDP nor ICMP */
   DROP_NO_LISTENER = 13, /* no process of ours is there to answer */
-  DROP_RATE = 14,       /* more new connections or datagrams than one peer may make */
+  DROP_RATE = 14,        /* more new connections or datagrams than one peer may make */
   DROP_REASONS = 15,
 };
 

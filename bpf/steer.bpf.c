@@ -2,12 +2,13 @@
  *
  * The kernel's half: which packets of an agent get in, and to which socket of ours they go.
  *
- * filter_ingress  clsact filter on every steered interface. Lets in TCP, DNS, ping to the gateway and path-MTU
- *                 errors, marks what is to be routed to us, drops and counts the rest. It outlives both processes.
+ * filter_ingress  clsact filter on every steered interface. Lets in TCP, DNS, ping to the gateway and
+ * path-MTU errors, marks what is to be routed to us, drops and counts the rest. It outlives both processes.
  * steer_lookup    sk_lookup on the network namespace. Gives TCP to a worker's listener and DNS to its socket,
  *                 whatever the destination.
  *
- * Only the context structures of the kernel's public headers are used, so that one object loads on 6.1 and later. */
+ * Only the context structures of the kernel's public headers are used, so that one object loads on 6.1 and
+ * later. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -33,8 +34,8 @@ const volatile __u64 connection_burst_ns = 2000000000; /* and 2000 at once */
 const volatile __u64 datagram_interval_ns = 2000000;
 const volatile __u64 datagram_burst_ns = 1000000000;
 
-/* Slot -> listening or DNS socket. Written by netd; read by both programs. A slot empties itself when the last
- * process that holds its socket is gone, and then everything is dropped. */
+/* Slot -> listening or DNS socket. Written by netd; read by both programs. A slot empties itself when the
+ * last process that holds its socket is gone, and then everything is dropped. */
 struct {
   __uint(type, BPF_MAP_TYPE_SOCKMAP);
   __uint(max_entries, STEER_SLOTS);
@@ -50,7 +51,8 @@ struct {
   __type(value, struct steer_interface);
 } interfaces SEC(".maps");
 
-/* (interface, source address) -> peer id. Written by netd, read by the filter. Full: netd refuses the peer. */
+/* (interface, source address) -> peer id. Written by netd, read by the filter. Full: netd refuses the peer.
+ */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, STEER_MAX_IDENTITIES);
@@ -58,8 +60,8 @@ struct {
   __type(value, __u32);
 } identities SEC(".maps");
 
-/* Addresses of the gateway and of the peers' subnet -> flags. Written by netd, read by the filter. Full: netd sets
- * settings.closed. */
+/* Addresses of the gateway and of the peers' subnet -> flags. Written by netd, read by the filter. Full: netd
+ * sets settings.closed. */
 struct {
   __uint(type, BPF_MAP_TYPE_LPM_TRIE);
   __uint(max_entries, STEER_MAX_OWN);
@@ -68,7 +70,8 @@ struct {
   __type(value, __u32);
 } own_addresses SEC(".maps");
 
-/* Peer id -> its token buckets. Entries made by netd, spent by the filter. No entry: nothing new from that peer. */
+/* Peer id -> its token buckets. Entries made by netd, spent by the filter. No entry: nothing new from that
+ * peer. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, STEER_MAX_PEERS);
@@ -76,8 +79,8 @@ struct {
   __type(value, struct steer_rate);
 } rates SEC(".maps");
 
-/* (peer, reason) -> dropped packets and bytes. Written by the filter, read by netd. Full: counted under peer 0,
- * whose entries netd makes at start. */
+/* (peer, reason) -> dropped packets and bytes. Written by the filter, read by netd. Full: counted under peer
+ * 0, whose entries netd makes at start. */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
   __uint(max_entries, STEER_MAX_DROPS);
@@ -93,20 +96,21 @@ struct {
   __type(value, struct steer_settings);
 } settings SEC(".maps");
 
-/* Functions are real calls where inlining would make the compiler spill pointers and reuse their slots for integers:
- * without CAP_PERFMON the verifier refuses that ("attempt to corrupt spilled pointer on stack"). */
+/* Functions are real calls where inlining would make the compiler spill pointers and reuse their slots for
+ * integers: without CAP_PERFMON the verifier refuses that ("attempt to corrupt spilled pointer on stack"). */
 
-/* What the filter knows of a packet, and what it looks up with. In a map and not on the stack: for Linux 6.1 a 32-bit
- * store to the stack is a spilled register, and without CAP_PERFMON the next one beside it "attempts to corrupt" that. */
+/* What the filter knows of a packet, and what it looks up with. In a map and not on the stack: for Linux 6.1
+ * a 32-bit store to the stack is a spilled register, and without CAP_PERFMON the next one beside it "attempts
+ * to corrupt" that. */
 struct packet {
-  __u32 source[4];      /* network order, IPv4 mapped */
+  __u32 source[4]; /* network order, IPv4 mapped */
   __u32 destination[4];
   __u32 peer;
-  __u32 transport;      /* offset of the header after IP */
+  __u32 transport; /* offset of the header after IP */
   __u32 ethernet;
-  __u32 own;            /* the destination is ours or a peer's ... */
-  __u32 services;       /* ... and serves agents */
-  __u32 quoted[4];      /* the destination of the packet that an ICMP error quotes */
+  __u32 own;       /* the destination is ours or a peer's ... */
+  __u32 services;  /* ... and serves agents */
+  __u32 quoted[4]; /* the destination of the packet that an ICMP error quotes */
   struct bpf_sock_tuple tuple;
   struct steer_identity_key identity;
   struct steer_own_key own_key;
@@ -140,7 +144,7 @@ enum { PASS_UNMARKED = -1 }; /* beside drop_reason: ARP and neighbour discovery,
 
 #define V4_MAPPED bpf_htonl(0xffff)
 
-static __always_inline bool load(struct __sk_buff *skb, __u32 offset, void *to, __u32 size) {
+static __always_inline bool load(struct __sk_buff* skb, __u32 offset, void* to, __u32 size) {
   return bpf_skb_load_bytes(skb, offset, to, size) == 0;
 }
 
@@ -151,7 +155,7 @@ static __always_inline void map_v4(__u32 to[4], __u32 address) {
   to[3] = address;
 }
 
-static __noinline int read_v4(struct __sk_buff *skb, __u32 offset, struct packet *p) {
+static __noinline int read_v4(struct __sk_buff* skb, __u32 offset, struct packet* p) {
   struct iphdr ip;
   if (!load(skb, offset, &ip, sizeof ip) || ip.version != 4) return DROP_MALFORMED;
   if (ip.ihl < 5) return DROP_MALFORMED;
@@ -164,7 +168,7 @@ static __noinline int read_v4(struct __sk_buff *skb, __u32 offset, struct packet
   return DROP_NONE;
 }
 
-static __noinline int read_v6(struct __sk_buff *skb, __u32 offset, struct packet *p) {
+static __noinline int read_v6(struct __sk_buff* skb, __u32 offset, struct packet* p) {
   struct ipv6hdr ip;
   if (!load(skb, offset, &ip, sizeof ip) || ip.version != 6) return DROP_MALFORMED;
   __builtin_memcpy(p->source, &ip.saddr, 16);
@@ -179,38 +183,36 @@ static __noinline int read_v6(struct __sk_buff *skb, __u32 offset, struct packet
   p->hop_limit = ip.hop_limit;
   p->transport = offset + sizeof ip;
   switch (ip.nexthdr) {
-    case IPPROTO_FRAGMENT:
-      return DROP_FRAGMENT;
+    case IPPROTO_FRAGMENT: return DROP_FRAGMENT;
     case IPPROTO_HOPOPTS:
     case IPPROTO_ROUTING:
     case IPPROTO_DSTOPTS:
     case IPPROTO_AH:
     case IPPROTO_MH:
     case 139: /* HIP */
-    case 140: /* shim6 */
-      return DROP_OPTIONS;
+    case 140: /* shim6 */ return DROP_OPTIONS;
   }
   return DROP_NONE;
 }
 
-static __noinline __u32 identity_of(struct packet *p, __u32 ifindex, const __u32 address[4]) {
+static __noinline __u32 identity_of(struct packet* p, __u32 ifindex, const __u32 address[4]) {
   p->identity.ifindex = ifindex;
   __builtin_memcpy(p->identity.address, address, 16);
-  __u32 *id = bpf_map_lookup_elem(&identities, &p->identity);
+  __u32* id = bpf_map_lookup_elem(&identities, &p->identity);
   return id ? *id : 0;
 }
 
-static __noinline void find_own(struct packet *p) {
+static __noinline void find_own(struct packet* p) {
   p->own_key.prefix_length = 128;
   __builtin_memcpy(p->own_key.address, p->destination, 16);
-  __u32 *flags = bpf_map_lookup_elem(&own_addresses, &p->own_key);
+  __u32* flags = bpf_map_lookup_elem(&own_addresses, &p->own_key);
   if (!flags) return;
   p->own = 1;
   p->services = *flags & STEER_OWN_SERVICES;
 }
 
 /* Destinations that no upstream has and that the kernel itself might act on. */
-static __always_inline bool no_destination(const struct packet *p) {
+static __always_inline bool no_destination(const struct packet* p) {
   __u32 first = bpf_ntohl(p->destination[0]);
   if (!p->v6) {
     __u32 host = bpf_ntohl(p->destination[3]);
@@ -223,11 +225,11 @@ static __always_inline bool no_destination(const struct packet *p) {
 }
 
 /* A token bucket in one number, without a lock. Lost races count as spent tokens: under doubt, drop. */
-static __always_inline bool take(__u64 *due, __u64 interval, __u64 burst) {
+static __always_inline bool take(__u64* due, __u64 interval, __u64 burst) {
   __u64 now = bpf_ktime_get_ns();
 #pragma unroll
   for (int attempt = 0; attempt < 4; attempt++) {
-    __u64 before = *(volatile __u64 *)due;
+    __u64 before = *(volatile __u64*)due;
     __u64 after = (before > now ? before : now) + interval;
     if (after - now > burst) return false;
     if (__sync_val_compare_and_swap(due, before, after) == before) return true;
@@ -236,90 +238,93 @@ static __always_inline bool take(__u64 *due, __u64 interval, __u64 burst) {
 }
 
 static __always_inline bool take_connection(__u32 peer) {
-  struct steer_rate *rate = bpf_map_lookup_elem(&rates, &peer);
+  struct steer_rate* rate = bpf_map_lookup_elem(&rates, &peer);
   return rate && take(&rate->connections_due_ns, connection_interval_ns, connection_burst_ns);
 }
 
 static __always_inline bool take_datagram(__u32 peer) {
-  struct steer_rate *rate = bpf_map_lookup_elem(&rates, &peer);
+  struct steer_rate* rate = bpf_map_lookup_elem(&rates, &peer);
   return rate && take(&rate->datagrams_due_ns, datagram_interval_ns, datagram_burst_ns);
 }
 
 static __always_inline bool slot_filled(__u32 slot) {
-  struct bpf_sock *sk = bpf_map_lookup_elem(&listeners, &slot);
+  struct bpf_sock* sk = bpf_map_lookup_elem(&listeners, &slot);
   if (!sk) return false;
   bpf_sk_release(sk);
   return true;
 }
 
-/* Source port 0 belongs to no connection, not even one in TIME_WAIT: the answer is the socket that something new would
- * get, after steer_lookup has run.
+/* Source port 0 belongs to no connection, not even one in TIME_WAIT: the answer is the socket that something
+ * new would get, after steer_lookup has run.
  *
- * Everything from here to judge_tcp stands apart for each family, or the compiler merges both through one computed
- * pointer, which the verifier refuses. */
-static __always_inline void fill_tuple_v4(struct packet *p, __be16 port) {
+ * Everything from here to judge_tcp stands apart for each family, or the compiler merges both through one
+ * computed pointer, which the verifier refuses. */
+static __always_inline void fill_tuple_v4(struct packet* p, __be16 port) {
   p->tuple.ipv4.saddr = p->source[3];
   p->tuple.ipv4.daddr = p->destination[3];
   p->tuple.ipv4.sport = 0;
   p->tuple.ipv4.dport = port;
 }
 
-static __always_inline void fill_tuple_v6(struct packet *p, __be16 port) {
+static __always_inline void fill_tuple_v6(struct packet* p, __be16 port) {
   __builtin_memcpy(p->tuple.ipv6.saddr, p->source, 16);
   __builtin_memcpy(p->tuple.ipv6.daddr, p->destination, 16);
   p->tuple.ipv6.sport = 0;
   p->tuple.ipv6.dport = port;
 }
 
-static __always_inline bool release_ours(struct bpf_sock *sk) {
-  bool ours = sk->state == BPF_TCP_LISTEN && sk->src_port == listen_port && sk->src_ip4 == bpf_htonl(STEER_LISTEN_V4);
+static __always_inline bool release_ours(struct bpf_sock* sk) {
+  bool ours =
+      sk->state == BPF_TCP_LISTEN && sk->src_port == listen_port && sk->src_ip4 == bpf_htonl(STEER_LISTEN_V4);
   bpf_sk_release(sk);
   return ours;
 }
 
-/* Whether the kernel would give a new connection to a listener of ours. It would not when steer_lookup is detached
- * while a listener lives, and a wildcard service of the gateway would get it instead. */
-static __noinline bool our_listener_v4(struct __sk_buff *skb, struct packet *p, __be16 port) {
+/* Whether the kernel would give a new connection to a listener of ours. It would not when steer_lookup is
+ * detached while a listener lives, and a wildcard service of the gateway would get it instead. */
+static __noinline bool our_listener_v4(struct __sk_buff* skb, struct packet* p, __be16 port) {
   fill_tuple_v4(p, port);
-  struct bpf_sock *sk = bpf_skc_lookup_tcp(skb, &p->tuple, sizeof p->tuple.ipv4, BPF_F_CURRENT_NETNS, 0);
+  struct bpf_sock* sk = bpf_skc_lookup_tcp(skb, &p->tuple, sizeof p->tuple.ipv4, BPF_F_CURRENT_NETNS, 0);
   return sk && release_ours(sk);
 }
 
-static __noinline bool our_listener_v6(struct __sk_buff *skb, struct packet *p, __be16 port) {
+static __noinline bool our_listener_v6(struct __sk_buff* skb, struct packet* p, __be16 port) {
   fill_tuple_v6(p, port);
-  struct bpf_sock *sk = bpf_skc_lookup_tcp(skb, &p->tuple, sizeof p->tuple.ipv6, BPF_F_CURRENT_NETNS, 0);
+  struct bpf_sock* sk = bpf_skc_lookup_tcp(skb, &p->tuple, sizeof p->tuple.ipv6, BPF_F_CURRENT_NETNS, 0);
   return sk && release_ours(sk);
 }
 
-static __noinline bool our_resolver_v4(struct __sk_buff *skb, struct packet *p) {
+static __noinline bool our_resolver_v4(struct __sk_buff* skb, struct packet* p) {
   fill_tuple_v4(p, bpf_htons(53));
-  struct bpf_sock *sk = bpf_sk_lookup_udp(skb, &p->tuple, sizeof p->tuple.ipv4, BPF_F_CURRENT_NETNS, 0);
+  struct bpf_sock* sk = bpf_sk_lookup_udp(skb, &p->tuple, sizeof p->tuple.ipv4, BPF_F_CURRENT_NETNS, 0);
   if (!sk) return false;
   bool ours = sk->src_ip4 == bpf_htonl(STEER_DNS_V4);
   bpf_sk_release(sk);
   return ours;
 }
 
-static __noinline bool our_resolver_v6(struct __sk_buff *skb, struct packet *p) {
+static __noinline bool our_resolver_v6(struct __sk_buff* skb, struct packet* p) {
   fill_tuple_v6(p, bpf_htons(53));
-  struct bpf_sock *sk = bpf_sk_lookup_udp(skb, &p->tuple, sizeof p->tuple.ipv6, BPF_F_CURRENT_NETNS, 0);
+  struct bpf_sock* sk = bpf_sk_lookup_udp(skb, &p->tuple, sizeof p->tuple.ipv6, BPF_F_CURRENT_NETNS, 0);
   if (!sk) return false;
-  bool ours = sk->src_ip6[0] == bpf_htonl(STEER_DNS_V6_FIRST) && sk->src_ip6[3] == bpf_htonl(STEER_DNS_V6_LAST);
+  bool ours =
+      sk->src_ip6[0] == bpf_htonl(STEER_DNS_V6_FIRST) && sk->src_ip6[3] == bpf_htonl(STEER_DNS_V6_LAST);
   bpf_sk_release(sk);
   return ours;
 }
 
-static __noinline int judge_tcp(struct __sk_buff *skb, struct packet *p) {
+static __noinline int judge_tcp(struct __sk_buff* skb, struct packet* p) {
   struct tcphdr tcp;
   if (!load(skb, p->transport, &tcp, sizeof tcp) || tcp.doff < 5) return DROP_MALFORMED;
   if (p->own && !(p->services && tcp.dest == bpf_htons(53))) return DROP_OWN_ADDRESS;
   if (!tcp.syn || tcp.ack) return slot_filled(0) ? DROP_NONE : DROP_NO_LISTENER;
   if (!slot_filled(0)) return DROP_NO_LISTENER;
-  if (!(p->v6 ? our_listener_v6(skb, p, tcp.dest) : our_listener_v4(skb, p, tcp.dest))) return DROP_NO_LISTENER;
+  if (!(p->v6 ? our_listener_v6(skb, p, tcp.dest) : our_listener_v4(skb, p, tcp.dest)))
+    return DROP_NO_LISTENER;
   return take_connection(p->peer) ? DROP_NONE : DROP_RATE;
 }
 
-static __noinline int judge_udp(struct __sk_buff *skb, struct packet *p) {
+static __noinline int judge_udp(struct __sk_buff* skb, struct packet* p) {
   struct udphdr udp;
   if (!load(skb, p->transport, &udp, sizeof udp)) return DROP_MALFORMED;
   bool dns = udp.dest == bpf_htons(53);
@@ -330,13 +335,13 @@ static __noinline int judge_udp(struct __sk_buff *skb, struct packet *p) {
   return take_datagram(p->peer) ? DROP_NONE : DROP_RATE;
 }
 
-static __always_inline int judge_echo(const struct packet *p) {
+static __always_inline int judge_echo(const struct packet* p) {
   if (!p->services) return p->own ? DROP_OWN_ADDRESS : DROP_ICMP;
   return take_datagram(p->peer) ? DROP_NONE : DROP_RATE;
 }
 
 /* A path-MTU error is believed only about a packet that was sent to the very peer that complains. */
-static __always_inline int judge_quoted_v4(struct __sk_buff *skb, struct packet *p) {
+static __always_inline int judge_quoted_v4(struct __sk_buff* skb, struct packet* p) {
   struct iphdr quoted;
   if (!load(skb, p->transport + ICMP_HEADER, &quoted, sizeof quoted)) return DROP_MALFORMED;
   if (quoted.version != 4 || quoted.ihl != 5) return DROP_ICMP;
@@ -346,7 +351,7 @@ static __always_inline int judge_quoted_v4(struct __sk_buff *skb, struct packet 
   return take_datagram(p->peer) ? DROP_NONE : DROP_RATE;
 }
 
-static __always_inline int judge_quoted_v6(struct __sk_buff *skb, struct packet *p) {
+static __always_inline int judge_quoted_v6(struct __sk_buff* skb, struct packet* p) {
   struct ipv6hdr quoted;
   if (!load(skb, p->transport + ICMP_HEADER, &quoted, sizeof quoted)) return DROP_MALFORMED;
   if (quoted.version != 6) return DROP_ICMP;
@@ -356,7 +361,7 @@ static __always_inline int judge_quoted_v6(struct __sk_buff *skb, struct packet 
   return take_datagram(p->peer) ? DROP_NONE : DROP_RATE;
 }
 
-static __noinline int judge_icmp(struct __sk_buff *skb, struct packet *p) {
+static __noinline int judge_icmp(struct __sk_buff* skb, struct packet* p) {
   __u8 kind[2]; /* type, code */
   if (!load(skb, p->transport, kind, sizeof kind)) return DROP_MALFORMED;
   if (!p->v6) {
@@ -369,9 +374,9 @@ static __noinline int judge_icmp(struct __sk_buff *skb, struct packet *p) {
   return DROP_ICMP;
 }
 
-/* Solicitations and advertisements of neighbours, from a link-local, the unspecified or the peer's own address.
- * Never router advertisements and redirects, which would change the gateway's own routes. */
-static __noinline bool neighbour_discovery(struct __sk_buff *skb, const struct packet *p) {
+/* Solicitations and advertisements of neighbours, from a link-local, the unspecified or the peer's own
+ * address. Never router advertisements and redirects, which would change the gateway's own routes. */
+static __noinline bool neighbour_discovery(struct __sk_buff* skb, const struct packet* p) {
   __u8 kind[2];
   if (!p->ethernet || !p->v6 || p->protocol != IPPROTO_ICMPV6 || p->hop_limit != 255) return false;
   if (!load(skb, p->transport, kind, sizeof kind) || kind[1] != 0) return false;
@@ -381,13 +386,13 @@ static __noinline bool neighbour_discovery(struct __sk_buff *skb, const struct p
   return link_local || unspecified || p->peer != 0;
 }
 
-static __noinline int read_link(struct __sk_buff *skb, struct packet *p) {
+static __noinline int read_link(struct __sk_buff* skb, struct packet* p) {
   __u32 zero = 0, ifindex = skb->ifindex;
-  struct steer_interface *interface = bpf_map_lookup_elem(&interfaces, &ifindex);
+  struct steer_interface* interface = bpf_map_lookup_elem(&interfaces, &ifindex);
   if (!interface) return DROP_INTERFACE;
   __u32 header = interface->link_header;
   p->ethernet = header == ETH_HLEN;
-  struct steer_settings *current = bpf_map_lookup_elem(&settings, &zero);
+  struct steer_settings* current = bpf_map_lookup_elem(&settings, &zero);
   if (!current || current->closed) return DROP_NO_LISTENER;
   if (skb->vlan_present) return DROP_LINK;
   if (skb->protocol == bpf_htons(ETH_P_IP)) return read_v4(skb, header, p);
@@ -396,7 +401,7 @@ static __noinline int read_link(struct __sk_buff *skb, struct packet *p) {
   return DROP_LINK;
 }
 
-static __always_inline int judge(struct __sk_buff *skb, struct packet *p) {
+static __always_inline int judge(struct __sk_buff* skb, struct packet* p) {
   int reason = read_link(skb, p);
   /* Of a packet that is refused for its headers the peer is named all the same, if they were read so far. */
   p->peer = identity_of(p, skb->ifindex, p->source);
@@ -406,22 +411,18 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p) {
   if (no_destination(p)) return DROP_DESTINATION;
   find_own(p);
   switch (p->protocol) {
-    case IPPROTO_TCP:
-      return judge_tcp(skb, p);
-    case IPPROTO_UDP:
-      return judge_udp(skb, p);
-    case IPPROTO_ICMP:
-      return p->v6 ? DROP_PROTOCOL : judge_icmp(skb, p);
-    case IPPROTO_ICMPV6:
-      return p->v6 ? judge_icmp(skb, p) : DROP_PROTOCOL;
+    case IPPROTO_TCP: return judge_tcp(skb, p);
+    case IPPROTO_UDP: return judge_udp(skb, p);
+    case IPPROTO_ICMP: return p->v6 ? DROP_PROTOCOL : judge_icmp(skb, p);
+    case IPPROTO_ICMPV6: return p->v6 ? judge_icmp(skb, p) : DROP_PROTOCOL;
   }
   return DROP_PROTOCOL;
 }
 
-static __noinline void count_drop(struct packet *p, __u32 reason, __u32 bytes) {
+static __noinline void count_drop(struct packet* p, __u32 reason, __u32 bytes) {
   p->drop.peer = p->peer;
   p->drop.reason = reason;
-  struct steer_drop_count *count = bpf_map_lookup_elem(&drops, &p->drop);
+  struct steer_drop_count* count = bpf_map_lookup_elem(&drops, &p->drop);
   if (!count) {
     struct steer_drop_count first = {};
     bpf_map_update_elem(&drops, &p->drop, &first, BPF_NOEXIST);
@@ -437,9 +438,9 @@ static __noinline void count_drop(struct packet *p, __u32 reason, __u32 bytes) {
 }
 
 SEC("tc")
-int filter_ingress(struct __sk_buff *skb) {
+int filter_ingress(struct __sk_buff* skb) {
   __u32 zero = 0;
-  struct packet *p = bpf_map_lookup_elem(&packets, &zero);
+  struct packet* p = bpf_map_lookup_elem(&packets, &zero);
   if (!p) return TC_ACT_SHOT;
   __builtin_memset(p, 0, sizeof *p);
   int reason = judge(skb, p);
@@ -457,7 +458,7 @@ static __always_inline __u32 mix(__u32 hash, __u32 word) {
 }
 
 /* Spreads flows over workers. Seeded, so that an agent cannot aim at one. */
-static __always_inline __u32 worker_slot(struct bpf_sk_lookup *ctx, __u32 workers) {
+static __always_inline __u32 worker_slot(struct bpf_sk_lookup* ctx, __u32 workers) {
   __u32 hash = mix(hash_seed, ctx->remote_port);
   hash = mix(hash, ctx->local_port);
   if (ctx->family == 2 /* AF_INET */) {
@@ -471,18 +472,19 @@ static __always_inline __u32 worker_slot(struct bpf_sk_lookup *ctx, __u32 worker
 }
 
 SEC("sk_lookup")
-int steer_lookup(struct bpf_sk_lookup *ctx) {
+int steer_lookup(struct bpf_sk_lookup* ctx) {
   __u32 zero = 0, slot, ifindex = ctx->ingress_ifindex;
   if (!bpf_map_lookup_elem(&interfaces, &ifindex)) return SK_PASS; /* not from an agent */
-  struct steer_settings *current = bpf_map_lookup_elem(&settings, &zero);
-  if (!current || current->workers == 0 || current->workers > STEER_MAX_WORKERS || current->closed) return SK_DROP;
+  struct steer_settings* current = bpf_map_lookup_elem(&settings, &zero);
+  if (!current || current->workers == 0 || current->workers > STEER_MAX_WORKERS || current->closed)
+    return SK_DROP;
   if (ctx->protocol == IPPROTO_TCP) {
     slot = worker_slot(ctx, current->workers);
   } else {
     if (ctx->local_port != 53) return SK_DROP;
     slot = ctx->family == 2 ? STEER_SLOT_DNS_V4 : STEER_SLOT_DNS_V6;
   }
-  struct bpf_sock *sk = bpf_map_lookup_elem(&listeners, &slot);
+  struct bpf_sock* sk = bpf_map_lookup_elem(&listeners, &slot);
   if (!sk) return SK_DROP;
   /* REPLACE: after a restart of netd the old program may still be attached by the daemon; the newest decides.
    * NO_REUSEPORT: old and new listeners share a port, and only this one is meant. */

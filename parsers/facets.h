@@ -18,7 +18,14 @@ enum class ActionKind : std::uint8_t { session, read, write, admin, exec };
 
 // What happened on the wire; a rule's `on = [...]` names these.
 enum class ActionType : std::uint8_t {
-  statement, request, login, cancel, function_call, replication, dns, connect,
+  statement,
+  request,
+  login,
+  cancel,
+  function_call,
+  replication,
+  dns,
+  connect,
 };
 
 // Why a facet has no value. The agent learns this much and no more.
@@ -126,16 +133,49 @@ struct Action {
 
 // The types that a facet can have in a condition.
 enum class FacetType : std::uint8_t {
-  string, integer, boolean, timestamp, string_list, nullable_string_list, string_map, copy_object,
+  string,
+  integer,
+  boolean,
+  timestamp,
+  string_list,
+  nullable_string_list,
+  string_map,
+  copy_object,
 };
 
 // One name that a condition may use. Order is identity: FacetId is an index into facet_table.
 enum class FacetId : std::uint8_t {
-  action_kind, action_type, peer_name, peer_profile, peer_address, peer_labels, endpoint_name, endpoint_type,
-  dest_host, dest_port, credential, now,
-  sql_statement, sql_verb, sql_verbs, sql_tables, sql_reads, sql_writes, sql_columns, sql_functions,
-  sql_classes, sql_unbounded, sql_copy, sql_params, sql_statements, sql_literals, sql_database, sql_user,
-  sql_declared_user, dns_name, dns_type,
+  action_kind,
+  action_type,
+  peer_name,
+  peer_profile,
+  peer_address,
+  peer_labels,
+  endpoint_name,
+  endpoint_type,
+  dest_host,
+  dest_port,
+  credential,
+  now,
+  sql_statement,
+  sql_verb,
+  sql_verbs,
+  sql_tables,
+  sql_reads,
+  sql_writes,
+  sql_columns,
+  sql_functions,
+  sql_classes,
+  sql_unbounded,
+  sql_copy,
+  sql_params,
+  sql_statements,
+  sql_literals,
+  sql_database,
+  sql_user,
+  sql_declared_user,
+  dns_name,
+  dns_type,
   count,
 };
 
@@ -165,7 +205,8 @@ inline constexpr FacetInfo facet_table[] = {
     {FacetId::endpoint_type, "endpoint.type", FacetType::string, FacetFamily::every, "the endpoint's type"},
     {FacetId::dest_host, "dest.host", FacetType::string, FacetFamily::every,
      "the name, or else the address, that the agent dialled"},
-    {FacetId::dest_port, "dest.port", FacetType::integer, FacetFamily::every, "the port that the agent dialled"},
+    {FacetId::dest_port, "dest.port", FacetType::integer, FacetFamily::every,
+     "the port that the agent dialled"},
     {FacetId::credential, "credential", FacetType::string, FacetFamily::every,
      "name of the credential chosen for this action, or \"\""},
     {FacetId::now, "now", FacetType::timestamp, FacetFamily::every, "when the action was decided"},
@@ -193,13 +234,15 @@ inline constexpr FacetInfo facet_table[] = {
      "Bind parameter values in text form"},
     {FacetId::sql_statements, "sql.statements", FacetType::integer, FacetFamily::sql,
      "how many statements this message holds"},
-    {FacetId::sql_literals, "sql.literals", FacetType::string_list, FacetFamily::sql, "constants in the text"},
+    {FacetId::sql_literals, "sql.literals", FacetType::string_list, FacetFamily::sql,
+     "constants in the text"},
     {FacetId::sql_database, "sql.database", FacetType::string, FacetFamily::sql, "the database"},
     {FacetId::sql_user, "sql.user", FacetType::string, FacetFamily::sql, "the credential's user"},
     {FacetId::sql_declared_user, "sql.declared_user", FacetType::string, FacetFamily::sql,
      "the user that the agent claimed"},
     {FacetId::dns_name, "dns.name", FacetType::string, FacetFamily::dns, "the name that was asked for"},
-    {FacetId::dns_type, "dns.type", FacetType::string, FacetFamily::dns, "the record type that was asked for"},
+    {FacetId::dns_type, "dns.type", FacetType::string, FacetFamily::dns,
+     "the record type that was asked for"},
 };
 static_assert(std::size(facet_table) == static_cast<std::size_t>(FacetId::count));
 

@@ -161,7 +161,8 @@ std::string AuditLines::outcome(const Outcome& outcome) {
   return out;
 }
 
-std::string AuditLines::text_line(std::string_view digest, std::string_view whole, std::int64_t time_unix_ns) {
+std::string AuditLines::text_line(std::string_view digest, std::string_view whole,
+                                  std::int64_t time_unix_ns) {
   std::string out;
   member(out, "time");
   audit::append_json_time(out, time_unix_ns);

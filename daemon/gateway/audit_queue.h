@@ -19,11 +19,12 @@ class AuditQueue final : Timer {
  public:
   AuditQueue(Ring& ring, audit::Log& log, audit::PeerBudget& budget);
 
-  // Lines whose actions may go on once they are durable. False: they could not be recorded (the log failed, or the
-  // peer has used up its budget), and must be denied. The strings are taken at once.
+  // Lines whose actions may go on once they are durable. False: they could not be recorded (the log failed,
+  // or the peer has used up its budget), and must be denied. The strings are taken at once.
   class [[nodiscard]] Commit {
    public:
-    Commit(AuditQueue& queue, std::span<std::string> lines, audit::Durability durability, std::uint32_t peer_id)
+    Commit(AuditQueue& queue, std::span<std::string> lines, audit::Durability durability,
+           std::uint32_t peer_id)
         : queue_(queue), lines_(lines), durability_(durability), peer_id_(peer_id) {}
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> waiter);

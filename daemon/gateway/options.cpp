@@ -8,7 +8,8 @@ namespace clawpatrol {
 static constexpr const char* usage =
     "usage: clawpatrold [--config DIR] [--state DIR] [--run DIR]\n"
     "\n"
-    "Judges what agents send, and passes on what the policy allows. Has no privileges: clawpatrol-netd must run\n"
+    "Judges what agents send, and passes on what the policy allows. Has no privileges: clawpatrol-netd must "
+    "run\n"
     "beside it and hands it its listeners.\n"
     "\n"
     "  --config DIR   the policy: clawpatrol.toml and conf.d (default /etc/clawpatrol)\n"
@@ -17,12 +18,10 @@ static constexpr const char* usage =
     "  --version, --help\n";
 
 ParsedOptions parse_options(int argc, char** argv) {
-  static constexpr option known[] = {{"config", required_argument, nullptr, 'c'},
-                                     {"state", required_argument, nullptr, 's'},
-                                     {"run", required_argument, nullptr, 'r'},
-                                     {"version", no_argument, nullptr, 'v'},
-                                     {"help", no_argument, nullptr, 'h'},
-                                     {nullptr, 0, nullptr, 0}};
+  static constexpr option known[] = {
+      {"config", required_argument, nullptr, 'c'}, {"state", required_argument, nullptr, 's'},
+      {"run", required_argument, nullptr, 'r'},    {"version", no_argument, nullptr, 'v'},
+      {"help", no_argument, nullptr, 'h'},         {nullptr, 0, nullptr, 0}};
   ParsedOptions parsed;
   optind = 1;
   for (int choice; (choice = getopt_long(argc, argv, "", known, nullptr)) != -1;) {

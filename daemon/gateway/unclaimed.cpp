@@ -94,8 +94,8 @@ Task<Judged> judge_unclaimed(Worker& worker, std::shared_ptr<const Policy> polic
   } else {
     shared.actions.add(std::move(record));
   }
-  judged.recorded =
-      co_await worker.audit().commit(std::span(&line, 1), durability_of(*policy, unclaimed), unclaimed.peer_id);
+  judged.recorded = co_await worker.audit().commit(std::span(&line, 1), durability_of(*policy, unclaimed),
+                                                   unclaimed.peer_id);
   if (!judged.recorded) {
     judged.allowed = false;
     judged.reason = "the action could not be recorded";

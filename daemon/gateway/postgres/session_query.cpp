@@ -219,8 +219,8 @@ Session::Ruling Session::rule(ActionType type, Message& message, const sql::Anal
     }
     const bool refused =
         !part.opinion.allowed && (!part.opinion.decision.awaits_params || !part.opinion.guard.empty());
-    // The agent is told the first denial that a rule or a guard gave; that nothing allows a harmless part says
-    // less.
+    // The agent is told the first denial that a rule or a guard gave; that nothing allows a harmless part
+    // says less.
     const bool says_more = denied != nullptr && part.opinion.decision.rule != nullptr &&
                            denied->opinion.decision.rule == nullptr && denied->opinion.guard.empty();
     if (refused && (denied == nullptr || says_more)) denied = &part;
