@@ -1,12 +1,14 @@
-// Between clawpatrol-netd and clawpatrold, over a seqpacket Unix socket: fixed-size messages, versioned, that name
-// no interface and no path. netd admits the daemon's uid (SO_PEERCRED), one session at a time, and accepts no
-// descriptor (attacks.md, 24 and 25).
+// Between clawpatrol-netd and clawpatrold, over a seqpacket Unix socket: fixed-size messages, versioned, that
+// name no interface and no path. netd admits the daemon's uid (SO_PEERCRED), one session at a time, and
+// accepts no descriptor (attacks.md, 24 and 25).
 //
 //   daemon -> netd   hello, get_statistics, reload
-//   netd -> daemon   welcome, descriptor (SCM_RIGHTS, one each), peer (one each), peers_end, statistics (one each),
+//   netd -> daemon   welcome, descriptor (SCM_RIGHTS, one each), peer (one each), peers_end, statistics (one
+//   each),
 //                    statistics_end, reloaded
 //
-// netd sends welcome, all descriptors and all peers after hello, and peer messages again whenever peers change.
+// netd sends welcome, all descriptors and all peers after hello, and peer messages again whenever peers
+// change.
 #pragma once
 
 #include <cstdint>
@@ -18,15 +20,23 @@ inline constexpr std::uint16_t protocol_version = 1;
 inline constexpr std::size_t max_workers = 16;
 
 enum class MessageType : std::uint16_t {
-  hello = 1, get_statistics, reload,
-  welcome = 64, descriptor, peer, peers_end, statistics, statistics_end, reloaded,
+  hello = 1,
+  get_statistics,
+  reload,
+  welcome = 64,
+  descriptor,
+  peer,
+  peers_end,
+  statistics,
+  statistics_end,
+  reloaded,
 };
 
 enum class DescriptorRole : std::uint32_t {
   tcp_listener,  // index: the worker
   dns_udp_v4,
   dns_udp_v6,
-  keep,          // links, programs and maps that the daemon only holds, so that steering outlives netd
+  keep,  // links, programs and maps that the daemon only holds, so that steering outlives netd
 };
 
 enum class PeerChange : std::uint32_t { present, gone };
@@ -36,27 +46,35 @@ struct Message {
   MessageType type{};
   std::uint32_t length = sizeof(Message);
   union {
-    struct { std::uint32_t workers; } hello;  // how many listeners the daemon wants, 1 to max_workers
     struct {
-      std::uint64_t incarnation;         // random, of this run of netd
-      std::uint8_t address_v4[16];       // the gateway's tunnel addresses, v4-mapped; zero where there is none
+      std::uint32_t workers;
+    } hello;  // how many listeners the daemon wants, 1 to max_workers
+    struct {
+      std::uint64_t incarnation;    // random, of this run of netd
+      std::uint8_t address_v4[16];  // the gateway's tunnel addresses, v4-mapped; zero where there is none
       std::uint8_t address_v6[16];
     } welcome;
-    struct { DescriptorRole role; std::uint32_t index; } descriptor;
+    struct {
+      DescriptorRole role;
+      std::uint32_t index;
+    } descriptor;
     struct {
       PeerChange change;
-      std::uint32_t id;                  // never reused
-      char name[64];                     // NUL-padded
-      std::uint8_t addresses[4][16];     // inner addresses, v4-mapped; zero beyond the last
-      std::uint64_t key_fingerprint;     // changes when the peer's key does
+      std::uint32_t id;               // never reused
+      char name[64];                  // NUL-padded
+      std::uint8_t addresses[4][16];  // inner addresses, v4-mapped; zero beyond the last
+      std::uint64_t key_fingerprint;  // changes when the peer's key does
     } peer;
     struct {
-      std::uint32_t peer_id;             // 0: packets of no known peer
-      std::uint32_t reason;              // bpf/shared.h, enum drop_reason
+      std::uint32_t peer_id;  // 0: packets of no known peer
+      std::uint32_t reason;   // bpf/shared.h, enum drop_reason
       std::uint64_t packets;
       std::uint64_t bytes;
     } statistics;
-    struct { std::uint32_t ok; char problem[192]; } reloaded;
+    struct {
+      std::uint32_t ok;
+      char problem[192];
+    } reloaded;
     std::uint8_t raw[240];
   };
 

@@ -1,4 +1,5 @@
-// A gateway with one worker for tests of the resolver: real ring, real audit log, an invented system resolver.
+// A gateway with one worker for tests of the resolver: real ring, real audit log, an invented system
+// resolver.
 #pragma once
 
 #include <catch2/catch.hpp>

@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::uint16_t a = 1, aaaa = 28, any = 255, https = 65, txt = 16, ptr = 12;
 
-Task<void> ask_into(Gateway& gateway, std::shared_ptr<const Peer> peer, std::string query, std::string& answer) {
+Task<void> ask_into(Gateway& gateway, std::shared_ptr<const Peer> peer, std::string query,
+                    std::string& answer) {
   auto begun = gateway.shared.name_service->begin(peer, peer->addresses[0], query, Transport::udp);
   if (auto* asked = std::get_if<NameService::Asked>(&begun))
     answer = co_await gateway.shared.name_service->look_up(*gateway.worker, std::move(*asked));
@@ -73,7 +74,8 @@ TEST_CASE("attack 21: names outside the peer's profile are unknown to it, as any
     Gateway gateway(load(text));
     gateway.system.names["secret.internal"] = {"8.8.8.8"};
     for (const char* name : {"secret.internal", "secret.db.example.com"}) {
-      Reply theirs = ask(gateway, gateway.one, name, a), none = ask(gateway, gateway.one, "nobody.example", a);
+      Reply theirs = ask(gateway, gateway.one, name, a),
+            none = ask(gateway, gateway.one, "nobody.example", a);
       CHECK(theirs.rcode == 3);
       CHECK(theirs.prohibited == prohibited);
       CHECK(theirs.rcode == none.rcode);
@@ -95,16 +97,17 @@ TEST_CASE("a name above an endpoint's exists and has no records") {
 TEST_CASE("a peer without a profile gets no answer") {
   Gateway gateway(load(two_profiles));
   Peer stranger{.id = 9, .name = "nobody", .addresses = {*Address::parse("10.86.0.9")}};
-  auto begun = gateway.shared.name_service->begin(std::make_shared<const Peer>(stranger), stranger.addresses[0],
-                                                  query_for("pg.internal", a), Transport::udp);
+  auto begun =
+      gateway.shared.name_service->begin(std::make_shared<const Peer>(stranger), stranger.addresses[0],
+                                         query_for("pg.internal", a), Transport::udp);
   CHECK(std::get<std::string>(begun).empty());
 }
 
 TEST_CASE("what is not a query gets no answer, and a broken one FORMERR") {
   Gateway gateway(load(two_profiles));
   auto answer = [&](const std::string& message) {
-    return std::get<std::string>(gateway.shared.name_service->begin(gateway.one, gateway.one->addresses[0], message,
-                                                                    Transport::udp));
+    return std::get<std::string>(
+        gateway.shared.name_service->begin(gateway.one, gateway.one->addresses[0], message, Transport::udp));
   };
   CHECK(answer("").empty());
   CHECK(answer("short").empty());
@@ -131,7 +134,8 @@ TEST_CASE("attack 21: under passthrough a lookup is on disk before it leaves, wi
   };
   CHECK(records() == 1);
   // The other family, from the cache: nothing leaves.
-  CHECK(ask(gateway, gateway.one, "example.org", aaaa).addresses == std::vector<std::string>{"2606:4700:4700::1111"});
+  CHECK(ask(gateway, gateway.one, "example.org", aaaa).addresses ==
+        std::vector<std::string>{"2606:4700:4700::1111"});
   CHECK(gateway.system.count("example.org") == 1);
   CHECK(records() == 1);
   // Another peer learns nothing from what is warm for this one.
@@ -151,7 +155,8 @@ TEST_CASE("attack 21: types that carry data are empty under passthrough and nobo
 
 TEST_CASE("attack 21: guarded addresses are withheld from answers") {
   Gateway gateway(load(passthrough()));
-  gateway.system.names["rebind.example"] = {"127.0.0.1", "169.254.169.254", "10.86.0.1", "8.8.8.8", "::1", "fd00::1"};
+  gateway.system.names["rebind.example"] = {"127.0.0.1", "169.254.169.254", "10.86.0.1", "8.8.8.8",
+                                            "::1",       "fd00::1"};
   CHECK(ask(gateway, gateway.one, "rebind.example", a).addresses == std::vector<std::string>{"8.8.8.8"});
   Reply none = ask(gateway, gateway.one, "rebind.example", aaaa);
   CHECK(none.rcode == 0);
@@ -206,7 +211,8 @@ TEST_CASE("names that only look like host names are never handed to the system's
 
 TEST_CASE("while an endpoint's addresses are not known, passthrough answers SERVFAIL") {
   Gateway gateway(load(passthrough()));
-  auto policy = load(passthrough() + "[endpoint.more]\ntype = \"postgres\"\nhosts = [\"new.internal\"]\ntls = \"disable\"\n");
+  auto policy = load(passthrough() +
+                     "[endpoint.more]\ntype = \"postgres\"\nhosts = [\"new.internal\"]\ntls = \"disable\"\n");
   gateway.shared.policy.replace(policy);
   gateway.system.names["example.org"] = {"8.8.8.8"};
   CHECK(ask(gateway, gateway.one, "example.org", a).rcode == 2);
