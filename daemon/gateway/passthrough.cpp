@@ -1,8 +1,12 @@
 #include "daemon/gateway/passthrough.h"
 
+#include <algorithm>
+
 #include "daemon/gateway/copy.h"
 #include "daemon/gateway/dns/service.h"
+#include "daemon/gateway/dns/standing.h"
 #include "daemon/gateway/guard.h"
+#include "daemon/gateway/opening.h"
 #include "daemon/gateway/sockets.h"
 #include "daemon/gateway/unclaimed.h"
 #include "daemon/gateway/upstream.h"
@@ -11,28 +15,98 @@ namespace clawpatrol {
 
 namespace {
 
+// A client that speaks first does so within this; what it names is then known before anything is dialled.
+constexpr auto first_bytes_time = std::chrono::milliseconds(250);
+
+void disconnect(int socket) {
+  const sockaddr nowhere{.sa_family = AF_UNSPEC, .sa_data = {}};
+  connect(socket, &nowhere, sizeof nowhere);
+}
+
 // Both sockets of a connection, as its two directions and a request to close it see them.
 struct Relay {
   Worker& worker;
-  Flow& flow;
+  const ClaimedFlow& claimed;
   int agent;
   int upstream;
+  Address dialled;
+  Opening opening;
   Idleness idleness;
   bool broken = false;
 
+  // Resets both sides at once and wakes whatever waits for either: a shutdown would say goodbye first, and a
+  // server cannot tell a reset that follows it from a client that had finished.
   void break_off() {
     broken = true;
-    shutdown(agent, SHUT_RDWR);
-    shutdown(upstream, SHUT_RDWR);
+    disconnect(agent);
+    disconnect(upstream);
   }
 };
 
-Task<void> relay_one_way(Relay& relay, CopyEnds ends, std::atomic<std::uint64_t>& counter) {
-  auto copied = co_await copy_allowed(relay.worker.ring(), ends, counter, relay.idleness);
-  if (copied)
-    shutdown(ends.to, SHUT_WR);
-  else
-    relay.break_off();
+// Where TLS for this name may go: what it resolves to for this peer, the address that the agent dialled alone
+// where it is one of them. Empty: nowhere, and `why` says so.
+struct Destinations {
+  std::vector<Address> addresses{};
+  const char* why = "guard: TLS for a name that does not resolve";
+};
+
+Task<Destinations> destinations_of(Worker& worker, std::shared_ptr<const Policy> policy,
+                                   const ClaimedFlow& claimed, std::string name) {
+  Standing standing = standing_of(*policy, claimed.peer_facets.profile, name);
+  if (standing != Standing::unclaimed && standing != Standing::parent)
+    co_return Destinations{.why = "guard: TLS for a name of an endpoint"};
+  auto looked = co_await worker.shared().name_service->look_up_for(
+      worker, policy, claimed.peer->id, claimed.peer_facets,
+      {name, claimed.destination.is_v4() ? "A" : "AAAA"});
+  Destinations found;
+  const auto& addresses = looked.resolved.addresses;
+  if (std::ranges::find(addresses, claimed.destination) != addresses.end()) {
+    found.addresses = {claimed.destination};
+    co_return found;
+  }
+  for (const Address& address : addresses)
+    if (address.is_v4() == claimed.destination.is_v4()) found.addresses.push_back(address);
+  co_return found;
+}
+
+// A client that spoke only after the connection was made: where it turns out to be TLS, it must be for a name
+// of the address that has been dialled.
+Task<bool> may_begin(Relay& relay) {
+  Flow& flow = *relay.claimed.flow;
+  if (relay.opening.bytes.empty()) {
+    relay.opening = co_await read_opening(relay.worker.ring(), relay.agent, Deadline::never());
+    const char* problem = relay.opening.problem;
+    if (!problem && relay.opening.name) {
+      auto policy = relay.worker.shared().policy.current();
+      Destinations found = co_await destinations_of(relay.worker, policy, relay.claimed, *relay.opening.name);
+      bool same = std::ranges::find(found.addresses, relay.dialled) != found.addresses.end();
+      if (!same) problem = found.addresses.empty() ? found.why : "guard: TLS for a name of another address";
+    }
+    if (problem) {
+      relay.worker.shared().refusals.count(problem, relay.claimed.peer->id);
+      co_return false;
+    }
+  }
+  if (relay.broken) co_return false;
+  auto sent = co_await relay.worker.ring().send_all(relay.upstream, relay.opening.bytes, Deadline::never());
+  flow.bytes_up.fetch_add(relay.opening.bytes.size(), std::memory_order_relaxed);
+  relay.opening.bytes = {};
+  co_return sent.has_value();
+}
+
+Task<void> relay_up(Relay& relay) {
+  if (!co_await may_begin(relay)) co_return relay.break_off();
+  auto copied = co_await copy_allowed(relay.worker.ring(), {relay.agent, relay.upstream},
+                                      relay.claimed.flow->bytes_up, relay.idleness);
+  if (!copied) co_return relay.break_off();
+  shutdown(relay.upstream, SHUT_WR);
+}
+
+Task<void> relay_down(Relay& relay) {
+  auto copied = co_await copy_allowed(relay.worker.ring(), {relay.upstream, relay.agent},
+                                      relay.claimed.flow->bytes_down, relay.idleness);
+  if (!copied) co_return relay.break_off();
+  shutdown(relay.agent, SHUT_WR);
 }
 
 std::string text_of(const SocketAddress& address) {
@@ -67,16 +141,16 @@ class Opened {
 class CloseRequests {
  public:
   explicit CloseRequests(Relay& relay) : relay_(relay), alive_(std::make_shared<bool>(true)) {
-    relay.flow.on_close_request(
-        [&ring = relay.worker.ring(), relay = &relay, alive = alive_](const std::string&) {
-          ring.post([relay, alive] {
-            if (*alive) relay->break_off();
-          });
-        });
+    Ring* ring = &relay.worker.ring();
+    relay.claimed.flow->on_close_request([ring, relay = &relay, alive = alive_](const std::string&) {
+      ring->post([relay, alive] {
+        if (*alive) relay->break_off();
+      });
+    });
   }
   ~CloseRequests() {
     *alive_ = false;
-    relay_.flow.on_close_request({});
+    relay_.claimed.flow->on_close_request({});
   }
   CloseRequests(const CloseRequests&) = delete;
   CloseRequests& operator=(const CloseRequests&) = delete;
@@ -87,19 +161,35 @@ class CloseRequests {
 };
 
 // True when both directions came to their own end.
-Task<bool> relay_both_ways(Worker& worker, Flow& flow, int agent, int upstream) {
-  auto policy = worker.shared().policy.current();
-  Relay relay{worker,
-              flow,
-              agent,
-              upstream,
-              {.limit = std::chrono::duration_cast<Clock::duration>(policy->limits.idle)}};
+Task<bool> relay_both_ways(Relay& relay) {
   CloseRequests requests(relay);
-  Task<void> up = relay_one_way(relay, {agent, upstream}, flow.bytes_up);
-  Task<void> down = relay_one_way(relay, {upstream, agent}, flow.bytes_down);
+  Task<void> up = relay_up(relay);
+  Task<void> down = relay_down(relay);
   co_await up;
   co_await down;
   co_return !relay.broken;
+}
+
+// What is to be dialled, and under which name it is judged.
+struct Plan {
+  std::vector<Address> addresses;
+  const char* guard = nullptr;
+};
+
+Task<Plan> plan_for(Worker& worker, std::shared_ptr<const Policy> policy, const ClaimedFlow& claimed,
+                    const Opening& opening) {
+  Plan plan{.addresses = {claimed.destination}, .guard = opening.problem};
+  const SeenAddresses& seen = worker.shared().name_service->seen();
+  // First of all, so that no lookup leaves for the sake of an address that nobody may reach.
+  if (!plan.guard)
+    plan.guard = dial_refusal(*policy, claimed.destination, policy->passthrough_networks, seen);
+  if (plan.guard || !opening.name) co_return plan;
+  Destinations found = co_await destinations_of(worker, policy, claimed, *opening.name);
+  plan.addresses = std::move(found.addresses);
+  if (plan.addresses.empty()) plan.guard = found.why;
+  for (const Address& address : plan.addresses)
+    if (!plan.guard) plan.guard = dial_refusal(*policy, address, policy->passthrough_networks, seen);
+  co_return plan;
 }
 
 }  // namespace
@@ -109,31 +199,45 @@ Task<void> serve_passthrough(Worker& worker, Fd socket, ClaimedFlow claimed) {
   Opened opened(shared, claimed.flow);
   claimed.flow->set_state("deciding");
   auto policy = shared.policy.current();
-  SocketAddress destination{claimed.destination, claimed.dest.port};
-  const char* guard =
-      dial_refusal(*policy, destination.address, policy->passthrough_networks, shared.name_service->seen());
+  Opening opening = co_await read_opening(worker.ring(), socket.get(), Deadline::after(first_bytes_time));
+  Plan plan = co_await plan_for(worker, policy, claimed, opening);
+  DestFacets dest{opening.name.value_or(claimed.dest.host), claimed.dest.port};
   Judged judged = co_await judge_unclaimed(worker, policy,
                                            {.type = ActionType::connect,
                                             .kind = ActionKind::exec,
                                             .peer_id = claimed.peer->id,
                                             .peer = claimed.peer_facets,
-                                            .dest = claimed.dest,
+                                            .dest = dest,
                                             .flow = claimed.flow,
-                                            .guard = guard});
+                                            .guard = plan.guard});
   if (!judged.allowed) {
-    shared.refusals.count(guard ? guard : "passthrough: refused", claimed.peer->id);
+    shared.refusals.count(plan.guard ? plan.guard : "passthrough: refused", claimed.peer->id);
     co_return reset(std::move(socket));
   }
   claimed.flow->set_state("connecting");
-  auto upstream = co_await connect_to(worker, destination, Deadline::after(policy->limits.connect));
+  Deadline deadline = Deadline::after(policy->limits.connect);
+  std::expected<Fd, Error> upstream = std::unexpected(Error{});
+  SocketAddress dialled;
+  for (const Address& address : plan.addresses) {
+    dialled = {address, claimed.dest.port};
+    upstream = co_await connect_to(worker, dialled, deadline);
+    if (upstream) break;
+  }
   if (!upstream) {
     worker.audit().note(outcome_line(judged.id, false, claimed.flow.get(), upstream.error().what));
     co_return reset(std::move(socket));
   }
-  claimed.flow->set_upstream(text_of(destination));
+  claimed.flow->set_upstream(text_of(dialled));
   claimed.flow->set_state("relaying");
   tune_connection(socket.get());
-  bool whole = co_await relay_both_ways(worker, *claimed.flow, socket.get(), upstream->get());
+  Relay relay{worker,
+              claimed,
+              socket.get(),
+              upstream->get(),
+              dialled.address,
+              std::move(opening),
+              {.limit = std::chrono::duration_cast<Clock::duration>(policy->limits.idle)}};
+  bool whole = co_await relay_both_ways(relay);
   worker.audit().note(outcome_line(judged.id, whole, claimed.flow.get(), whole ? "" : "broken off"));
   if (!whole) {
     reset(std::move(socket));

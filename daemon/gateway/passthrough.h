@@ -7,7 +7,8 @@
 
 namespace clawpatrol {
 
-// To the address that the agent dialled and no other. Ends of stream are passed on one by one, a reset as a
+// Goes to the address that the agent dialled. TLS must name a server that is no endpoint's, and goes to what
+// that name resolves to; `dest.host` is then that name. Ends of stream are passed on one by one, a reset as a
 // reset. Uses worker.shared().name_service.
 Task<void> serve_passthrough(Worker& worker, Fd socket, ClaimedFlow claimed);
 

@@ -7,6 +7,8 @@
 
 #include <cstring>
 
+#include "daemon/gateway/dns/service.h"
+
 namespace clawpatrol {
 namespace {
 
@@ -120,11 +122,25 @@ Task<std::expected<Fd, Error>> connect_address(Worker& worker, SocketAddress add
   co_return fd;
 }
 
-Task<std::expected<Fd, Error>> connect_upstream(Worker& worker, HostPort host, Deadline deadline) {
+// What an exact endpoint's host resolves to is what passthrough and wildcards never reach (attacks.md, 13).
+static void remember(Shared& shared, const HostPort& host, const std::vector<SocketAddress>& addresses) {
+  if (host.address || !shared.name_service) return;
+  std::vector<Address> plain;
+  for (const SocketAddress& address : addresses) plain.push_back(address.address);
+  shared.name_service->seen().resolved(host.host, plain, Clock::now());
+}
+
+Task<std::expected<Fd, Error>> connect_upstream(Worker& worker, HostPort host, Deadline deadline,
+                                                AddressGuard guard) {
   Resolver::Answer addresses = co_await resolve(worker, host, deadline);
   if (!addresses) co_return std::unexpected(addresses.error());
+  if (!guard) remember(worker.shared(), host, *addresses);
   Error last{0, "connect: '" + host.host + "': no address"};
   for (const SocketAddress& address : *addresses) {
+    if (const char* refusal = guard ? guard(address.address) : nullptr) {
+      last = Error{0, "connect: '" + host.host + "': " + refusal};
+      continue;
+    }
     auto fd = co_await connect_address(worker, address, deadline);
     if (fd) co_return std::move(*fd);
     last = fd.error();

@@ -49,8 +49,13 @@ class Resolver {
 // The addresses of `host`: a literal needs no lookup.
 Task<Resolver::Answer> resolve(Worker& worker, HostPort host, Deadline deadline);
 
-// Connects to the first address that answers. TCP_NODELAY and keepalive are set.
-Task<std::expected<Fd, Error>> connect_upstream(Worker& worker, HostPort host, Deadline deadline);
+// Why an address may not be dialled, as a literal; null: it may. None: the operator named this very host,
+// which may resolve anywhere.
+using AddressGuard = std::function<const char*(const Address&)>;
+
+// Connects to the first address that answers and that the guard allows. TCP_NODELAY and keepalive are set.
+Task<std::expected<Fd, Error>> connect_upstream(Worker& worker, HostPort host, Deadline deadline,
+                                                AddressGuard guard = {});
 // The same to an address that is known: a cancel request goes to the very server that it is for.
 Task<std::expected<Fd, Error>> connect_address(Worker& worker, SocketAddress address, Deadline deadline);
 

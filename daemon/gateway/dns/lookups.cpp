@@ -1,8 +1,11 @@
 #include "daemon/gateway/dns/lookups.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
+#include <resolv.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -46,7 +49,8 @@ struct Lookups::State {
   std::condition_variable changed;
   std::map<std::uint32_t, Share> shares;
   std::uint32_t last_served = 0;
-  bool stopping = false;
+  bool stopping = false;                  // being destroyed
+  std::atomic<bool> given_up_all{false};  // by stop()
 
  private:
   std::map<std::uint32_t, Share>::iterator next_share();
@@ -130,24 +134,39 @@ void Lookups::serve(std::shared_ptr<State> state) {
   }
 }
 
+void Lookups::stop() {
+  state_->given_up_all = true;
+}
+
 Task<Resolved> Lookups::resolve(Ring& ring, std::uint32_t peer_id, std::string name, Deadline deadline) {
   auto waiter = std::make_shared<Waiter>(ring);
   if (!state_->add(peer_id, {std::move(name), waiter})) co_return Resolved{Resolved::Outcome::crowded};
-  while (!waiter->result) {
-    if (co_await waiter->done.wait(deadline)) continue;
-    state_->give_up(*waiter);
-    break;
-  }
+  constexpr auto stop_check = std::chrono::milliseconds(250);
+  while (!waiter->result && Clock::now() < deadline.when() && !state_->given_up_all)
+    co_await waiter->done.wait(Deadline::at(std::min(deadline.when(), Clock::now() + stop_check)));
+  if (!waiter->result) state_->give_up(*waiter);
   co_return waiter->result ? std::move(*waiter->result) : Resolved{};
 }
+
+namespace {
+
+// Names are absolute: the host's search list is not the agent's business. A dot at the end would say so too,
+// but /etc/hosts then does not match. glibc keeps these options for each thread; reading resolv.conf each
+// time (some 20 us) keeps up with its changes, which glibc leaves alone once a program has set options.
+void ask_without_search_list() {
+  res_init();
+  _res.options &= ~static_cast<unsigned long>(RES_DNSRCH | RES_DEFNAMES);
+}
+
+}  // namespace
 
 Resolved ask_system(const std::string& name) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;  // a name without an address of one family is not a name that does not exist
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  // Absolute: the host's search list is not the agent's business.
-  int problem = getaddrinfo((name + ".").c_str(), nullptr, &hints, &found);
+  ask_without_search_list();
+  int problem = getaddrinfo(name.c_str(), nullptr, &hints, &found);
   if (problem == EAI_NONAME) return {Resolved::Outcome::no_such_name};
   if (problem == EAI_NODATA || problem == EAI_ADDRFAMILY) return {Resolved::Outcome::no_address};
   if (problem != 0) return {Resolved::Outcome::failed};

@@ -28,7 +28,7 @@ struct Resolved {
   bool certain() const { return outcome != Outcome::failed && outcome != Outcome::crowded; }
 };
 
-// One blocking lookup of an absolute name.
+// One blocking lookup of an absolute name without a dot at its end.
 Resolved ask_system(const std::string& name);
 
 class Lookups {
@@ -46,6 +46,9 @@ class Lookups {
   ~Lookups();
   Lookups(const Lookups&) = delete;
   Lookups& operator=(const Lookups&) = delete;
+
+  // Every resolve() that waits, now or later, ends within 300 ms as failed. Any thread.
+  void stop();
 
   // `peer_id` 0 is the gateway itself. Past the deadline: failed.
   Task<Resolved> resolve(Ring& ring, std::uint32_t peer_id, std::string name, Deadline deadline);

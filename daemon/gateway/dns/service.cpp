@@ -100,37 +100,41 @@ std::optional<std::string> NameService::answer_claimed(const Asked& asked, bool 
 }
 
 Task<std::string> NameService::look_up(Worker& worker, Asked asked) {
+  Looked looked = co_await look_up_for(worker, asked.policy, asked.peer->id, asked.facets,
+                                       {asked.query.name, dns::text_of(asked.query.type)});
+  if (!looked.refusal.empty()) co_return built(asked, refused(looked.refusal));
+  co_return answer_resolved(asked, looked.resolved, looked.left);
+}
+
+Task<NameService::Looked> NameService::look_up_for(Worker& worker, std::shared_ptr<const Policy> policy,
+                                                   std::uint32_t peer_id, PeerFacets peer,
+                                                   DnsFacets question) {
   Deadline deadline = Deadline::after(lookup_time);
-  std::uint32_t peer_id = asked.peer->id;
-  DnsFacets facets{asked.query.name, dns::text_of(asked.query.type)};
   Action action;
   action.type = ActionType::dns;
   action.kind = ActionKind::read;
-  action.peer = &asked.facets;
-  action.dns = &facets;
+  action.peer = &peer;
+  action.dns = &question;
   // What was resolved for this peer a moment ago leaves the gateway no second time, but is judged again.
-  if (auto hit = cache_.find(peer_id, asked.query.name, Clock::now());
-      hit && decide(*asked.policy, action).verdict == Verdict::allow)
-    co_return answer_resolved(asked, hit->resolved, hit->left);
-  if (!rates_.take(peer_id, asked.policy->limits.dns_queries_per_second, Clock::now())) {
+  if (auto hit = cache_.find(peer_id, question.name, Clock::now());
+      hit && decide(*policy, action).verdict == Verdict::allow)
+    co_return Looked{.resolved = hit->resolved, .left = hit->left};
+  if (!rates_.take(peer_id, policy->limits.dns_queries_per_second, Clock::now())) {
     shared_.refusals.count("dns: too many lookups a second", peer_id);
-    co_return built(asked, server_failure);
+    co_return Looked{};
   }
-  Judged judged = co_await judge_unclaimed(worker, asked.policy,
-                                           {.type = ActionType::dns,
-                                            .kind = ActionKind::read,
-                                            .peer_id = peer_id,
-                                            .peer = asked.facets,
-                                            .dns = facets});
-  if (!judged.recorded) co_return built(asked, server_failure);
-  if (!judged.allowed) co_return built(asked, refused(judged.reason));
-  Resolved resolved = co_await lookups_.resolve(worker.ring(), peer_id, asked.query.name, deadline);
+  Judged judged = co_await judge_unclaimed(
+      worker, policy,
+      {.type = ActionType::dns, .kind = ActionKind::read, .peer_id = peer_id, .peer = peer, .dns = question});
+  if (!judged.recorded) co_return Looked{};
+  if (!judged.allowed) co_return Looked{.refusal = judged.reason};
+  Resolved resolved = co_await lookups_.resolve(worker.ring(), peer_id, question.name, deadline);
   worker.audit().note(
       outcome_line(judged.id, resolved.certain(), nullptr, resolved.certain() ? "" : "no answer"));
   if (resolved.outcome == Resolved::Outcome::crowded)
     shared_.refusals.count("dns: too many lookups at a time", peer_id);
-  cache_.insert(peer_id, asked.query.name, resolved, Clock::now());
-  co_return answer_resolved(asked, resolved, AnswerCache::lifetime);
+  cache_.insert(peer_id, question.name, resolved, Clock::now());
+  co_return Looked{.resolved = std::move(resolved), .left = AnswerCache::lifetime};
 }
 
 std::string NameService::answer_resolved(const Asked& asked, const Resolved& resolved,
@@ -182,6 +186,7 @@ void NameService::leave(int socket, std::uint32_t peer_id) {
 }
 
 void NameService::stop() {
+  lookups_.stop();
   std::lock_guard lock(sockets_mutex_);
   stopping_ = true;
   for (int socket : sockets_) shutdown(socket, SHUT_RDWR);

@@ -57,6 +57,16 @@ class NameService {
               Transport transport);
   Task<std::string> look_up(Worker& worker, Asked asked);
 
+  // Resolves a name that is no endpoint's for a peer: from what is warm for it, else as a recorded action, if
+  // its rate and the rules allow. `type` is the facet's.
+  struct Looked {
+    Resolved resolved{};
+    std::chrono::seconds left{0};  // of its lifetime
+    std::string refusal{};         // a rule's reason, where one refused it
+  };
+  Task<Looked> look_up_for(Worker& worker, std::shared_ptr<const Policy> policy, std::uint32_t peer_id,
+                           PeerFacets peer, DnsFacets question);
+
   // A TCP connection's place among its peer's, and in what stop() ends. False: it has none, and is to be
   // reset.
   bool enter(int socket, std::uint32_t peer_id);

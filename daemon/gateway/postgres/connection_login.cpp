@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "daemon/gateway/dns/service.h"
+#include "daemon/gateway/guard.h"
 #include "daemon/gateway/postgres/connection.h"
 #include "daemon/gateway/postgres/upstream_login.h"
 #include "daemon/gateway/upstream.h"
@@ -142,7 +144,11 @@ Task<bool> Connection::log_in_upstream(const LoginPlan& plan, Deadline deadline)
   }
   const Deadline connect_deadline = Deadline::at(std::min(
       deadline.when(), Clock::now() + std::chrono::duration_cast<Clock::duration>(policy_->limits.connect)));
-  auto connected = co_await connect_upstream(worker_, host, connect_deadline);
+  AddressGuard guard;
+  if (!configured)
+    guard = [policy = policy_, networks = endpoint.networks, &seen = worker_.shared().name_service->seen()](
+                const Address& address) { return dial_refusal(*policy, address, networks, seen); };
+  auto connected = co_await connect_upstream(worker_, host, connect_deadline, std::move(guard));
   if (!connected) {
     co_await refuse({.code = "08001",
                      .message = "the gateway could not reach the server",

@@ -155,7 +155,6 @@ struct Gateway {
     return count;
   }
 
- private:
   static Task<void> stop_when_done(Worker& worker) {
     co_await worker.flows().join();
     worker.ring().stop();

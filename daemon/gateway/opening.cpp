@@ -1,0 +1,43 @@
+#include "daemon/gateway/opening.h"
+
+#include <array>
+
+#include "parsers/tls/client_hello.h"
+
+namespace clawpatrol {
+
+namespace {
+
+constexpr auto hello_time = std::chrono::seconds(10);
+
+// What has come so far; nothing yet: more is needed.
+std::optional<Opening> judged(const std::string& bytes) {
+  if (!tls::may_be_tls(bytes)) return Opening{.bytes = bytes};
+  auto step = tls::read_client_hello(bytes);
+  if (std::holds_alternative<NeedMore>(step)) return std::nullopt;
+  if (std::holds_alternative<Malformed>(step))
+    return Opening{.bytes = bytes, .problem = "guard: TLS whose first message cannot be read"};
+  auto& hello = std::get<Parsed<tls::ClientHello>>(step).event;
+  if (hello.server_name.empty())
+    return Opening{.bytes = bytes, .problem = "guard: TLS without a server name"};
+  return Opening{.bytes = bytes, .name = std::move(hello.server_name)};
+}
+
+}  // namespace
+
+Task<Opening> read_opening(Ring& ring, int socket, Deadline first) {
+  std::string bytes;
+  Deadline deadline = first;
+  while (true) {
+    std::array<char, 4096> chunk;
+    std::int32_t size = co_await ring.recv(socket, chunk, deadline);
+    // An end or an error comes again to whoever reads next.
+    if (size <= 0 && bytes.empty()) co_return Opening{};
+    if (size <= 0) co_return Opening{.bytes = bytes, .problem = "guard: TLS that ends in its first message"};
+    if (bytes.empty()) deadline = Deadline::after(hello_time);
+    bytes.append(chunk.data(), static_cast<std::size_t>(size));
+    if (auto opening = judged(bytes)) co_return std::move(*opening);
+  }
+}
+
+}  // namespace clawpatrol
