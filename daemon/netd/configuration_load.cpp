@@ -36,9 +36,10 @@ std::optional<std::string> unsafe(const fs::path& path) {
   if (auto problem = writable_by_others(path / "clawpatrol.toml")) return problem;
   if (!fs::exists(path / "conf.d", error)) return std::nullopt;
   if (auto problem = writable_by_others(path / "conf.d")) return problem;
-  for (const fs::directory_entry& file : fs::directory_iterator(path / "conf.d", error))
-    if (file.path().extension() == ".toml")
-      if (auto problem = writable_by_others(file.path())) return problem;
+  fs::directory_iterator file(path / "conf.d", error);
+  for (; !error && file != fs::directory_iterator(); file.increment(error))
+    if (file->path().extension() == ".toml")
+      if (auto problem = writable_by_others(file->path())) return problem;
   if (error)
     return fmt::format("cannot read configuration: '{}': {}", (path / "conf.d").string(), error.message());
   return std::nullopt;

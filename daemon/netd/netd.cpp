@@ -137,49 +137,59 @@ void Netd::reconcile_or_log() {
   if (auto done = reconcile(); !done) log_line("{}", done.error().what);
 }
 
-// In an order in which nothing is open for a moment: the tables first, then the filter on the interface, then
-// the rule that routes what the filter let in, and only then is our interface up.
+// In an order in which nothing is open for a moment: the filter on the interface, which drops everything
+// until it is told of it; then the tables; then the rule that routes what the filter let in; and only then is
+// our interface up.
 std::expected<void, Error> Netd::reconcile() {
   if (config_.makes_interface())
     if (auto done = make_tunnel(); !done) return done;
   auto links = netlink_->links();
   if (!links) return std::unexpected(links.error());
   remove_old_tunnel(*links);
-  auto table = table_of(*links);
+  auto table = table_of(filtered(*links));
   if (!table) return std::unexpected(table.error());
   if (auto done = steering_->tell(*table); !done) return done;
-  for (const Link& link : named(*links, config_.steered())) {
-    if (!table->interfaces.contains(link.index)) continue;
-    if (auto done = steering_->attach_filter(link.index); !done) return done;
-    for (const std::string& problem : set_interface_parameters(link.name)) log_line("{}", problem);
-  }
   drop_stale_filters(*links);
   if (auto done = netlink_->steer(steering_rule, config_.steered()); !done) return done;
   if (!config_.makes_interface()) return {};
   for (const Link& link : named(*links, {config_.interface})) {
     if (auto done = sync_tunnel_addresses(link.index); !done) return done;
-    if (link.up) continue;
+    if (link.up || !table->interfaces.contains(link.index)) continue;
     if (auto done = netlink_->set_up(link.index); !done) return done;
   }
   return sync_wireguard();
 }
 
-std::expected<SteeringTable, Error> Netd::table_of(const std::vector<Link>& links) {
-  SteeringTable table;
-  std::map<std::string, std::string> missing;
-  for (const std::string& name : config_.steered()) missing[name] = "it is not there yet";
-  std::map<std::string, int> index_of;
+// The steered interfaces that are there and have our filter. One without it must not be steered either:
+// nobody would look at the sources of what it brings.
+std::vector<Link> Netd::filtered(const std::vector<Link>& links) {
+  std::map<std::string, std::string> unsteered;
+  for (const std::string& name : config_.steered()) unsteered[name] = "it is not there yet";
+  std::vector<Link> found;
   for (const Link& link : named(links, config_.steered())) {
-    missing[link.name] = "it is neither Ethernet nor plain IP";
+    unsteered[link.name] = "it is neither Ethernet nor plain IP";
     if (!link.supported) continue;
-    missing.erase(link.name);
+    if (auto done = steering_->attach_filter(link.index); !done) {
+      unsteered[link.name] = done.error().what;
+      continue;
+    }
+    unsteered.erase(link.name);
+    for (const std::string& problem : set_interface_parameters(link.name)) log_line("{}", problem);
+    found.push_back(link);
+  }
+  for (const auto& [name, why] : unsteered)
+    if (unsteered_[name] != why) log_line("interface is not steered: '{}': {}", name, why);
+  unsteered_ = std::move(unsteered);
+  return found;
+}
+
+std::expected<SteeringTable, Error> Netd::table_of(const std::vector<Link>& steered) {
+  SteeringTable table;
+  std::map<std::string, int> index_of;
+  for (const Link& link : steered) {
     table.interfaces[link.index] = link.link_header;
     index_of[link.name] = link.index;
   }
-  for (const auto& [name, why] : missing)
-    if (missing_[name] != why) log_line("interface is not steered: '{}': {}", name, why);
-  missing_ = std::move(missing);
-
   for (const PeerEntry& peer : book_.peers()) {
     auto at = index_of.find(config_.interface_of(peer.interface));
     if (!peer.blocked.empty() || at == index_of.end()) continue;
@@ -230,22 +240,24 @@ void Netd::drop_stale_filters(const std::vector<Link>& links) {
   }
 }
 
+// Only what differs: every address that is set is announced to us, and would make us look again for ever.
 std::expected<void, Error> Netd::sync_tunnel_addresses(int interface) {
   auto local = netlink_->local_prefixes();
   if (!local) return std::unexpected(local.error());
-  std::vector<Address> wanted = config_.tunnel_addresses();
+  std::map<Address, std::uint8_t> wanted;
+  for (const Prefix& subnet : config_.subnet) wanted[gateway_address(subnet)] = subnet.length;
   for (const LocalPrefix& present : *local) {
-    // Link-local addresses are the kernel's.
-    bool link_local =
-        present.prefix.address.bytes[0] == 0xfe && (present.prefix.address.bytes[1] & 0xc0) == 0x80;
+    const Address& address = present.prefix.address;
+    bool link_local = address.bytes[0] == 0xfe && (address.bytes[1] & 0xc0) == 0x80;  // the kernel's own
     if (present.interface != interface || link_local) continue;
-    if (std::find(wanted.begin(), wanted.end(), present.prefix.address) != wanted.end()) continue;
-    for (std::uint8_t length = 0; length <= (present.prefix.is_v4() ? 32 : 128); length++)
-      if (netlink_->remove_address(interface, present.prefix.address, length)) break;
-  }
-  for (const Prefix& subnet : config_.subnet)
-    if (auto done = netlink_->set_address(interface, gateway_address(subnet), subnet.length); !done)
+    if (auto at = wanted.find(address); at != wanted.end() && at->second == present.on_link) {
+      wanted.erase(at);
+    } else if (auto done = netlink_->remove_address(interface, address, present.on_link); !done) {
       return done;
+    }
+  }
+  for (const auto& [address, length] : wanted)
+    if (auto done = netlink_->add_address(interface, address, length); !done) return done;
   return {};
 }
 

@@ -48,7 +48,8 @@ class Netd {
   std::expected<void, Error> sync_tunnel_addresses(int interface);
   void remove_old_tunnel(const std::vector<Link>& links);
   void drop_stale_filters(const std::vector<Link>& links);
-  std::expected<SteeringTable, Error> table_of(const std::vector<Link>& links);
+  std::vector<Link> filtered(const std::vector<Link>& links);
+  std::expected<SteeringTable, Error> table_of(const std::vector<Link>& steered);
   std::expected<void, Error> make_sockets();
   std::expected<void, Error> grow_listeners(std::uint32_t workers);
 
@@ -75,10 +76,9 @@ class Netd {
   std::optional<Steering> steering_;
   std::vector<Fd> listeners_;
   Fd dns_v4_, dns_v6_;
-  std::string tunnel_made_;  // the interface that we made, or took over, for the tunnel
-  std::map<std::string, std::string>
-      missing_;         // steered interfaces that are not there, so that each is said once
-  bool dirty_ = false;  // the kernel has announced changes
+  std::string tunnel_made_;                       // the interface that we made, or took over, for the tunnel
+  std::map<std::string, std::string> unsteered_;  // interface -> why, so that each is said once
+  bool dirty_ = false;                            // the kernel has announced changes
   std::unique_ptr<DaemonDoor> daemon_door_;
   std::unique_ptr<OperatorDoor> operator_door_;
 };

@@ -123,7 +123,8 @@ std::optional<LocalPrefix> local_address(nlmsghdr* header) {
   std::optional<Address> address = address_of(info->ifa_family, attribute);
   if (!address) return std::nullopt;
   return LocalPrefix{{*address, static_cast<std::uint8_t>(address->is_v4() ? 32 : 128)},
-                     static_cast<int>(info->ifa_index)};
+                     static_cast<int>(info->ifa_index),
+                     info->ifa_prefixlen};
 }
 
 std::optional<LocalPrefix> local_route(nlmsghdr* header) {
@@ -136,7 +137,7 @@ std::optional<LocalPrefix> local_route(nlmsghdr* header) {
     return std::nullopt;
   std::optional<Address> address = address_of(info->rtm_family, attributes[RTA_DST]);
   if (!address) return std::nullopt;
-  return LocalPrefix{{*address, info->rtm_dst_len}, 0};
+  return LocalPrefix{{*address, info->rtm_dst_len}, 0, 0};
 }
 
 }  // namespace
@@ -226,11 +227,11 @@ NlMessage address_message(int type, int flags, int index, const Address& address
 
 }  // namespace
 
-std::expected<void, Error> Netlink::set_address(int index, const Address& address,
+std::expected<void, Error> Netlink::add_address(int index, const Address& address,
                                                 std::uint8_t prefix_length) {
   NlMessage request =
-      address_message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK, index, address, prefix_length);
-  return send(request.get(), "cannot set address", address.text());
+      address_message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, index, address, prefix_length);
+  return send(request.get(), "cannot add address", address.text());
 }
 
 std::expected<void, Error> Netlink::remove_address(int index, const Address& address,

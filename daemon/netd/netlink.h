@@ -32,7 +32,8 @@ struct Link {
 
 struct LocalPrefix {
   Prefix prefix;
-  int interface = 0;  // 0: of a route, not of an address on an interface
+  int interface = 0;         // 0: of a route, not of an address on an interface
+  std::uint8_t on_link = 0;  // of an address: the length of the subnet that is reached by the interface
 };
 
 // The rule and the route that bring everything that our filter let in to sockets of this machine.
@@ -49,7 +50,7 @@ class Netlink {
   std::expected<void, Error> make_wireguard(const std::string& name);
   std::expected<void, Error> remove_link(int index);
   std::expected<void, Error> set_up(int index);
-  std::expected<void, Error> set_address(int index, const Address& address, std::uint8_t prefix_length);
+  std::expected<void, Error> add_address(int index, const Address& address, std::uint8_t prefix_length);
   std::expected<void, Error> remove_address(int index, const Address& address, std::uint8_t prefix_length);
 
   // Every address and prefix that the kernel delivers to this machine itself.

@@ -179,7 +179,7 @@ schema = 1
 [gateway]
 subnet = ["10.86.0.0/24", "fd86::/64"]
 virtual = ["198.18.0.0/16"]
-ingress = ["vg"%(more_ingress)s]
+%(ingress)s
 %(gateway)s
 %(agent)s
 %(peers)s
@@ -200,9 +200,10 @@ ingress = ["vg"%(more_ingress)s]
             run("ip", "-n", space, "link", "set", "lo", "up")
         self.connect()
 
-    def configure(self, gateway="", peers="", more_ingress="", agent=AGENT):
+    def configure(self, gateway="", peers="", more_ingress="", agent=AGENT, ingress='"vg"'):
         with open(f"{self.directory}/clawpatrol.toml", "w") as file:
-            file.write(self.CONFIGURATION % {"gateway": gateway, "peers": peers, "more_ingress": more_ingress, "agent": agent})
+            file.write(self.CONFIGURATION % {
+                "gateway": gateway, "peers": peers, "agent": agent, "ingress": f"ingress = [{ingress}{more_ingress}]"})
 
     def connect(self):
         a, g = self.agent, self.gateway
