@@ -42,6 +42,7 @@ enum class Unknown : std::uint8_t {
 template <class T>
 class Facet {
  public:
+  using Value = T;
   Facet() : state_(Unknown::not_applicable) {}
   Facet(T value) : state_(std::in_place_index<1>, std::move(value)) {}
   Facet(Unknown why) : state_(why) {}
@@ -73,6 +74,7 @@ struct CopyFacet {
   bool operator==(const CopyFacet&) const = default;
 };
 
+// What the text of one statement says.
 struct SqlFacets {
   Facet<std::string> statement;
   Facet<std::string> verb;
@@ -85,13 +87,19 @@ struct SqlFacets {
   Facet<NameList> classes;
   Facet<bool> unbounded;
   Facet<CopyFacet> copy;
-  Facet<std::vector<std::optional<std::string>>> params;  // text form; nullopt is SQL NULL
   Facet<std::int64_t> statements;
   Facet<NameList> literals;
-  Facet<std::string> database;
-  Facet<std::string> user;
-  Facet<std::string> declared_user;
   bool operator==(const SqlFacets&) const = default;
+};
+
+// Bind parameter values in text form; nullopt is SQL NULL.
+using SqlParams = Facet<std::vector<std::optional<std::string>>>;
+
+// Whom the statements of a connection are for.
+struct SqlSessionFacets {
+  std::string database;
+  std::string user;           // the credential's
+  std::string declared_user;  // the agent's claim
 };
 
 struct DnsFacets {
@@ -128,6 +136,8 @@ struct Action {
   std::string_view credential;
   std::int64_t now_unix_ns = 0;
   const SqlFacets* sql = nullptr;
+  const SqlParams* sql_params = nullptr;
+  const SqlSessionFacets* sql_session = nullptr;
   const DnsFacets* dns = nullptr;
 };
 

@@ -68,7 +68,7 @@ struct Decider {
   }
 
   bool params_pending() const {
-    return action.sql && !action.sql->params.known() && action.sql->params.why() == Unknown::pending;
+    return action.sql_params && !action.sql_params->known() && action.sql_params->why() == Unknown::pending;
   }
 
   static bool reads_params(const cel::Condition& condition) {

@@ -50,6 +50,12 @@ bool CredentialConfig::goes_to(std::string_view host, std::uint16_t port) const 
                              [&](const HostPort& own) { return own.host == canonical && own.port == port; });
 }
 
+static bool reads_more_than_facets(const Rule& rule) {
+  if (!rule.condition) return false;
+  return std::ranges::any_of(rule.condition->facets(),
+                             [](FacetId id) { return id == FacetId::now || id == FacetId::sql_params; });
+}
+
 void Policy::sort_rules() {
   std::vector<std::size_t> order(rules.size());
   std::iota(order.begin(), order.end(), 0);
@@ -67,7 +73,11 @@ void Policy::index() {
   sort_rules();
   auto add = [](RuleIndex& into, const Rule& rule) {
     into.all.push_back(&rule);
-    for (ActionType type : rule.on) into.by_type[static_cast<std::size_t>(type)].push_back(&rule);
+    for (ActionType type : rule.on) {
+      const auto at = static_cast<std::size_t>(type);
+      into.by_type[at].push_back(&rule);
+      into.read_more[at] |= reads_more_than_facets(rule);
+    }
   };
   for (const Rule& rule : rules) {
     for (const std::string& endpoint : rule.endpoints) add(by_endpoint_[endpoint], rule);
@@ -85,6 +95,11 @@ const std::vector<const Rule*>& Policy::rules_of(std::string_view endpoint) cons
   static const std::vector<const Rule*> none;
   auto found = by_endpoint_.find(endpoint);
   return found == by_endpoint_.end() ? none : found->second.all;
+}
+
+bool Policy::decides_by_facets_alone(std::string_view endpoint, ActionType type) const {
+  auto found = by_endpoint_.find(endpoint);
+  return found == by_endpoint_.end() || !found->second.read_more[static_cast<std::size_t>(type)];
 }
 
 bool Policy::reaches(std::string_view profile, std::string_view endpoint) const {

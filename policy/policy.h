@@ -141,6 +141,10 @@ class Policy {
   // The rules of an endpoint in the order in which they are tried. Empty for an unknown endpoint.
   const std::vector<const Rule*>& rules_of(std::string_view endpoint) const;
 
+  // Whether decide() says of this type of action at this endpoint the same as long as its facets are the same,
+  // whatever the parameters and the time.
+  bool decides_by_facets_alone(std::string_view endpoint, ActionType type) const;
+
   // Which endpoint claims host (a name, or an address in text form) and port, for a profile that may reach
   // it; null: none. Exact beats wildcard, the longest suffix wins.
   const EndpointConfig* claim(std::string_view host, std::uint16_t port, std::string_view profile) const;
@@ -169,6 +173,7 @@ class Policy {
   struct RuleIndex {
     std::vector<const Rule*> all;
     std::array<std::vector<const Rule*>, 8> by_type;  // by ActionType
+    std::array<bool, 8> read_more{};                  // some rule of the type reads parameters or the time
   };
 
   // Sorts the rules and builds what is below; nothing that it points into may change afterwards.

@@ -56,7 +56,7 @@ void list_facet(std::string& out, std::string_view name, const Facet<NameList>& 
   out.push_back(']');
 }
 
-void params_facet(std::string& out, const Facet<std::vector<std::optional<std::string>>>& facet) {
+void params_facet(std::string& out, const SqlParams& facet) {
   if (!facet || facet->empty()) return;
   member(out, "params");
   out.push_back('[');
@@ -92,7 +92,8 @@ std::string sha256_hex(std::string_view bytes) {
 }
 
 std::string facets_json(const SqlFacets& facets) {
-  std::string out = "{", open;
+  std::string out, open;
+  out.reserve(512);
   statement_facet(out, facets.statement);
   if (!facets.statement) text(out, "statement_unknown", name_of(facets.statement.why()));
   text_facet(out, "verb", facets.verb);
@@ -107,14 +108,9 @@ std::string facets_json(const SqlFacets& facets) {
   if (facets.copy && !facets.copy->direction.empty()) {
     text(out, "copy", facets.copy->direction + " " + facets.copy->target);
   }
-  params_facet(out, facets.params);
   if (facets.statements && *facets.statements != 1)
     member(out, "statements"), number(out, *facets.statements);
-  text_facet(out, "database", facets.database);
-  text_facet(out, "user", facets.user);
-  text_facet(out, "declared_user", facets.declared_user);
   if (!open.empty()) member(out, "open"), out += "[" + open + "]";
-  out.push_back('}');
   return out;
 }
 
@@ -126,33 +122,44 @@ AuditLines::AuditLines(const FlowFacets& flow, std::uint64_t flow_id) {
   text(constant_, "endpoint", flow.endpoint.name);
   text(constant_, "dest", flow.dest.host + ":" + std::to_string(flow.dest.port));
   text(constant_, "credential", flow.credential);
+  if (!flow.sql) return;
+  text(session_, "database", flow.sql->database);
+  text(session_, "user", flow.sql->user);
+  text(session_, "declared_user", flow.sql->declared_user);
 }
 
 std::string AuditLines::action(const ActionRecord& record, std::string_view facets) const {
   std::string out;
-  out.reserve(constant_.size() + facets.size() + record.reason.size() + 256);
+  out.reserve(constant_.size() + facets.size() + session_.size() + record.reason.size() + 320);
   member(out, "time");
   audit::append_json_time(out, record.time_unix_ns);
-  text(out, "id", record.id);
-  if (!record.parent.empty()) text(out, "parent", record.parent);
+  text(out, "id", action_id_text(record.id));
+  if (record.parent) text(out, "parent", action_id_text(record.parent));
   out.push_back(',');
   out += constant_;
-  text(out, "type", record.type);
-  text(out, "kind", record.kind);
-  text(out, "verdict", record.verdict);
-  text(out, "rule", record.rule);
+  text(out, "type", name_of(record.type));
+  text(out, "kind", name_of(record.kind));
+  text(out, "verdict", name_of(record.verdict));
+  text(out, "rule", record.rule_name());
   if (!record.reason.empty()) text(out, "reason", record.reason);
   if (!record.guard.empty()) text(out, "guard", record.guard);
-  member(out, "generation"), number(out, static_cast<std::int64_t>(record.generation));
-  if (!facets.empty()) member(out, "facets"), out += facets;
+  member(out, "generation"), number(out, static_cast<std::int64_t>(record.generation()));
+  if (facets.empty()) return out;
+  member(out, "facets");
+  out.push_back('{');
+  out += facets;
+  if (record.sql_params) params_facet(out, *record.sql_params);
+  if (!session_.empty()) out.push_back(','), out += session_;
+  out.push_back('}');
   return out;
 }
 
 std::string AuditLines::outcome(const Outcome& outcome) {
   std::string out;
+  out.reserve(192);
   member(out, "time");
   audit::append_json_time(out, outcome.time_unix_ns);
-  text(out, "id", outcome.id);
+  text(out, "id", action_id_text(outcome.id));
   text(out, "type", "outcome");
   member(out, "ok"), out += outcome.ok ? "true" : "false";
   member(out, "bytes_up"), number(out, static_cast<std::int64_t>(outcome.bytes_up));

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "daemon/gateway/flows.h"
+#include "daemon/gateway/actions.h"
 #include "parsers/facets.h"
 
 namespace clawpatrol {
@@ -16,7 +16,7 @@ inline constexpr std::size_t longest_excerpt = 256;
 
 std::string sha256_hex(std::string_view bytes);
 
-// The facets that are known, as a JSON object; lists that are open carry "open":[names].
+// The facets that are known, as the members of a JSON object; lists that are open carry "open":[names].
 std::string facets_json(const SqlFacets& facets);
 
 // Lines of one connection repeat most of what they say: that part is written once.
@@ -24,11 +24,11 @@ class AuditLines {
  public:
   explicit AuditLines(const FlowFacets& flow, std::uint64_t flow_id);
 
-  // `facets` is a JSON object, or empty.
+  // `facets`: members of a JSON object, or empty. Parameters and the session's own are added to them.
   std::string action(const ActionRecord& record, std::string_view facets) const;
 
   struct Outcome {
-    std::string_view id;
+    std::uint64_t id = 0;
     bool ok = false;
     std::uint64_t bytes_up = 0;
     std::uint64_t bytes_down = 0;
@@ -42,6 +42,7 @@ class AuditLines {
 
  private:
   std::string constant_;
+  std::string session_;  // of `facets`
 };
 
 }  // namespace clawpatrol

@@ -58,11 +58,13 @@ std::string time_text(std::int64_t unix_ns) {
 
 JsonObject action_object(const ActionRecord& record, std::string_view type) {
   JsonObject object = message_of_type(type);
-  object.add("id", record.id).add("time", time_text(record.time_unix_ns)).add("flow", record.flow);
-  object.add("peer", record.peer).add("endpoint", record.endpoint);
-  object.add("action_type", record.type).add("kind", record.kind).add("verdict", record.verdict);
-  object.add("rule", record.rule).add("reason", record.reason).add("guard", record.guard);
-  object.add("generation", record.generation).add("parent", record.parent).add("text", record.text);
+  object.add("id", action_id_text(record.id)).add("time", time_text(record.time_unix_ns));
+  object.add("flow", record.flow).add("peer", record.peer()).add("endpoint", record.endpoint());
+  object.add("action_type", name_of(record.type)).add("kind", name_of(record.kind));
+  object.add("verdict", name_of(record.verdict)).add("rule", record.rule_name());
+  object.add("reason", record.reason).add("guard", record.guard).add("generation", record.generation());
+  object.add("parent", record.parent ? action_id_text(record.parent) : "");
+  object.add("text", cut_text(record.statement()));
   return object;
 }
 

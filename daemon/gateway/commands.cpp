@@ -221,7 +221,8 @@ std::shared_ptr<Lookup> Commands::State::look_up(
 
 Answer Commands::State::explain(const Request& request) {
   std::string id = request.fields.text_or_empty("action");
-  if (auto record = shared.actions.find(id))
+  auto number = parse_action_id(id);
+  if (auto record = number ? shared.actions.find(*number) : nullptr)
     return answer_line(explain_record(*record, shared.policy.current()));
   auto lookup =
       look_up([directory = sources.audit_directory, id] { return audit::find_action(directory, id); });

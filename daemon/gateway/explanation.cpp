@@ -61,12 +61,8 @@ void add_sql(JsonObject& out, const SqlFacets& sql) {
   add_facet(out, "sql.classes", sql.classes);
   add_facet(out, "sql.unbounded", sql.unbounded);
   add_facet(out, "sql.copy", sql.copy);
-  add_facet(out, "sql.params", sql.params);
   add_facet(out, "sql.statements", sql.statements);
   add_facet(out, "sql.literals", sql.literals);
-  add_facet(out, "sql.database", sql.database);
-  add_facet(out, "sql.user", sql.user);
-  add_facet(out, "sql.declared_user", sql.declared_user);
 }
 
 std::string labels_json(const PeerFacets& peer) {
@@ -118,8 +114,8 @@ std::string decision_json(const Decision& decision) {
 }
 
 // What the generation now in force would say, where it is not the one that decided.
-std::string now_json(const ActionRecord& record, const Policy& current) {
-  Decision decision = decide(current, record.evidence.action(record.time_unix_ns));
+std::string now_json(const Action& action, const Policy& current) {
+  Decision decision = decide(current, action);
   JsonObject object;
   object.add("generation", current.generation)
       .add("verdict", decision.verdict == Verdict::allow ? "allow" : "deny");
@@ -144,6 +140,11 @@ std::string all_facets_json(const Action& action) {
   if (action.dest) out.add("dest.host", action.dest->host).add("dest.port", action.dest->port);
   out.add("credential", action.credential).add("now", time_text(action.now_unix_ns));
   if (action.sql) add_sql(out, *action.sql);
+  if (action.sql_params) add_facet(out, "sql.params", *action.sql_params);
+  if (const SqlSessionFacets* session = action.sql_session) {
+    out.add("sql.database", session->database).add("sql.user", session->user);
+    out.add("sql.declared_user", session->declared_user);
+  }
   if (action.dns) out.add("dns.name", action.dns->name).add("dns.type", action.dns->type);
   return out.text();
 }
@@ -151,12 +152,13 @@ std::string all_facets_json(const Action& action) {
 std::string explain_record(const ActionRecord& record, const std::shared_ptr<const Policy>& current) {
   JsonObject line = message_of_type("explanation");
   line.add("source", "memory").add_json("action", action_object(record, "action").text());
-  if (!record.evidence) {
+  if (record.evidence == ActionRecord::Evidence::dropped) {
     tried_unknown(line, "the action was too large to keep whole; `cpctl audit tail` has its line");
     return line.text();
   }
-  Action action = record.evidence.action(record.time_unix_ns);
-  Decision decision = explain(*record.evidence.policy, action);
+  std::shared_ptr<const SqlFacets> analysed;
+  Action action = record.action(analysed);
+  Decision decision = explain(*record.policy, action);
   line.add_json("decision", decision_json(decision));
   if (!record.guard.empty()) {
     tried_unknown(line, "none was asked; the gateway itself refuses this, and no rule can allow it");
@@ -164,8 +166,8 @@ std::string explain_record(const ActionRecord& record, const std::shared_ptr<con
     line.add("tried_known", true).add_json("tried", tried_json(decision));
   }
   line.add_json("facets", all_facets_json(action));
-  if (current && current != record.evidence.policy && record.guard.empty()) {
-    line.add_json("now", now_json(record, *current));
+  if (current && current != record.policy && record.guard.empty()) {
+    line.add_json("now", now_json(action, *current));
   }
   return line.text();
 }

@@ -1,12 +1,9 @@
-// What `cpctl status` shows: every live flow, and the last actions that were decided. Workers write, the
-// control thread reads; all of it is behind one mutex per table, held for microseconds.
+// What `cpctl status` shows: every live flow. Workers write, the control thread reads.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -17,54 +14,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "policy/policy.h"
+#include "daemon/gateway/actions.h"
 
 namespace clawpatrol {
-
-// What is constant for a connection and that rules may read. Made once, shared by the records of its actions.
-struct FlowFacets {
-  PeerFacets peer;
-  EndpointFacets endpoint;
-  DestFacets dest;
-  std::string credential;
-};
-
-// What `cpctl explain` needs to decide an action again and say which rules were tried: shared, not copied, so
-// that keeping it costs the hot path reference counts. Pointers are shared because the generation may be
-// replaced and the connection gone by the time somebody asks. Null ones mean what null ones in Action mean.
-struct Evidence {
-  std::shared_ptr<const Policy> policy;
-  std::shared_ptr<const FlowFacets> flow;
-  std::shared_ptr<const SqlFacets> sql;  // whole, as decided; may alias what owns it
-  std::shared_ptr<const DnsFacets> dns;
-  ActionType type = ActionType::connect;
-  ActionKind kind = ActionKind::exec;
-
-  explicit operator bool() const { return policy != nullptr; }
-  std::size_t bytes() const;  // about what it holds, without the policy
-  // Valid as long as this evidence.
-  Action action(std::int64_t now_unix_ns) const;
-};
-
-// Evidence by copying everything that `action` points to: where nothing is shared yet.
-Evidence evidence_of(std::shared_ptr<const Policy> policy, const Action& action);
-
-// One action that was decided, as `cpctl explain` shows it. Everything in it is a copy, or shared and
-// constant.
-struct ActionRecord {
-  std::string id;  // a-...
-  std::uint64_t flow = 0;
-  std::int64_t time_unix_ns = 0;
-  std::string peer, endpoint, type, kind;
-  std::string verdict;  // allow, deny, denied-with
-  std::string rule;     // "" where none decided
-  std::string reason;
-  std::string guard;  // what refused it where no rule did: "reading settings", "limit", ...
-  std::uint64_t generation = 0;
-  std::string text;    // the statement or a summary, cut at 1 KiB
-  std::string parent;  // the action that this one is a part of (the Parse of an Execute), or ""
-  Evidence evidence;   // without it, explain shows this record and what the audit log has
-};
 
 struct FlowSnapshot {
   std::uint64_t id = 0;
@@ -90,7 +42,6 @@ class Flow {
   bool listed() const { return state_.load(std::memory_order_acquire) != nullptr; }
   void set_upstream(std::string address);
   void set_last(std::shared_ptr<const ActionRecord> record);
-  void set_last(ActionRecord record) { set_last(std::make_shared<const ActionRecord>(std::move(record))); }
   // Where the flow's task waits. Cheap; what a reader sees may be torn between two waits.
   void set_wait(const std::source_location& where = std::source_location::current());
   FlowSnapshot snapshot() const;
@@ -130,40 +81,6 @@ class FlowTable {
   std::unordered_map<std::uint32_t, std::size_t> by_peer_;
   std::uint64_t next_ = 1;
   std::atomic<std::uint64_t> refused_{0};
-};
-
-// The last actions, a ring bounded in number and bytes, for `cpctl explain` and `cpctl flows -f`. What has
-// fallen out is in the audit log.
-class RecentActions {
- public:
-  using Record = std::shared_ptr<const ActionRecord>;  // shared with the flow that it is the last action of
-  // Evidence of more than this is not kept: the audit log has what it says.
-  static constexpr std::size_t max_evidence = 64 << 10;
-
-  explicit RecentActions(std::size_t capacity = 4096, std::size_t max_bytes = 32 << 20)
-      : capacity_(capacity), max_bytes_(max_bytes) {}
-  void add(ActionRecord record) { add_shared(std::move(record)); }
-  // The same, and makes it the flow's last action without a copy.
-  void add(ActionRecord record, Flow& flow) { flow.set_last(add_shared(std::move(record))); }
-
-  // At most `most` records after `cursor`; moves the cursor, past what has fallen out too.
-  std::vector<Record> since(std::uint64_t& cursor, std::size_t most = 256) const;
-  Record find(std::string_view id) const;  // null: not here
-  std::uint64_t end() const;               // the cursor that sees only what comes after now
-
- private:
-  struct Entry {
-    Record record;
-    std::size_t bytes;
-  };
-  Record add_shared(ActionRecord&& record);
-
-  mutable std::mutex mutex_;
-  const std::size_t capacity_;
-  const std::size_t max_bytes_;
-  std::size_t bytes_ = 0;
-  std::deque<Entry> records_;
-  std::uint64_t first_ = 0;  // number of records_.front()
 };
 
 }  // namespace clawpatrol

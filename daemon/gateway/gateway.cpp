@@ -64,20 +64,6 @@ std::uint64_t Shared::next_action_id() {
   return action_id_.fetch_add(1, std::memory_order_relaxed);
 }
 
-std::string action_id_text(std::uint64_t id) {
-  // Base 32 without letters that read alike (Crockford): short enough to type.
-  static constexpr std::string_view digits = "0123456789abcdefghjkmnpqrstvwxyz";
-  char text[16];
-  std::size_t length = 0;
-  do {
-    text[length++] = digits[id & 31];
-    id >>= 5;
-  } while (id);
-  std::string result = "a-";
-  while (length) result += text[--length];
-  return result;
-}
-
 Worker::Worker(Shared& shared, std::unique_ptr<Ring> ring, std::size_t index,
                std::size_t analysis_cache_bytes)
     : shared_(shared),

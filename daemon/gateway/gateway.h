@@ -97,8 +97,6 @@ struct Shared {
   std::atomic<std::uint64_t> action_id_;
 };
 
-std::string action_id_text(std::uint64_t id);  // a-...
-
 // One thread, one ring, its share of the flows.
 class Worker {
  public:

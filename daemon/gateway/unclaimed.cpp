@@ -32,40 +32,42 @@ std::string summary_of(const Unclaimed& unclaimed) {
   return fmt::format("{} port {}", unclaimed.dest->host, unclaimed.dest->port);
 }
 
-ActionRecord record_of(const Unclaimed& unclaimed, const Decision& decision, std::uint64_t generation,
-                       std::int64_t now, std::string id) {
+ActionRecord record_of(const Unclaimed& unclaimed, const Decision& decision,
+                       std::shared_ptr<const Policy> policy, std::int64_t now, std::uint64_t id) {
   ActionRecord record;
-  record.id = std::move(id);
+  record.id = id;
   record.flow = unclaimed.flow ? unclaimed.flow->id : 0;
   record.time_unix_ns = now;
-  record.peer = unclaimed.peer.name;
-  record.type = name_of(unclaimed.type);
-  record.kind = name_of(unclaimed.kind);
-  record.verdict = decision.verdict == Verdict::allow && !unclaimed.guard ? "allow" : "deny";
-  record.rule = decision.rule && !unclaimed.guard ? decision.rule->name : "";
+  record.type = unclaimed.type;
+  record.kind = unclaimed.kind;
+  record.verdict =
+      decision.verdict == Verdict::allow && !unclaimed.guard ? ActionVerdict::allow : ActionVerdict::deny;
+  record.policy = std::move(policy);
+  record.facets = std::make_shared<const FlowFacets>(
+      FlowFacets{unclaimed.peer, {}, unclaimed.dest.value_or(DestFacets{}), {}, std::nullopt});
+  if (unclaimed.dns) record.dns = std::make_shared<const DnsFacets>(*unclaimed.dns);
+  record.rule = unclaimed.guard ? nullptr : decision.rule;
   record.reason = unclaimed.guard ? unclaimed.guard : decision.reason;
   record.guard = unclaimed.guard ? unclaimed.guard : "";
-  record.generation = generation;
   record.text = summary_of(unclaimed);
   return record;
 }
 
 std::string json_of(std::initializer_list<std::pair<std::string_view, std::string_view>> texts) {
-  std::string json = "{";
+  std::string json;
   for (const auto& [key, value] : texts) {
-    if (json.size() > 1) json += ',';
+    if (!json.empty()) json += ',';
     audit::append_json_string(json, key);
     json += ':';
     audit::append_json_string(json, value);
   }
-  return json + "}";
+  return json;
 }
 
 std::string line_of(const ActionRecord& record, const Unclaimed& unclaimed) {
-  FlowFacets flow{unclaimed.peer, {}, unclaimed.dest.value_or(DestFacets{}), {}};
   std::string facets;
   if (unclaimed.dns) facets = json_of({{"dns.name", unclaimed.dns->name}, {"dns.type", unclaimed.dns->type}});
-  return AuditLines(flow, record.flow).action(record, facets);
+  return AuditLines(*record.facets, record.flow).action(record, facets);
 }
 
 audit::Durability durability_of(const Policy& policy, const Unclaimed& unclaimed) {
@@ -82,17 +84,16 @@ Task<Judged> judge_unclaimed(Worker& worker, std::shared_ptr<const Policy> polic
   Action action = action_of(unclaimed, now);
   Decision decision;
   if (!unclaimed.guard) decision = decide(*policy, action);
-  ActionRecord record =
-      record_of(unclaimed, decision, policy->generation, now, action_id_text(shared.next_action_id()));
-  Judged judged{.allowed = record.verdict == "allow", .id = record.id, .reason = record.reason};
+  ActionRecord record = record_of(unclaimed, decision, policy, now, shared.next_action_id());
+  Judged judged{.allowed = record.verdict == ActionVerdict::allow,
+                .id = record.id,
+                .reason = record.reason};
   std::string line = line_of(record, unclaimed);
-  record.evidence = evidence_of(policy, action);
+  auto recorded = shared.actions.add(std::move(record));
   if (unclaimed.flow) {
     unclaimed.flow->actions.fetch_add(1, std::memory_order_relaxed);
     if (!judged.allowed) unclaimed.flow->denied.fetch_add(1, std::memory_order_relaxed);
-    shared.actions.add(std::move(record), *unclaimed.flow);
-  } else {
-    shared.actions.add(std::move(record));
+    unclaimed.flow->set_last(std::move(recorded));
   }
   judged.recorded = co_await worker.audit().commit(std::span(&line, 1), durability_of(*policy, unclaimed),
                                                    unclaimed.peer_id);
@@ -103,7 +104,7 @@ Task<Judged> judge_unclaimed(Worker& worker, std::shared_ptr<const Policy> polic
   co_return judged;
 }
 
-std::string outcome_line(std::string_view action_id, bool ok, const Flow* flow, std::string_view code) {
+std::string outcome_line(std::uint64_t action_id, bool ok, const Flow* flow, std::string_view code) {
   return AuditLines::outcome({.id = action_id,
                               .ok = ok,
                               .bytes_up = flow ? flow->bytes_up.load() : 0,

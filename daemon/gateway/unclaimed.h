@@ -25,13 +25,13 @@ struct Unclaimed {
 struct Judged {
   bool allowed = false;
   bool recorded = false;  // false: the audit log failed, which denies
-  std::string id{};       // a-...
+  std::uint64_t id = 0;
   std::string reason{};   // of a denial, for the agent
 };
 
 Task<Judged> judge_unclaimed(Worker& worker, std::shared_ptr<const Policy> policy, Unclaimed unclaimed);
 
 // The line that says how an action ended; bytes are the flow's, where there is one.
-std::string outcome_line(std::string_view action_id, bool ok, const Flow* flow, std::string_view code);
+std::string outcome_line(std::uint64_t action_id, bool ok, const Flow* flow, std::string_view code);
 
 }  // namespace clawpatrol

@@ -162,6 +162,8 @@ class Ring {
   void drain_posts();
   void finish_turn();
   void wait();
+  bool look_before_sleeping();
+  void sleep();
   void take_completions();
   void run_ready();
 
@@ -175,6 +177,7 @@ class Ring {
   std::unique_ptr<Waker> waker_;
   std::mutex posts_mutex_;
   std::vector<std::function<void()>> posts_;
+  bool waits_are_short_ = false;
   bool enabled_ = false;
   bool stopping_ = false;
 };

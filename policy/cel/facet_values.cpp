@@ -57,12 +57,17 @@ template <class T>
     case FacetId::sql_classes: return facet(sql.classes, id);
     case FacetId::sql_unbounded: return facet(sql.unbounded, id);
     case FacetId::sql_copy: return facet(sql.copy, id);
-    case FacetId::sql_params: return facet(sql.params, id);
     case FacetId::sql_statements: return facet(sql.statements, id);
     case FacetId::sql_literals: return facet(sql.literals, id);
-    case FacetId::sql_database: return facet(sql.database, id);
-    case FacetId::sql_user: return facet(sql.user, id);
-    case FacetId::sql_declared_user: return facet(sql.declared_user, id);
+    default: return not_applicable(id);
+  }
+}
+
+[[gnu::always_inline]] inline Value session_facet(const SqlSessionFacets& session, FacetId id) {
+  switch (id) {
+    case FacetId::sql_database: return text(session.database, id);
+    case FacetId::sql_user: return text(session.user, id);
+    case FacetId::sql_declared_user: return text(session.declared_user, id);
     default: return not_applicable(id);
   }
 }
@@ -110,12 +115,13 @@ Value moment(std::int64_t unix_ns) {
     case FacetId::sql_classes:
     case FacetId::sql_unbounded:
     case FacetId::sql_copy:
-    case FacetId::sql_params:
     case FacetId::sql_statements:
-    case FacetId::sql_literals:
+    case FacetId::sql_literals: return action.sql ? sql_facet(*action.sql, id) : not_applicable(id);
+    case FacetId::sql_params: return action.sql_params ? facet(*action.sql_params, id) : not_applicable(id);
     case FacetId::sql_database:
     case FacetId::sql_user:
-    case FacetId::sql_declared_user: return action.sql ? sql_facet(*action.sql, id) : not_applicable(id);
+    case FacetId::sql_declared_user:
+      return action.sql_session ? session_facet(*action.sql_session, id) : not_applicable(id);
     case FacetId::dns_name: return action.dns ? text(action.dns->name, id) : not_applicable(id);
     case FacetId::dns_type: return action.dns ? text(action.dns->type, id) : not_applicable(id);
     case FacetId::count: break;

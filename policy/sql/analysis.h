@@ -50,7 +50,7 @@ enum class ReadingGuard : std::uint8_t {
 };
 
 struct Statement {
-  SqlFacets facets;  // database, user, declared_user, params are the session's to fill in
+  SqlFacets facets;
   ActionKind kind = ActionKind::exec;
   Effect effect = Effect::none;
   std::string name;        // the prepared statement, cursor, savepoint or channel of `effect`
@@ -124,7 +124,8 @@ class Cache {
   // Null when absent.
   std::shared_ptr<const Analysis> find(std::string_view text, const Options& options);
   std::shared_ptr<const Analysis> insert(std::string_view text, const Options& options, Analysis analysis);
-  // find, else analyse and insert.
+  // find, else analyse, and insert a text that has been seen before: most texts with constants in them are
+  // sent once, and would push out those that are not.
   std::shared_ptr<const Analysis> analyse(std::string_view text, const Options& options);
 
  private:

@@ -1,3 +1,4 @@
+#include <array>
 #include <list>
 #include <random>
 #include <unordered_map>
@@ -71,6 +72,7 @@ struct Cache::State {
 
   std::size_t max_bytes;
   std::size_t bytes = 0;
+  std::array<std::uint64_t, 4096> seen_once{};  // hashes, the latest of each remainder
   std::list<Entry> entries;                                                    // most recently used first
   std::unordered_map<KeyView, std::list<Entry>::iterator, Hash, Equal> index;  // views into entries
 
@@ -117,6 +119,12 @@ std::shared_ptr<const Analysis> Cache::insert(std::string_view text, const Optio
 
 std::shared_ptr<const Analysis> Cache::analyse(std::string_view text, const Options& options) {
   if (auto found = find(text, options)) return found;
+  const std::uint64_t hash = state_->index.hash_function()(KeyView{text, &options});
+  std::uint64_t& seen = state_->seen_once[hash % state_->seen_once.size()];
+  if (seen != hash) {
+    seen = hash;
+    return std::make_shared<const Analysis>(sql::analyse(text, options));
+  }
   return insert(text, options, sql::analyse(text, options));
 }
 

@@ -259,13 +259,14 @@ Task<void> Connection::serve_cancel(std::uint32_t process, std::string key, Dead
     co_return;
   }
   if (!judge_.take_generation()) co_return;
-  SubjectPointer subject = judge_.session_subject();
-  Opinion opinion = judge_.consider(ActionType::cancel, ActionKind::session, *subject);
+  SubjectPointer subject = Judge::session_subject();
+  Opinion opinion = judge_.consider(ActionType::cancel, ActionKind::session, *subject, nullptr);
   judge_.record({.type = ActionType::cancel,
                  .kind = ActionKind::session,
                  .subject = subject,
+                 .params = nullptr,
                  .opinion = &opinion,
-                 .verdict = opinion.allowed ? "allow" : "deny",
+                 .verdict = opinion.allowed ? ActionVerdict::allow : ActionVerdict::deny,
                  .parent = 0,
                  .text = "cancel of process " + std::to_string(process)});
   const bool recorded = co_await record();

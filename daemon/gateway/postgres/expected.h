@@ -55,6 +55,7 @@ struct Prepared {
   std::uint64_t epoch = 0;  // counts the unread code that may have changed names
   std::uint64_t generation = 0;
   bool awaits_params = false;
+  SubjectPointer subject;
   std::uint64_t action = 0;  // of the Parse
   bool opaque = false;       // its text was not read, and a rule allowed it
 };
@@ -62,7 +63,8 @@ struct Prepared {
 struct Portal {
   Charge charge;
   std::shared_ptr<Prepared> statement;
-  SubjectPointer subject;  // with parameters
+  SubjectPointer subject;
+  ParamsPointer params;  // null: unknown even to us
   std::string upstream;
   bool by_sql = false;
   std::uint64_t epoch = 0;

@@ -5,7 +5,6 @@
 namespace clawpatrol::postgres {
 namespace {
 
-constexpr std::size_t longest_record_text = 1024;
 constexpr std::size_t most_texts_remembered = 1024;
 
 std::int64_t now_ns() {
@@ -16,7 +15,7 @@ std::int64_t now_ns() {
 
 std::shared_ptr<const FlowFacets> facets_of(const ClaimedFlow& flow, std::string credential) {
   return std::make_shared<const FlowFacets>(
-      FlowFacets{flow.peer_facets, flow.endpoint_facets, flow.dest, std::move(credential)});
+      FlowFacets{flow.peer_facets, flow.endpoint_facets, flow.dest, std::move(credential), std::nullopt});
 }
 
 // What a connection rests on: an endpoint that is configured as it was.
@@ -34,6 +33,16 @@ SqlFacets unknown_facets(Unknown why) {
   return facets;
 }
 
+const ParamsPointer& no_params() {
+  static const ParamsPointer none = std::make_shared<const SqlParams>(SqlParams::Value());
+  return none;
+}
+
+const ParamsPointer& pending_params() {
+  static const ParamsPointer pending = std::make_shared<const SqlParams>(Unknown::pending);
+  return pending;
+}
+
 Judge::Judge(Shared& shared, sql::Cache& analyses, const ClaimedFlow& flow)
     : shared_(shared),
       analyses_(analyses),
@@ -47,6 +56,7 @@ void Judge::become(Identity identity) {
   identity_ = std::move(identity);
   FlowFacets facets = *facets_;
   facets.credential = identity_.credential;
+  facets.sql = {identity_.database, identity_.user, identity_.declared_user};
   facets_ = std::make_shared<const FlowFacets>(std::move(facets));
   audit_ = AuditLines(*facets_, flow_.id);
   if (shared_.credentials && !identity_.credential.empty())
@@ -88,21 +98,7 @@ std::shared_ptr<const sql::Analysis> Judge::analyse(std::string_view text) {
   return analyses_.analyse(text, sql_);
 }
 
-SubjectPointer Judge::subject(const sql::Statement& statement, Params params) const {
-  auto subject = std::make_shared<Subject>();
-  subject->facets = statement.facets;
-  subject->facets.params = std::move(params);
-  if (!identity_.user.empty()) {  // a cancel request has nobody
-    subject->facets.database = identity_.database;
-    subject->facets.user = identity_.user;
-    subject->facets.declared_user = identity_.declared_user;
-  }
-  subject->json = facets_json(subject->facets);
-  return subject;
-}
-
-SubjectPointer Judge::remembered_subject(const std::shared_ptr<const sql::Analysis>& analysis,
-                                         std::size_t index) {
+SubjectPointer Judge::subject(const std::shared_ptr<const sql::Analysis>& analysis, std::size_t index) {
   const std::size_t hash = reinterpret_cast<std::uintptr_t>(analysis.get()) >> 5;
   Remembered& slot = remembered_[hash % remembered_.size()];
   if (slot.analysis != analysis) {
@@ -110,16 +106,44 @@ SubjectPointer Judge::remembered_subject(const std::shared_ptr<const sql::Analys
     slot.subjects.assign(analysis->statements.size(), nullptr);
   }
   SubjectPointer& found = slot.subjects[index];
-  if (!found) found = subject(analysis->statements[index], std::vector<std::optional<std::string>>());
+  if (found) return found;
+  auto made = std::make_shared<Subject>();
+  made->sql = {analysis, &analysis->statements[index].facets};
+  made->json = facets_json(*made->sql);
+  // Then a record holds the text, and the analysis need not outlive its message.
+  made->in_text = analysis->statements.size() == 1 && made->sql->statement.known();
+  found = std::move(made);
   return found;
 }
 
-SubjectPointer Judge::session_subject() const {
-  sql::Statement nothing;
-  return subject(nothing, Unknown::not_applicable);
+SubjectPointer Judge::subject(SqlFacets facets) {
+  auto made = std::make_shared<Subject>();
+  made->json = facets_json(facets);
+  made->sql = std::make_shared<const SqlFacets>(std::move(facets));
+  return made;
 }
 
-Opinion Judge::consider(ActionType type, ActionKind kind, const Subject& subject) const {
+SubjectPointer Judge::session_subject() {
+  return subject(SqlFacets());
+}
+
+Opinion Judge::consider(ActionType type, ActionKind kind, const Subject& subject,
+                        const SqlParams* params) const {
+  const bool alike = subject.opinion && subject.of_generation == policy_->generation &&
+                     subject.of_type == type && subject.of_kind == kind;
+  if (alike) return *subject.opinion;
+  Opinion opinion = decide_now(type, kind, subject, params);
+  if (policy_->decides_by_facets_alone(facets_->endpoint.name, type)) {
+    subject.opinion = opinion;
+    subject.of_generation = policy_->generation;
+    subject.of_type = type;
+    subject.of_kind = kind;
+  }
+  return opinion;
+}
+
+Opinion Judge::decide_now(ActionType type, ActionKind kind, const Subject& subject,
+                          const SqlParams* params) const {
   Action action;
   action.type = type;
   action.kind = kind;
@@ -128,14 +152,16 @@ Opinion Judge::consider(ActionType type, ActionKind kind, const Subject& subject
   action.dest = &facets_->dest;
   action.credential = facets_->credential;
   action.now_unix_ns = now_ns();
-  action.sql = &subject.facets;
+  action.sql = subject.sql.get();
+  action.sql_params = params;
+  if (facets_->sql) action.sql_session = &*facets_->sql;
   Opinion opinion;
   opinion.decision = decide(*policy_, action);
   opinion.allowed = opinion.decision.verdict == Verdict::allow;
   // Observing lets pass what rules and `unmatched` refuse, of statements only: what would have been denied
   // gets no credential (attacks.md, 29).
   if (!opinion.allowed && policy_->gateway.mode == Mode::observe && type == ActionType::statement &&
-      !opinion.decision.awaits_params && subject.facets.verb.known())
+      !opinion.decision.awaits_params && subject.sql->verb.known())
     opinion.allowed = opinion.observed = true;
   return opinion;
 }
@@ -144,47 +170,44 @@ audit::Durability Judge::durability_of(const Entry& entry) const {
   const AuditSync sync = policy_->audit.sync;
   if (sync == AuditSync::all) return audit::Durability::synced;
   const bool changes = entry.kind != ActionKind::read && entry.kind != ActionKind::session;
-  if (sync == AuditSync::changes && changes && entry.verdict == "allow") return audit::Durability::synced;
+  if (sync == AuditSync::changes && changes && entry.verdict == ActionVerdict::allow) return audit::Durability::synced;
   return audit::Durability::handed;
 }
 
 std::uint64_t Judge::record(const Entry& entry) {
-  const std::uint64_t id = shared_.next_action_id();
   ActionRecord record;
-  record.id = action_id_text(id);
+  record.id = shared_.next_action_id();
   record.flow = flow_.id;
+  record.parent = entry.parent;
   record.time_unix_ns = now_ns();
-  record.peer = facets_->peer.name;
-  record.endpoint = facets_->endpoint.name;
-  record.type = name_of(entry.type);
-  record.kind = name_of(entry.kind);
+  record.type = entry.type;
+  record.kind = entry.kind;
   record.verdict = entry.verdict;
-  if (entry.opinion->decision.rule) record.rule = entry.opinion->decision.rule->name;
+  record.policy = policy_;
+  record.facets = facets_;
+  record.rule = entry.opinion->decision.rule;
   record.reason = entry.opinion->decision.reason;
   record.guard = entry.opinion->observed ? "observe" : entry.opinion->guard;
-  record.generation = policy_->generation;
-  if (entry.parent) record.parent = action_id_text(entry.parent);
-  const Facet<std::string>& statement = entry.subject->facets.statement;
-  record.text = !entry.text.empty() ? entry.text.substr(0, longest_record_text)
-                : statement.known() ? std::string_view(*statement).substr(0, longest_record_text)
-                                    : std::string_view();
+  record.text = entry.text;
+  record.sql_params = entry.params;
+  if (entry.subject->in_text && entry.text.empty()) {
+    record.text = *entry.subject->sql->statement;
+    record.evidence = ActionRecord::Evidence::in_text;
+  } else {
+    record.sql = entry.subject->sql;
+  }
   add_long_text(*entry.subject);
   lines_.push_back(audit_.action(record, entry.subject->json));
   if (durability_of(entry) == audit::Durability::synced) durability_ = audit::Durability::synced;
   flow_.actions.fetch_add(1, std::memory_order_relaxed);
-  if (entry.verdict != "allow") flow_.denied.fetch_add(1, std::memory_order_relaxed);
-  record.evidence = {.policy = policy_,
-                     .flow = facets_,
-                     .sql = std::shared_ptr<const SqlFacets>(entry.subject, &entry.subject->facets),
-                     .dns = nullptr,
-                     .type = entry.type,
-                     .kind = entry.kind};
-  shared_.actions.add(std::move(record), flow_);
+  if (entry.verdict != ActionVerdict::allow) flow_.denied.fetch_add(1, std::memory_order_relaxed);
+  const std::uint64_t id = record.id;
+  flow_.set_last(shared_.actions.add(std::move(record)));
   return id;
 }
 
 void Judge::add_long_text(const Subject& subject) {
-  const Facet<std::string>& statement = subject.facets.statement;
+  const Facet<std::string>& statement = subject.sql->statement;
   if (!statement.known() || statement->size() <= longest_text_in_line) return;
   std::string digest = sha256_hex(*statement);
   if (texts_written_.size() >= most_texts_remembered) texts_written_.clear();
@@ -194,8 +217,7 @@ void Judge::add_long_text(const Subject& subject) {
 
 void Judge::outcome(std::uint64_t action, const AuditLines::Outcome& outcome) {
   AuditLines::Outcome complete = outcome;
-  const std::string id = action_id_text(action);
-  complete.id = id;
+  complete.id = action;
   complete.time_unix_ns = now_ns();
   notes_.push_back(AuditLines::outcome(complete));
 }

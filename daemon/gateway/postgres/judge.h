@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -22,12 +23,29 @@ struct Identity {
   std::string database;
 };
 
-// What an action is about: its facets, complete and constant, and their form in an audit line.
+// What the policy says of an action. Nothing has been written down yet.
+struct Opinion {
+  Decision decision;
+  std::string guard;  // not empty: refused whatever the rules say, and this is why
+  bool allowed = false;
+  bool observed = false;  // allowed only because the gateway observes
+};
+
+// What an action is about, but for its parameters: constant, and the same for every execution of a statement.
 struct Subject {
-  SqlFacets facets;
-  std::string json;
+  std::shared_ptr<const SqlFacets> sql;
+  std::string json;      // their form in an audit line
+  bool in_text = false;  // analysing sql->statement gives them again
+  // The last opinion, where it depends on nothing but these: for the judge.
+  mutable std::optional<Opinion> opinion;
+  mutable std::uint64_t of_generation = 0;
+  mutable ActionType of_type = ActionType::connect;
+  mutable ActionKind of_kind = ActionKind::exec;
 };
 using SubjectPointer = std::shared_ptr<const Subject>;
+using ParamsPointer = std::shared_ptr<const SqlParams>;
+const ParamsPointer& no_params();       // an empty list: of a statement that cannot have any
+const ParamsPointer& pending_params();  // of a Parse
 
 // An error as the agent sees it, in place of the server's.
 struct Denial {
@@ -36,14 +54,6 @@ struct Denial {
   std::string detail;
   std::string hint;
   std::size_t position = 0;
-};
-
-// What the policy says of an action. Nothing has been written down yet.
-struct Opinion {
-  Decision decision;
-  std::string guard;  // not empty: refused whatever the rules say, and this is why
-  bool allowed = false;
-  bool observed = false;  // allowed only because the gateway observes
 };
 
 // Every facet unknown for `why`, but `statements`, which stays not applicable.
@@ -66,21 +76,21 @@ class Judge {
 
   std::shared_ptr<const sql::Analysis> analyse(std::string_view text);
 
-  using Params = Facet<std::vector<std::optional<std::string>>>;
-  // The session's own facets are filled in. Subjects of statements without parameters are remembered by their
-  // analysis.
-  SubjectPointer subject(const sql::Statement& statement, Params params) const;
-  SubjectPointer remembered_subject(const std::shared_ptr<const sql::Analysis>& analysis, std::size_t index);
-  SubjectPointer session_subject() const;  // of an action without a statement
+  // Of one of an analysis's statements: remembered, as a text that is sent again has the same analysis.
+  SubjectPointer subject(const std::shared_ptr<const sql::Analysis>& analysis, std::size_t index);
+  static SubjectPointer subject(SqlFacets facets);
+  static SubjectPointer session_subject();  // of an action without a statement
 
-  Opinion consider(ActionType type, ActionKind kind, const Subject& subject) const;
+  // `params`: null where the action has none.
+  Opinion consider(ActionType type, ActionKind kind, const Subject& subject, const SqlParams* params) const;
 
   struct Entry {
     ActionType type = ActionType::statement;
     ActionKind kind = ActionKind::exec;
     SubjectPointer subject;
+    ParamsPointer params;
     const Opinion* opinion = nullptr;
-    std::string_view verdict;  // allow, deny, denied-with
+    ActionVerdict verdict = ActionVerdict::deny;
     std::uint64_t parent = 0;  // action, or 0
     std::string_view text;     // instead of the statement
   };
@@ -97,6 +107,7 @@ class Judge {
   std::vector<std::string>& notes() { return notes_; }
 
  private:
+  Opinion decide_now(ActionType type, ActionKind kind, const Subject& subject, const SqlParams* params) const;
   void add_long_text(const Subject& subject);
   audit::Durability durability_of(const Entry& entry) const;
 

@@ -97,8 +97,9 @@ std::uint64_t write_down(Judge& judge, ActionType type, ActionKind kind, Subject
   return judge.record({.type = type,
                        .kind = kind,
                        .subject = std::move(subject),
+                       .params = nullptr,
                        .opinion = &opinion,
-                       .verdict = opinion.allowed ? "allow" : "deny",
+                       .verdict = opinion.allowed ? ActionVerdict::allow : ActionVerdict::deny,
                        .parent = 0,
                        .text = text});
 }
@@ -111,8 +112,8 @@ Denial login_denial(Judge& judge, const Opinion& opinion, std::uint64_t action) 
 
 std::expected<void, Denial> judge_setting(Judge& judge, const std::string& name, const std::string& value) {
   const sql::Statement statement = sql::analyse_setting(name, value);
-  SubjectPointer subject = judge.subject(statement, std::vector<std::optional<std::string>>());
-  Opinion opinion = judge.consider(ActionType::statement, statement.kind, *subject);
+  SubjectPointer subject = Judge::subject(statement.facets);
+  Opinion opinion = judge.consider(ActionType::statement, statement.kind, *subject, no_params().get());
   const std::string key = lower(name);
   const bool is_harmless = std::ranges::find(harmless, key) != harmless.end();
   const bool unsafe = statement.reading == sql::ReadingGuard::refused || !is_safe_report(key, value) ||
@@ -132,8 +133,8 @@ std::expected<void, Denial> judge_setting(Judge& judge, const std::string& name,
 }
 
 std::expected<void, Denial> judge_replication(Judge& judge) {
-  SubjectPointer subject = judge.session_subject();
-  Opinion opinion = judge.consider(ActionType::replication, ActionKind::exec, *subject);
+  SubjectPointer subject = Judge::session_subject();
+  Opinion opinion = judge.consider(ActionType::replication, ActionKind::exec, *subject, nullptr);
   if (opinion.decision.rule == nullptr) opinion.allowed = false;
   const std::uint64_t action = write_down(judge, ActionType::replication, ActionKind::exec, subject, opinion,
                                           "replication connection");
@@ -142,8 +143,8 @@ std::expected<void, Denial> judge_replication(Judge& judge) {
 }
 
 std::expected<std::uint64_t, Denial> judge_session(Judge& judge, std::string_view text) {
-  SubjectPointer subject = judge.session_subject();
-  Opinion opinion = judge.consider(ActionType::login, ActionKind::session, *subject);
+  SubjectPointer subject = Judge::session_subject();
+  Opinion opinion = judge.consider(ActionType::login, ActionKind::session, *subject, nullptr);
   const std::uint64_t action =
       write_down(judge, ActionType::login, ActionKind::session, subject, opinion, text);
   if (opinion.allowed) return action;
@@ -155,7 +156,7 @@ Denial refuse_before_identity(Judge& judge, std::string reason, std::string_view
   opinion.guard = reason;
   opinion.decision.reason = std::move(reason);
   const std::uint64_t action =
-      write_down(judge, ActionType::login, ActionKind::session, judge.session_subject(), opinion, text);
+      write_down(judge, ActionType::login, ActionKind::session, Judge::session_subject(), opinion, text);
   return login_denial(judge, opinion, action);
 }
 

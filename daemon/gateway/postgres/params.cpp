@@ -66,7 +66,7 @@ std::optional<std::string> from_binary(std::uint32_t type, std::string_view byte
 
 }  // namespace
 
-Judge::Params text_of_params(const Bind& bind, std::uint16_t type_count, std::string_view types) {
+SqlParams text_of_params(const Bind& bind, std::uint16_t type_count, std::string_view types) {
   std::vector<std::optional<std::string>> values;
   values.reserve(bind.values.count());
   bool decoded = true;

@@ -10,6 +10,6 @@ namespace clawpatrol::postgres {
 
 // `types` are the Parse's: four bytes each; a parameter without one, or with 0, is of a type that the server
 // chose. One value in binary form of a type that is not decoded here makes the whole list unknown.
-Judge::Params text_of_params(const Bind& bind, std::uint16_t type_count, std::string_view types);
+SqlParams text_of_params(const Bind& bind, std::uint16_t type_count, std::string_view types);
 
 }  // namespace clawpatrol::postgres

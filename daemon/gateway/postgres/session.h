@@ -124,10 +124,10 @@ class Session {
     std::vector<std::uint64_t> more_actions;
     bool awaits_params = false;
   };
-  Ruling rule(ActionType type, Message& message, const sql::Analysis& analysis, std::uint64_t parent);
+  Ruling rule(ActionType type, Message& message, const sql::Analysis& analysis, const ParamsPointer& params);
   std::unique_ptr<Denial> denial_of(const Opinion& opinion, std::uint64_t action,
                                     const sql::Analysis& analysis) const;
-  Ruling rule_one(ActionType type, ActionKind kind, SubjectPointer subject, Opinion opinion,
+  Ruling rule_one(ActionType type, ActionKind kind, SubjectPointer subject, ParamsPointer params,
                   std::uint64_t parent);
 
   // Names.
@@ -141,6 +141,7 @@ class Session {
     Readiness readiness = Readiness::ready;
   };
   Runs what_runs(const Prepared& prepared, std::uint64_t epoch, Message& message);
+  SubjectPointer subject_of(Prepared& prepared, const Runs& runs);
   bool refuse_too_much(Asked asked, const Frame& frame, std::string_view unnamed);
   std::string new_name() { return std::string(own_prefix) + std::to_string(++names_given_); }
   void drop_unnamed(Expected& entry);

@@ -52,6 +52,7 @@ std::shared_ptr<Prepared> Session::parse_again(std::string_view name,
   again->type_count = statement->type_count;
   again->generation = statement->generation;
   again->awaits_params = statement->awaits_params;
+  again->subject = statement->subject;
   again->action = statement->action;
   again->opaque = statement->opaque;
   again->epoch = epoch_;
@@ -95,6 +96,14 @@ bool Session::refuse_too_much(Asked asked, const Frame& frame, std::string_view 
                 unnamed);
 }
 
+// What a rule sees of it.
+SubjectPointer Session::subject_of(Prepared& prepared, const Runs& runs) {
+  if (!runs.certain) return Judge::subject(sql::with_unknown_target(*runs.statement).facets);
+  if (runs.statement != prepared.statement()) return Judge::subject(runs.statement->facets);
+  if (!prepared.subject) prepared.subject = judge_.subject(prepared.analysis, prepared.index);
+  return prepared.subject;
+}
+
 bool Session::on_bind(const Frame& frame) {
   BindNames names;
   postgres::Bind bind;
@@ -128,20 +137,22 @@ bool Session::on_bind(const Frame& frame) {
   auto portal = std::make_shared<Portal>();
   portal->charge.take(prepared_bytes_, memory);
   if (runs.statement != nullptr) {
-    Judge::Params params = Unknown::over_limit;
-    if (frame.ends) params = text_of_params(bind, prepared->type_count, prepared->types);
-    portal->subject = judge_.subject(
-        runs.certain ? *runs.statement : sql::with_unknown_target(*runs.statement), std::move(params));
+    portal->params = std::make_shared<const SqlParams>(
+        frame.ends ? text_of_params(bind, prepared->type_count, prepared->types) : Unknown::over_limit);
+    portal->subject = subject_of(*prepared, runs);
     const bool decided =
         !prepared->awaits_params && prepared->generation == judge_.generation() && runs.certain;
     Opinion opinion;
-    if (!decided) opinion = judge_.consider(ActionType::statement, runs.statement->kind, *portal->subject);
+    if (!decided)
+      opinion = judge_.consider(ActionType::statement, runs.statement->kind, *portal->subject,
+                                portal->params.get());
     if (!decided && !opinion.allowed) {
       const std::uint64_t action = judge_.record({.type = ActionType::statement,
                                                   .kind = runs.statement->kind,
                                                   .subject = portal->subject,
+                                                  .params = portal->params,
                                                   .opinion = &opinion,
-                                                  .verdict = "deny",
+                                                  .verdict = ActionVerdict::deny,
                                                   .parent = prepared->action,
                                                   .text = {}});
       poison(Asked::bind, frame, denial_of(opinion, action, *prepared->analysis), action);
@@ -243,12 +254,10 @@ bool Session::on_execute(const Frame& frame) {
   Ruling ruling;
   if (statement != nullptr) {
     SubjectPointer subject = portal->subject;
-    if (!runs.certain || !subject)
-      subject = judge_.subject(
-          runs.certain ? *statement : sql::with_unknown_target(*statement),
-          subject ? Judge::Params(subject->facets.params) : Judge::Params(Unknown::undecodable));
-    Opinion opinion = judge_.consider(ActionType::statement, statement->kind, *subject);
-    ruling = rule_one(ActionType::statement, statement->kind, std::move(subject), std::move(opinion),
+    if (!runs.certain || !subject) subject = subject_of(prepared, runs);
+    ParamsPointer params = portal->params;
+    if (!params) params = std::make_shared<const SqlParams>(Unknown::undecodable);
+    ruling = rule_one(ActionType::statement, statement->kind, std::move(subject), std::move(params),
                       prepared.action);
     if (ruling.denial) return poison(Asked::execute, frame, std::move(ruling.denial), ruling.action), true;
   }
@@ -271,12 +280,8 @@ bool Session::on_execute(const Frame& frame) {
 bool Session::on_function_call(const Frame& frame) {
   auto call = read_function_call(frame.body);
   if (!call) return protocol_error(call.error().why), true;
-  SubjectPointer subject = judge_.session_subject();
-  Opinion opinion = judge_.consider(ActionType::function_call, ActionKind::exec, *subject);
-  // Only a rule that names function calls lets one pass (attacks.md, 8).
-  if (opinion.decision.rule == nullptr) opinion.allowed = false;
   Ruling ruling =
-      rule_one(ActionType::function_call, ActionKind::exec, std::move(subject), std::move(opinion), 0);
+      rule_one(ActionType::function_call, ActionKind::exec, Judge::session_subject(), nullptr, 0);
   if (ruling.denial)
     return poison(Asked::function_call, frame, std::move(ruling.denial), ruling.action), true;
   const std::size_t begins = up_.size();
@@ -291,15 +296,19 @@ bool Session::on_function_call(const Frame& frame) {
   return true;
 }
 
-Session::Ruling Session::rule_one(ActionType type, ActionKind kind, SubjectPointer subject, Opinion opinion,
-                                  std::uint64_t parent) {
+Session::Ruling Session::rule_one(ActionType type, ActionKind kind, SubjectPointer subject,
+                                  ParamsPointer params, std::uint64_t parent) {
   static const sql::Analysis readable;
+  Opinion opinion = judge_.consider(type, kind, *subject, params.get());
+  // Only a rule that names function calls lets one pass (attacks.md, 8).
+  if (type == ActionType::function_call && opinion.decision.rule == nullptr) opinion.allowed = false;
   Ruling ruling;
   ruling.action = judge_.record({.type = type,
                                  .kind = kind,
                                  .subject = std::move(subject),
+                                 .params = std::move(params),
                                  .opinion = &opinion,
-                                 .verdict = opinion.allowed ? "allow" : "deny",
+                                 .verdict = opinion.allowed ? ActionVerdict::allow : ActionVerdict::deny,
                                  .parent = parent,
                                  .text = {}});
   if (!opinion.allowed) ruling.denial = denial_of(opinion, ruling.action, readable);

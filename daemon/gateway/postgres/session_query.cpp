@@ -205,11 +205,11 @@ std::unique_ptr<Denial> Session::denial_of(const Opinion& opinion, std::uint64_t
 }
 
 Session::Ruling Session::rule(ActionType type, Message& message, const sql::Analysis& analysis,
-                              std::uint64_t parent) {
+                              const ParamsPointer& params) {
   Ruling ruling;
   const Part* denied = nullptr;
   for (Part& part : message.parts) {
-    part.opinion = judge_.consider(type, message.kind, *part.subject);
+    part.opinion = judge_.consider(type, message.kind, *part.subject, params.get());
     ruling.awaits_params |= part.opinion.decision.awaits_params;
     if (!message.guard.empty() || message.refusal) {
       part.opinion.guard = message.refusal ? message.refusal->message : message.guard;
@@ -227,15 +227,16 @@ Session::Ruling Session::rule(ActionType type, Message& message, const sql::Anal
   }
   for (const Part& part : message.parts) {
     const bool this_denied = !part.opinion.allowed && !part.opinion.decision.awaits_params;
-    const std::string_view verdict = denied == nullptr                ? "allow"
-                                     : this_denied || &part == denied ? "deny"
-                                                                      : "denied-with";
+    const ActionVerdict verdict = denied == nullptr                ? ActionVerdict::allow
+                                  : this_denied || &part == denied ? ActionVerdict::deny
+                                                                   : ActionVerdict::denied_with;
     const std::uint64_t action = judge_.record({.type = type,
                                                 .kind = message.kind,
                                                 .subject = part.subject,
+                                                .params = params,
                                                 .opinion = &part.opinion,
                                                 .verdict = verdict,
-                                                .parent = parent,
+                                                .parent = 0,
                                                 .text = {}});
     if (ruling.action == 0)
       ruling.action = action;
@@ -262,15 +263,14 @@ bool Session::on_query(const Frame& frame) {
   if (examine(*analysis, message) == Readiness::wait) return must_wait();
   for (std::size_t i = 0; i < message.parts.size(); ++i) {
     Part& part = message.parts[i];
-    part.subject = part.merged ? judge_.subject(*part.merged, std::vector<std::optional<std::string>>())
-                               : judge_.remembered_subject(analysis, i);
+    part.subject = part.merged ? Judge::subject(part.merged->facets) : judge_.subject(analysis, i);
   }
   const bool unreadable = analysis->readable != sql::Readable::yes;
   message.unread |= unreadable;
   message.may_copy_in |= unreadable;
   const ActionType type =
       kind_ == Kind::replication && unreadable ? ActionType::replication : ActionType::statement;
-  Ruling ruling = rule(type, message, *analysis, 0);
+  Ruling ruling = rule(type, message, *analysis, no_params());
   if (ruling.denial) return poison(Asked::query, frame, std::move(ruling.denial), ruling.action), true;
 
   const std::size_t begins = up_.size();
@@ -329,9 +329,11 @@ bool Session::on_parse(const Frame& frame) {
   if (prepared_bytes_ + memory > limits_.prepared)
     return refuse(Asked::parse, frame, "54000",
                   "the gateway holds as many prepared statements as it may for a connection", parse.name);
-  for (Part& part : message.parts)
-    part.subject = judge_.subject(part.merged ? *part.merged : *part.statement, Unknown::pending);
-  Ruling ruling = rule(ActionType::statement, message, *analysis, 0);
+  for (std::size_t i = 0; i < message.parts.size(); ++i) {
+    Part& part = message.parts[i];
+    part.subject = part.merged ? Judge::subject(part.merged->facets) : judge_.subject(analysis, i);
+  }
+  Ruling ruling = rule(ActionType::statement, message, *analysis, pending_params());
   if (ruling.denial)
     return poison(Asked::parse, frame, std::move(ruling.denial), ruling.action, parse.name), true;
 
@@ -348,6 +350,7 @@ bool Session::on_parse(const Frame& frame) {
   prepared->epoch = epoch_;
   prepared->generation = judge_.generation();
   prepared->awaits_params = ruling.awaits_params;
+  if (!message.parts.empty() && !message.parts[0].merged) prepared->subject = message.parts[0].subject;
   prepared->action = ruling.action;
   prepared->opaque = analysis->readable != sql::Readable::yes;
 
