@@ -28,16 +28,25 @@ struct Decider {
   bool undecided_could_allow = false;
 
   void run() {
-    const Policy::RuleIndex* rules = applicable();
-    if (rules) {
-      for (const Rule* rule : rules->by_type[static_cast<std::size_t>(action.type)]) {
-        if (try_rule(*rule)) return;
-      }
-    }
-    end_without_rule();
+    const Policy::RuleIndex* index = applicable();
+    if (!index || !walk(index->by_type[static_cast<std::size_t>(action.type)])) end_without_rule();
   }
 
  private:
+  // True when a rule ended it.
+  bool walk(const RuleDispatch& dispatch) {
+    const RuleSet candidates = dispatch.candidates(action);
+    if (!recording) return candidates.each([&](std::size_t at) { return try_rule(*dispatch.rules()[at]); });
+    for (std::size_t at = 0; at < dispatch.rules().size(); ++at) {
+      const Rule& rule = *dispatch.rules()[at];
+      if (!candidates.has(at))
+        decision.tried.push_back({&rule, cel::Truth::no, {}});
+      else if (try_rule(rule))
+        return true;
+    }
+    return false;
+  }
+
   const Policy::RuleIndex* applicable() const {
     if (!action.endpoint) return &policy.unclaimed_;
     auto found = policy.by_endpoint_.find(std::string_view(action.endpoint->name));

@@ -69,20 +69,26 @@ void Policy::sort_rules() {
   rules = std::move(sorted);
 }
 
+void Policy::add_types(RuleIndex& index) {
+  for (std::size_t type = 0; type < index.by_type.size(); ++type) {
+    std::vector<const Rule*> rules;
+    for (const Rule* rule : index.all) {
+      if (std::ranges::find(rule->on, static_cast<ActionType>(type)) == rule->on.end()) continue;
+      rules.push_back(rule);
+      index.read_more[type] |= reads_more_than_facets(*rule);
+    }
+    index.by_type[type] = RuleDispatch(std::move(rules));
+  }
+}
+
 void Policy::index() {
   sort_rules();
-  auto add = [](RuleIndex& into, const Rule& rule) {
-    into.all.push_back(&rule);
-    for (ActionType type : rule.on) {
-      const auto at = static_cast<std::size_t>(type);
-      into.by_type[at].push_back(&rule);
-      into.read_more[at] |= reads_more_than_facets(rule);
-    }
-  };
   for (const Rule& rule : rules) {
-    for (const std::string& endpoint : rule.endpoints) add(by_endpoint_[endpoint], rule);
-    if (rule.endpoints.empty()) add(unclaimed_, rule);
+    for (const std::string& endpoint : rule.endpoints) by_endpoint_[endpoint].all.push_back(&rule);
+    if (rule.endpoints.empty()) unclaimed_.all.push_back(&rule);
   }
+  add_types(unclaimed_);
+  for (auto& [endpoint, index] : by_endpoint_) add_types(index);
   for (const auto& [name, endpoint] : endpoints) {
     for (const HostPort& host : endpoint.hosts) {
       auto& claims = host.wildcard ? wildcard_claims_ : exact_claims_;

@@ -18,6 +18,7 @@
 #include "policy/address.h"
 #include "policy/cel/program.h"
 #include "policy/config/diagnostics.h"
+#include "policy/dispatch.h"
 #include "policy/sql/analysis.h"
 
 namespace clawpatrol {
@@ -141,8 +142,8 @@ class Policy {
   // The rules of an endpoint in the order in which they are tried. Empty for an unknown endpoint.
   const std::vector<const Rule*>& rules_of(std::string_view endpoint) const;
 
-  // Whether decide() says of this type of action at this endpoint the same as long as its facets are the same,
-  // whatever the parameters and the time.
+  // Whether decide() says of this type of action at this endpoint the same as long as its facets are the
+  // same, whatever the parameters and the time.
   bool decides_by_facets_alone(std::string_view endpoint, ActionType type) const;
 
   // Which endpoint claims host (a name, or an address in text form) and port, for a profile that may reach
@@ -172,10 +173,11 @@ class Policy {
 
   struct RuleIndex {
     std::vector<const Rule*> all;
-    std::array<std::vector<const Rule*>, 8> by_type;  // by ActionType
-    std::array<bool, 8> read_more{};                  // some rule of the type reads parameters or the time
+    std::array<RuleDispatch, 8> by_type;  // by ActionType
+    std::array<bool, 8> read_more{};      // some rule of the type reads parameters or the time
   };
 
+  static void add_types(RuleIndex& index);
   // Sorts the rules and builds what is below; nothing that it points into may change afterwards.
   void index();
   void sort_rules();

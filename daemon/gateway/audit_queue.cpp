@@ -7,6 +7,7 @@ namespace clawpatrol {
 AuditQueue::AuditQueue(Ring& ring, audit::Log& log, audit::PeerBudget& budget)
     : ring_(ring), log_(log), budget_(budget) {
   ring_.on_turn_end([this] { end_turn(); });
+  ring_.on_idle([this] { write_group(); });
 }
 
 void AuditQueue::Commit::await_suspend(std::coroutine_handle<> waiter) {

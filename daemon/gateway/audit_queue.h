@@ -26,9 +26,9 @@ class AuditQueue final : Timer {
     Commit(AuditQueue& queue, std::span<std::string> lines, audit::Durability durability,
            std::uint32_t peer_id)
         : queue_(queue), lines_(lines), durability_(durability), peer_id_(peer_id) {}
-    bool await_ready() const noexcept { return false; }
+    bool await_ready() const noexcept { return lines_.empty(); }
     void await_suspend(std::coroutine_handle<> waiter);
-    bool await_resume() const noexcept { return recorded_; }
+    bool await_resume() const noexcept { return recorded_ || lines_.empty(); }
 
    private:
     friend class AuditQueue;
@@ -42,8 +42,9 @@ class AuditQueue final : Timer {
   Commit commit(std::span<std::string> lines, audit::Durability durability, std::uint32_t peer_id) {
     return Commit(*this, lines, durability, peer_id);
   }
-  // A line that nothing waits for by itself, such as an outcome. It is in the group of the next commit, or in
-  // one of its own within note_delay: so note, note, commit records three lines before the task goes on.
+  // A line that nothing waits for by itself, such as an outcome. It is written when there is nothing else to
+  // do, in the group of the next commit, or within note_delay, whichever is first: so note, note, commit
+  // records three lines before the task goes on.
   void note(std::string line);
   static constexpr auto note_delay = std::chrono::milliseconds(100);
 

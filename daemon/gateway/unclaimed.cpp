@@ -85,9 +85,7 @@ Task<Judged> judge_unclaimed(Worker& worker, std::shared_ptr<const Policy> polic
   Decision decision;
   if (!unclaimed.guard) decision = decide(*policy, action);
   ActionRecord record = record_of(unclaimed, decision, policy, now, shared.next_action_id());
-  Judged judged{.allowed = record.verdict == ActionVerdict::allow,
-                .id = record.id,
-                .reason = record.reason};
+  Judged judged{.allowed = record.verdict == ActionVerdict::allow, .id = record.id, .reason = record.reason};
   std::string line = line_of(record, unclaimed);
   auto recorded = shared.actions.add(std::move(record));
   if (unclaimed.flow) {

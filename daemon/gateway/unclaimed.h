@@ -26,7 +26,7 @@ struct Judged {
   bool allowed = false;
   bool recorded = false;  // false: the audit log failed, which denies
   std::uint64_t id = 0;
-  std::string reason{};   // of a denial, for the agent
+  std::string reason{};  // of a denial, for the agent
 };
 
 Task<Judged> judge_unclaimed(Worker& worker, std::shared_ptr<const Policy> policy, Unclaimed unclaimed);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <liburing.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
@@ -14,7 +15,8 @@ namespace clawpatrol {
 
 namespace {
 
-const auto longest_look = std::chrono::microseconds(std::getenv("LOOK")?atoi(std::getenv("LOOK")):50);
+// About what it takes to wake a thread whose core has gone to sleep, twice.
+constexpr auto longest_look = std::chrono::microseconds(50);
 constexpr std::uint8_t no_opcode = 0xff;  // a wait without an operation
 
 }  // namespace
@@ -148,12 +150,15 @@ void Ring::finish_turn() {
   } while (!ready_.empty());
 }
 
-// Putting a thread to sleep and waking it costs more than most waits between a server and a busy client last.
-// So while waits have lately been that short, looks for a completion for as long before it sleeps. Returns
-// whether there is one.
+// Putting a thread to sleep and waking it costs more than most waits for a server or a busy client last. So
+// while waits have lately been that short, looks for a completion for as long before it sleeps, and lets
+// others run meanwhile. Returns whether there is one.
 bool Ring::look_before_sleeping() {
   if (!waits_are_short_) return false;
   if (io_uring_sq_ready(ring_.get()) > 0) io_uring_submit(ring_.get());
+  if (io_uring_cq_ready(ring_.get()) > 0) return true;
+  for (auto& action : idle_) action();
+  if (!ready_.empty()) return true;
   const auto end = Clock::now() + longest_look;
   do {
     if (io_uring_cq_ready(ring_.get()) > 0) return true;
@@ -161,7 +166,7 @@ bool Ring::look_before_sleeping() {
     if (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))
       io_uring_get_events(ring_.get());
     else
-      std::getenv("YIELD") ? (void)sched_yield() : __builtin_ia32_pause();
+      sched_yield();
   } while (Clock::now() < end);
   return io_uring_cq_ready(ring_.get()) > 0;
 }
@@ -231,6 +236,10 @@ void Ring::run_ready() {
 
 void Ring::on_turn_end(std::function<void()> action) {
   turn_end_.push_back(std::move(action));
+}
+
+void Ring::on_idle(std::function<void()> action) {
+  idle_.push_back(std::move(action));
 }
 
 void Ring::resume_soon(std::coroutine_handle<> task) {
@@ -307,10 +316,28 @@ Operation Ring::sleep_until(Deadline deadline) {
   return {*this, {.opcode = no_opcode}, deadline};
 }
 
-Task<std::expected<void, Error>> Ring::send_all(int fd, std::string_view bytes, Deadline deadline) {
-  // Nearly always the socket takes all of it at once, and asking it is cheaper than an operation.
-  if (ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT); sent > 0)
-    bytes.remove_prefix(static_cast<std::size_t>(sent));
+Ring::SendAll Ring::send_all(int fd, std::string_view bytes, Deadline deadline) {
+  return {*this, fd, bytes, deadline};
+}
+
+bool Ring::SendAll::await_ready() {
+  const ssize_t sent = ::send(fd_, bytes_.data(), bytes_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent > 0) bytes_.remove_prefix(static_cast<std::size_t>(sent));
+  if (bytes_.empty()) return true;
+  rest_.emplace(ring_.send_rest(fd_, bytes_, deadline_));
+  return rest_->done();
+}
+
+void Ring::SendAll::await_suspend(std::coroutine_handle<> waiter) {
+  (*rest_).operator co_await().await_suspend(waiter);
+}
+
+std::expected<void, Error> Ring::SendAll::await_resume() {
+  if (!rest_) return {};
+  return (*rest_).operator co_await().await_resume();
+}
+
+Task<std::expected<void, Error>> Ring::send_rest(int fd, std::string_view bytes, Deadline deadline) {
   while (!bytes.empty()) {
     std::int32_t sent = co_await send(fd, bytes, deadline);
     if (sent == -EINTR || sent == -EAGAIN) continue;

@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <source_location>
 #include <span>
 #include <string_view>
@@ -131,6 +132,10 @@ class Ring {
   // place for work that is cheaper in groups, such as the audit log's write.
   void on_turn_end(std::function<void()> action);
 
+  // Called when the ring has nothing to do and expects to have soon: the place for work that would otherwise
+  // stand in the way of the next completion.
+  void on_idle(std::function<void()> action);
+
   Clock::time_point now() const { return now_; }  // cached, once per turn
 
   Operation recv(int fd, std::span<char> buffer, Deadline deadline);
@@ -142,7 +147,8 @@ class Ring {
   Operation sleep_until(Deadline deadline);  // always -ETIMEDOUT
 
   // All of it or an error.
-  Task<std::expected<void, Error>> send_all(int fd, std::string_view bytes, Deadline deadline);
+  class SendAll;
+  SendAll send_all(int fd, std::string_view bytes, Deadline deadline);
 
   // Resumes a task from the loop, after what is being run now.
   void resume_soon(std::coroutine_handle<> task);
@@ -162,6 +168,7 @@ class Ring {
   void drain_posts();
   void finish_turn();
   void wait();
+  Task<std::expected<void, Error>> send_rest(int fd, std::string_view bytes, Deadline deadline);
   bool look_before_sleeping();
   void sleep();
   void take_completions();
@@ -171,7 +178,7 @@ class Ring {
   Timers timers_;
   Clock::time_point now_ = Clock::now();
   std::vector<std::coroutine_handle<>> ready_, running_;
-  std::vector<std::function<void()>> turn_end_;
+  std::vector<std::function<void()>> turn_end_, idle_;
   Fd wake_;
   class Waker;
   std::unique_ptr<Waker> waker_;
@@ -180,6 +187,23 @@ class Ring {
   bool waits_are_short_ = false;
   bool enabled_ = false;
   bool stopping_ = false;
+};
+
+// Nearly always the socket takes all of it at once, and asking it is cheaper than an operation.
+class [[nodiscard]] Ring::SendAll {
+ public:
+  SendAll(Ring& ring, int fd, std::string_view bytes, Deadline deadline)
+      : ring_(ring), fd_(fd), bytes_(bytes), deadline_(deadline) {}
+  bool await_ready();
+  void await_suspend(std::coroutine_handle<> waiter);
+  std::expected<void, Error> await_resume();
+
+ private:
+  Ring& ring_;
+  int fd_;
+  std::string_view bytes_;
+  Deadline deadline_;
+  std::optional<Task<std::expected<void, Error>>> rest_;
 };
 
 class Ring::Acceptor final : Completion, Timer {

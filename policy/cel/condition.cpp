@@ -60,6 +60,10 @@ Outcome Condition::evaluate(const Action& action, std::uint64_t cost_limit) cons
 std::string_view Condition::text() const {
   return tree_->text;
 }
+const std::vector<Key>* Condition::keys() const {
+  const auto& keys = tree_->expression.keys();
+  return keys ? &*keys : nullptr;
+}
 const std::vector<FacetId>& Condition::facets() const {
   return tree_->expression.facets();
 }

@@ -1,6 +1,7 @@
 #include "policy/cel/expression.h"
 
 #include "policy/cel/checker.h"
+#include "policy/cel/keys.h"
 #include "policy/cel/lower.h"
 
 namespace clawpatrol::cel {
@@ -25,6 +26,7 @@ std::expected<Expression, std::vector<Problem>> Expression::compile(std::string_
   if (strict && !lowered.problems.empty()) return std::unexpected(std::move(lowered.problems));
   expression.root_ = std::move(lowered.root);
   expression.facets_ = std::move(lowered.facets);
+  expression.keys_ = keys_of(**root);
   expression.locals_ = checked.locals;
   expression.type_ = checked.type;
   return expression;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ class Expression {
 
   const Type& type() const { return *type_; }
   const std::vector<FacetId>& facets() const { return facets_; }
+  const std::optional<std::vector<Key>>& keys() const { return keys_; }
 
  private:
   Expression();
@@ -33,6 +35,7 @@ class Expression {
   NodePtr root_;
   const Type* type_ = nullptr;
   std::vector<FacetId> facets_;
+  std::optional<std::vector<Key>> keys_;
   std::size_t locals_ = 0;
 };
 

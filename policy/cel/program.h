@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,13 @@ struct Outcome {
   bool pending = false;
 };
 
+// A test of a facet that a condition makes: for a value, or for a list that it is not empty.
+struct Key {
+  FacetId facet = FacetId::count;
+  std::string field;  // of an object, such as `target` of sql.copy; else ""
+  std::optional<std::string> value;
+};
+
 struct CompileOptions {
   // Families that exist for the endpoints of the rule; a facet outside them is a type error that says so.
   std::vector<FacetFamily> families = {FacetFamily::every, FacetFamily::sql};
@@ -60,6 +68,9 @@ class Condition {
   std::string_view text() const;
   // The facets that it reads, without repeats: for lints, and for deciding what waits for Bind parameters.
   const std::vector<FacetId>& facets() const;
+  // Tests of which at least one must hold for it to be anything but `no` where every facet that they name is
+  // known and no open list; null: there are none. For finding rules without evaluating all of them.
+  const std::vector<Key>* keys() const;
 
  private:
   explicit Condition(std::unique_ptr<const Tree> tree);

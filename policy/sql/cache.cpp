@@ -73,7 +73,7 @@ struct Cache::State {
   std::size_t max_bytes;
   std::size_t bytes = 0;
   std::array<std::uint64_t, 4096> seen_once{};  // hashes, the latest of each remainder
-  std::list<Entry> entries;                                                    // most recently used first
+  std::list<Entry> entries;                     // most recently used first
   std::unordered_map<KeyView, std::list<Entry>::iterator, Hash, Equal> index;  // views into entries
 
   void drop_last() {

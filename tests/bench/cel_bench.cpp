@@ -71,10 +71,19 @@ int main() {
   sql.classes = NameList{};
   sql.unbounded = false;
   sql.copy = CopyFacet{};
-  sql.params = std::vector<std::optional<std::string>>{"12345"};
+  SqlParams params = SqlParams::Value{"12345"};
   sql.statements = std::int64_t{1};
-  Action action{ActionType::statement, ActionKind::read,          &peer, &endpoint, &dest,
-                "pg-reader",           1'700'000'000'000'000'000, &sql,  nullptr};
+  Action action{ActionType::statement,
+                ActionKind::read,
+                &peer,
+                &endpoint,
+                &dest,
+                "pg-reader",
+                1'700'000'000'000'000'000,
+                &sql,
+                &params,
+                nullptr,
+                nullptr};
 
   measure(action, "true");
   measure(action, "sql.verb == 'drop'");

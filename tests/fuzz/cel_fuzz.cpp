@@ -19,6 +19,9 @@ struct Actions {
   EndpointFacets endpoint{"pg-prod", "postgres"};
   DestFacets dest{"pg.internal", 5432};
   SqlFacets known, open, unknown;
+  SqlParams params = SqlParams::Value{"7", std::nullopt};
+  SqlParams pending;
+  SqlSessionFacets session{"app", "agent", "agent"};
 
   Actions() {
     known.statement = std::string("DELETE FROM users; \xff");
@@ -28,20 +31,26 @@ struct Actions {
         known.literals = NameList{{"users", "public.users", "", "secrets"}};
     known.unbounded = true;
     known.copy = CopyFacet{"to", "program"};
-    known.params = std::vector<std::optional<std::string>>{"7", std::nullopt};
     known.statements = std::int64_t{1};
-    known.database = known.user = known.declared_user = std::string("agent");
     open = known;
     open.verbs = NameList{{"delete"}, true};
     open.tables = open.reads = open.writes = open.columns = open.functions = open.classes = open.literals =
         NameList{{"users", ""}, true};
-    unknown.user = known.user;
-    unknown.params = Unknown::pending;
+    pending = Unknown::pending;
   }
 
   Action with(const SqlFacets* sql) const {
-    return {ActionType::statement, ActionKind::write, &peer, &endpoint, &dest,
-            "pg-reader",           1'700'000'000,     sql,   nullptr};
+    return {ActionType::statement,
+            ActionKind::write,
+            &peer,
+            &endpoint,
+            &dest,
+            "pg-reader",
+            1'700'000'000,
+            sql,
+            sql == &unknown ? &pending : &params,
+            &session,
+            nullptr};
   }
 };
 

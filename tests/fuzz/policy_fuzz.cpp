@@ -24,11 +24,12 @@ void check_diagnostics(const clawpatrol::LoadResult& loaded) {
 void decide_something(const clawpatrol::Policy& policy) {
   clawpatrol::SqlFacets sql;
   sql.verb = std::string("drop");
-  sql.params = clawpatrol::Unknown::pending;
+  clawpatrol::SqlParams params = clawpatrol::Unknown::pending;
   clawpatrol::EndpointFacets endpoint{"pg-prod", "postgres"};
   clawpatrol::Action action;
   action.endpoint = &endpoint;
   action.sql = &sql;
+  action.sql_params = &params;
   for (auto type :
        {clawpatrol::ActionType::statement, clawpatrol::ActionType::login, clawpatrol::ActionType::connect}) {
     action.type = type;

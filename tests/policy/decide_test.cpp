@@ -20,6 +20,7 @@ struct Drop {
   PeerFacets peer{"builder", "data", "10.86.0.2", {{"team", "platform"}}};
   EndpointFacets endpoint{"pg", "postgres"};
   DestFacets dest{"pg.internal", 5432};
+  SqlParams params = SqlParams::Value();
   Action action;
 
   Drop() {
@@ -27,7 +28,6 @@ struct Drop {
     sql.verb = std::string("drop");
     sql.verbs = NameList{{"drop"}, false};
     sql.tables = NameList{{"users"}, false};
-    sql.params = std::vector<std::optional<std::string>>{};
     action.type = ActionType::statement;
     action.kind = ActionKind::admin;
     action.peer = &peer;
@@ -35,6 +35,7 @@ struct Drop {
     action.dest = &dest;
     action.credential = "reader";
     action.sql = &sql;
+    action.sql_params = &params;
   }
   Drop(const Drop&) = delete;
   Drop& operator=(const Drop&) = delete;
@@ -44,11 +45,11 @@ struct Drop {
     return *this;
   }
   Drop& parsing() {  // as Parse sees it
-    sql.params = Unknown::pending;
+    params = Unknown::pending;
     return *this;
   }
   Drop& bound(const char* value) {
-    sql.params = std::vector<std::optional<std::string>>{value};
+    params = SqlParams::Value{value};
     return *this;
   }
 };
@@ -195,7 +196,7 @@ TEST_CASE("attack 9: at Parse a rule on parameters waits for each Bind") {
   CHECK(other.verdict == Verdict::deny);
   CHECK(other.rule == nullptr);
   CHECK_FALSE(other.awaits_params);
-  drop.sql.params = Unknown::undecodable;
+  drop.params = Unknown::undecodable;
   CHECK(decide(*policy, drop.action).unevaluable);
 }
 

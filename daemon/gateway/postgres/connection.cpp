@@ -79,15 +79,13 @@ Task<void> Connection::serve() {
 }
 
 // Lines of one batch are one group.
-Task<bool> Connection::record() {
-  if (judge_.lines().empty()) co_return true;
+AuditQueue::Commit Connection::record() {
   recording_.clear();
   recording_.swap(judge_.lines());
   const audit::Durability durability = judge_.durability();
   judge_.lines_taken();
   claimed_.flow->set_wait();
-  const bool recorded = co_await worker_.audit().commit(recording_, durability, claimed_.peer->id);
-  co_return recorded;
+  return worker_.audit().commit(recording_, durability, claimed_.peer->id);
 }
 
 void Connection::note_outcomes() {
@@ -168,7 +166,6 @@ Task<void> Connection::pump_server() {
     const std::size_t used = session_->from_server(from_server_.view(), rewritten, out);
     ++server_turns_;
     progress_.notify();
-    note_outcomes();
     if (!session_->in_flight())
       claimed_.flow->set_state(session_->transaction() == 'I' ? "idle" : "idle in transaction");
     if (!out.empty()) {
@@ -178,6 +175,7 @@ Task<void> Connection::pump_server() {
       claimed_.flow->bytes_down.fetch_add(out.size(), std::memory_order_relaxed);
       if (!sent) break;
     }
+    note_outcomes();
     from_server_.consume(used);
     if (session_->ending() == Session::Ending::at_once) break;
   }

@@ -54,7 +54,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<std::optional<Denial>> authenticate(UpstreamLogin& login, Deadline deadline);
   Task<void> serve_cancel(std::uint32_t process, std::string key, Deadline deadline);
   Task<void> refuse(Denial denial, Deadline deadline);  // FATAL
-  Task<bool> record();                                  // the judge's lines
+  AuditQueue::Commit record();                          // the judge's lines
 
   Task<void> pump_agent();
   Task<void> pump_server();

@@ -23,6 +23,15 @@ bool same_endpoint(const EndpointConfig& a, const EndpointConfig& b) {
   return a.hosts == b.hosts && a.tls == b.tls && a.ca == b.ca && a.type == b.type;
 }
 
+SubjectPointer subject_of(const std::shared_ptr<const sql::Analysis>& analysis, std::size_t index) {
+  auto made = std::make_shared<Subject>();
+  made->sql = {analysis, &analysis->statements[index].facets};
+  made->json = facets_json(*made->sql);
+  // Then a record holds the text, and the analysis need not outlive its message.
+  made->in_text = analysis->statements.size() == 1 && made->sql->statement.known();
+  return made;
+}
+
 }  // namespace
 
 SqlFacets unknown_facets(Unknown why) {
@@ -99,6 +108,8 @@ std::shared_ptr<const sql::Analysis> Judge::analyse(std::string_view text) {
 }
 
 SubjectPointer Judge::subject(const std::shared_ptr<const sql::Analysis>& analysis, std::size_t index) {
+  // One that nobody else holds is not in the cache, and will not be met again.
+  if (analysis.use_count() == 1) return subject_of(analysis, index);
   const std::size_t hash = reinterpret_cast<std::uintptr_t>(analysis.get()) >> 5;
   Remembered& slot = remembered_[hash % remembered_.size()];
   if (slot.analysis != analysis) {
@@ -106,13 +117,7 @@ SubjectPointer Judge::subject(const std::shared_ptr<const sql::Analysis>& analys
     slot.subjects.assign(analysis->statements.size(), nullptr);
   }
   SubjectPointer& found = slot.subjects[index];
-  if (found) return found;
-  auto made = std::make_shared<Subject>();
-  made->sql = {analysis, &analysis->statements[index].facets};
-  made->json = facets_json(*made->sql);
-  // Then a record holds the text, and the analysis need not outlive its message.
-  made->in_text = analysis->statements.size() == 1 && made->sql->statement.known();
-  found = std::move(made);
+  if (!found) found = subject_of(analysis, index);
   return found;
 }
 
@@ -170,7 +175,8 @@ audit::Durability Judge::durability_of(const Entry& entry) const {
   const AuditSync sync = policy_->audit.sync;
   if (sync == AuditSync::all) return audit::Durability::synced;
   const bool changes = entry.kind != ActionKind::read && entry.kind != ActionKind::session;
-  if (sync == AuditSync::changes && changes && entry.verdict == ActionVerdict::allow) return audit::Durability::synced;
+  if (sync == AuditSync::changes && changes && entry.verdict == ActionVerdict::allow)
+    return audit::Durability::synced;
   return audit::Durability::handed;
 }
 

@@ -280,8 +280,7 @@ bool Session::on_execute(const Frame& frame) {
 bool Session::on_function_call(const Frame& frame) {
   auto call = read_function_call(frame.body);
   if (!call) return protocol_error(call.error().why), true;
-  Ruling ruling =
-      rule_one(ActionType::function_call, ActionKind::exec, Judge::session_subject(), nullptr, 0);
+  Ruling ruling = rule_one(ActionType::function_call, ActionKind::exec, Judge::session_subject(), nullptr, 0);
   if (ruling.denial)
     return poison(Asked::function_call, frame, std::move(ruling.denial), ruling.action), true;
   const std::size_t begins = up_.size();

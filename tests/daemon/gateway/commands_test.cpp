@@ -1,5 +1,6 @@
 #include "daemon/gateway/commands.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <fstream>
 #include <regex>
@@ -118,36 +119,28 @@ struct Fixture {
     return all;
   }
   ActionRecord drop_table() const {
-    PeerFacets peer{"builder-1", "data", "10.86.0.2", {{"team", "platform"}}};
-    EndpointFacets endpoint{"pg-prod", "postgres"};
-    DestFacets dest{"pg.internal", 5432};
     SqlFacets sql;
     sql.statement = std::string("DROP TABLE users");
     sql.verb = std::string("drop");
     sql.verbs = NameList{{"drop"}, false};
     sql.tables = NameList{{"users"}, true};
-    sql.params = Unknown::pending;
-    Action action{.type = ActionType::statement,
-                  .kind = ActionKind::admin,
-                  .peer = &peer,
-                  .endpoint = &endpoint,
-                  .dest = &dest,
-                  .credential = "pg-reader",
-                  .now_unix_ns = 0,
-                  .sql = &sql};
     ActionRecord record;
-    record.id = "a-18f3";
+    record.id = *parse_action_id("a-18f3");
     record.flow = 7;
-    record.peer = "builder-1";
-    record.endpoint = "pg-prod";
-    record.type = "statement";
-    record.kind = "admin";
-    record.verdict = "deny";
-    record.rule = "no-ddl";
+    record.type = ActionType::statement;
+    record.kind = ActionKind::admin;
+    record.verdict = ActionVerdict::deny;
+    record.policy = policy;
+    record.facets = std::make_shared<const FlowFacets>(
+        FlowFacets{{"builder-1", "data", "10.86.0.2", {{"team", "platform"}}},
+                   {"pg-prod", "postgres"},
+                   {"pg.internal", 5432},
+                   "pg-reader",
+                   std::nullopt});
+    record.rule = &*std::ranges::find(policy->rules, "no-ddl", &Rule::name);
     record.reason = "Schema changes land by migration";
-    record.generation = 3;
-    record.text = "DROP TABLE users";
-    record.evidence = evidence_of(policy, action);
+    record.sql = std::make_shared<const SqlFacets>(std::move(sql));
+    record.sql_params = std::make_shared<const SqlParams>(Unknown::pending);
     return record;
   }
 
@@ -177,7 +170,7 @@ TEST_CASE("status keeps its schema: health, then one line a flow") {
   flow->bytes_up = 12;
   flow->set_state("idle");
   flow->set_upstream("10.0.0.1:5432");
-  fixture.shared.actions.add(fixture.drop_table(), *flow);
+  flow->set_last(fixture.shared.actions.add(fixture.drop_table()));
   Answered answered = fixture.ask(R"("command":"status")");
   REQUIRE(answered.lines.size() == 2);
   CHECK(
@@ -240,7 +233,7 @@ TEST_CASE("explain says what the generation now in force would say, once it is a
 TEST_CASE("what a guard refused was put to no rule") {
   Fixture fixture;
   ActionRecord record = fixture.drop_table();
-  record.rule = "";
+  record.rule = nullptr;
   record.guard = "reading settings";
   fixture.shared.actions.add(record);
   control::Message line = fixture.ask(R"("command":"explain","action":"a-18f3")").first();

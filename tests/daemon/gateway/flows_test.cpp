@@ -6,9 +6,9 @@
 namespace clawpatrol {
 namespace {
 
-ActionRecord record(std::string id, std::string text = "select 1") {
+ActionRecord record(std::uint64_t id, std::string text = "select 1") {
   ActionRecord made;
-  made.id = std::move(id);
+  made.id = id;
   made.text = std::move(text);
   return made;
 }
@@ -82,39 +82,38 @@ TEST_CASE("a request to close reaches the handler once, also when the handler co
 TEST_CASE("recent actions are bounded in number, and a cursor goes past what has fallen out") {
   RecentActions recent(3);
   std::uint64_t cursor = recent.end();
-  for (int i = 1; i <= 5; ++i) recent.add(record("a-" + std::to_string(i)));
+  for (int i = 1; i <= 5; ++i) recent.add(record(static_cast<std::uint64_t>(i)));
   auto seen = recent.since(cursor);
   REQUIRE(seen.size() == 3);
-  CHECK(seen[0]->id == "a-3");
+  CHECK(seen[0]->id == 3);
   CHECK(recent.since(cursor).empty());
-  recent.add(record("a-6"));
+  recent.add(record(6));
   seen = recent.since(cursor);
   REQUIRE(seen.size() == 1);
-  CHECK(seen[0]->id == "a-6");
-  CHECK(recent.find("a-2") == nullptr);
-  REQUIRE(recent.find("a-5"));
+  CHECK(seen[0]->id == 6);
+  CHECK(recent.find(2) == nullptr);
+  REQUIRE(recent.find(5));
 }
 
 TEST_CASE("since() gives no more than was asked for and goes on where it stopped") {
   RecentActions recent(1000);
   std::uint64_t cursor = 0;
-  for (int i = 0; i < 700; ++i) recent.add(record("a-" + std::to_string(i)));
+  for (int i = 0; i < 700; ++i) recent.add(record(static_cast<std::uint64_t>(i)));
   CHECK(recent.since(cursor, 300).size() == 300);
   auto next = recent.since(cursor, 300);
-  CHECK(next.front()->id == "a-300");
+  CHECK(next.front()->id == 300);
   CHECK(recent.since(cursor, 300).size() == 100);
   for (int i : {0, 255, 256, 444, 699}) {
     INFO(i);
-    CHECK(recent.find("a-" + std::to_string(i)) != nullptr);
+    CHECK(recent.find(static_cast<std::uint64_t>(i)) != nullptr);
   }
 }
 
 TEST_CASE("recent actions are bounded in bytes, whatever agents send") {
   RecentActions recent(4096, 1 << 20);
   for (int i = 0; i < 200; ++i) {
-    ActionRecord big = record("a-" + std::to_string(i));
-    big.evidence.policy = std::make_shared<const Policy>();
-    big.evidence.sql = sql_of(32 << 10);
+    ActionRecord big = record(static_cast<std::uint64_t>(i));
+    big.sql = sql_of(32 << 10);
     recent.add(std::move(big));
   }
   std::uint64_t cursor = 0;
@@ -125,51 +124,62 @@ TEST_CASE("recent actions are bounded in bytes, whatever agents send") {
 
 TEST_CASE("evidence too large to keep is dropped, and the record stays") {
   RecentActions recent;
-  ActionRecord big = record("a-1", std::string(100'000, 'y'));
-  big.evidence.policy = std::make_shared<const Policy>();
-  big.evidence.sql = sql_of(RecentActions::max_evidence + 1);
+  ActionRecord big = record(1, std::string(100'000, 'y'));
+  big.sql = sql_of(RecentActions::max_evidence + 1);
   recent.add(std::move(big));
-  REQUIRE(recent.find("a-1"));
-  CHECK_FALSE(recent.find("a-1")->evidence);
-  CHECK(recent.find("a-1")->text.size() == 1024);
+  REQUIRE(recent.find(1));
+  CHECK(recent.find(1)->evidence == ActionRecord::Evidence::dropped);
+  CHECK(recent.find(1)->sql == nullptr);
+  CHECK(recent.find(1)->text.size() == 1024);
 }
 
 TEST_CASE("a text is cut between characters") {
-  RecentActions recent;
-  recent.add(record("a-1", std::string(1022, 'x') + "€€"));
-  CHECK(recent.find("a-1")->text == std::string(1022, 'x'));
+  CHECK(cut_text(std::string(1022, 'x') + "€€") == std::string(1022, 'x'));
+  CHECK(cut_text("€") == "€");
 }
 
-TEST_CASE("evidence outlives what it was taken from, and gives back the same action") {
-  Evidence evidence;
-  {
-    PeerFacets peer{"builder-1", "data", "10.86.0.2", {{"team", "platform"}}};
-    EndpointFacets endpoint{"pg-prod", "postgres"};
-    SqlFacets sql;
-    sql.verb = std::string("drop");
-    Action action{.type = ActionType::statement,
-                  .kind = ActionKind::admin,
-                  .peer = &peer,
-                  .endpoint = &endpoint,
-                  .credential = "pg-reader",
-                  .sql = &sql};
-    evidence = evidence_of(std::make_shared<const Policy>(), action);
+TEST_CASE("an action's id is read back as it is written") {
+  for (std::uint64_t id : {0UL, 31UL, 32UL, 1'700'000'000'000'000'000UL, ~0UL}) {
+    INFO(action_id_text(id));
+    CHECK(parse_action_id(action_id_text(id)) == id);
   }
-  Action again = evidence.action(42);
-  CHECK(again.kind == ActionKind::admin);
-  CHECK(again.peer->labels.at("team") == "platform");
-  CHECK(again.endpoint->name == "pg-prod");
-  CHECK(*again.sql->verb == "drop");
+  for (const char* wrong :
+       {"", "a", "a-", "b-1", "a-u", "a-1 ", "A-1", "a-zzzzzzzzzzzzzz", "a-00000000000000"})
+    CHECK_FALSE(parse_action_id(wrong));
+}
+
+TEST_CASE("a record whose evidence is its text gives back the facets that were decided on") {
+  const std::string text = "/* why */ DELETE FROM public.users WHERE name = 'x'";
+  auto policy = std::make_shared<Policy>();
+  policy->endpoints["pg-prod"].name = "pg-prod";
+  ActionRecord made = record(1, text);
+  made.type = ActionType::statement;
+  made.kind = ActionKind::write;
+  made.policy = policy;
+  made.facets =
+      std::make_shared<const FlowFacets>(FlowFacets{{"builder-1", "data", "10.86.0.2", {{"team", "a"}}},
+                                                    {"pg-prod", "postgres"},
+                                                    {"db", 5432},
+                                                    "pg-reader",
+                                                    SqlSessionFacets{"app", "reader", "boss"}});
+  made.evidence = ActionRecord::Evidence::in_text;
+  std::shared_ptr<const SqlFacets> analysed;
+  const Action again = made.action(analysed);
+  const sql::Analysis first = sql::analyse(text + " ;  ", {});
+  REQUIRE(first.statements.size() == 1);
+  CHECK(*again.sql == first.statements[0].facets);
+  CHECK(again.kind == ActionKind::write);
+  CHECK(again.peer->labels.at("team") == "a");
+  CHECK(again.sql_session->declared_user == "boss");
   CHECK(again.credential == "pg-reader");
-  CHECK(again.now_unix_ns == 42);
   CHECK(again.dns == nullptr);
 }
 
 TEST_CASE("a flow's last action is the one that was recorded, shared and not copied") {
   RecentActions recent;
   Flow flow(1);
-  recent.add(record("a-9"), flow);
-  CHECK(flow.snapshot().last == recent.find("a-9"));
+  flow.set_last(recent.add(record(9)));
+  CHECK(flow.snapshot().last == recent.find(9));
 }
 
 TEST_CASE("workers record while others look") {
@@ -181,7 +191,7 @@ TEST_CASE("workers record while others look") {
       auto flow = table.open(1, {});
       flow->peer = "p";
       flow->set_state("query");
-      recent.add(record("a-" + std::to_string(i)), *flow);
+      flow->set_last(recent.add(record(static_cast<std::uint64_t>(i))));
       table.close(*flow);
     }
     stop = true;
@@ -191,7 +201,7 @@ TEST_CASE("workers record while others look") {
   do {
     for (const auto& flow : table.all()) CHECK(flow->snapshot().peer == "p");
     seen += recent.since(cursor).size();
-    recent.find("a-0");
+    recent.find(0);
   } while (!stop);
   worker.join();
   CHECK(seen > 0);

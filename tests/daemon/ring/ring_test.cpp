@@ -43,6 +43,7 @@ Task<void> echo(Ring& ring, int fd) {
         co_await ring.send_all(fd, {buffer.data(), static_cast<std::size_t>(got)}, Deadline::after(5s));
     if (!sent) break;
   }
+  ring.stop();
 }
 
 Task<void> converse(Ring& ring, int fd, std::string& heard) {
@@ -53,7 +54,6 @@ Task<void> converse(Ring& ring, int fd, std::string& heard) {
     if (got > 0) heard.append(buffer.data(), static_cast<std::size_t>(got));
   }
   shutdown(fd, SHUT_RDWR);
-  ring.stop();
 }
 
 Task<void> receive_once(Ring& ring, int fd, Deadline deadline, std::int32_t& result) {

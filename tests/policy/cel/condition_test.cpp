@@ -18,6 +18,7 @@ struct Example {
   EndpointFacets endpoint{"pg-prod", "postgres"};
   DestFacets dest{"pg.internal", 5432};
   SqlFacets sql;
+  SqlParams params = SqlParams::Value{"7", std::nullopt};
   Action action;
 
   Example() {
@@ -30,7 +31,6 @@ struct Example {
     sql.functions = NameList{{"lower", "pg_catalog.lower"}};
     sql.unbounded = false;
     sql.copy = CopyFacet{"to", "program"};
-    sql.params = std::vector<std::optional<std::string>>{"7", std::nullopt};
     sql.statements = std::int64_t{1};
     action.type = ActionType::statement;
     action.kind = ActionKind::write;
@@ -40,6 +40,7 @@ struct Example {
     action.credential = "pg-reader";
     action.now_unix_ns = 1'700'000'000'500'000'000;  // 2023-11-14T22:13:20.5Z
     action.sql = &sql;
+    action.sql_params = &params;
   }
   Example(const Example&) = delete;
   Example& operator=(const Example&) = delete;
@@ -215,6 +216,7 @@ TEST_CASE("attack 6: an empty open list is not an empty list") {
 TEST_CASE("attack 8: a facet that does not apply is unknown, never empty") {
   Example example;
   example.action.sql = nullptr;
+  example.action.sql_params = nullptr;
   example.action.type = ActionType::cancel;
   for (std::string facet : {"sql.verb", "sql.user", "sql.statement", "sql.database", "sql.declared_user"}) {
     CHECK(cause(example, facet + " == ''") == facet + ": not applicable");
@@ -229,9 +231,10 @@ TEST_CASE("attack 8: a facet that does not apply is unknown, never empty") {
   CHECK(cause(example, "sql.copy.target == ''") == "sql.copy: not applicable");
   CHECK(cause(example, "!has(sql.copy.target)") == "sql.copy: not applicable");
   CHECK(yes(example, "action.type == 'cancel' || sql.verb == 'x'"));
-  SqlFacets login;
-  login.user = std::string("agent_ro");
-  example.action.sql = &login;
+  SqlFacets nothing;
+  SqlSessionFacets session{"app", "agent_ro", "boss"};
+  example.action.sql = &nothing;
+  example.action.sql_session = &session;
   CHECK(yes(example, "sql.user == 'agent_ro'"));
   CHECK(cause(example, "!(sql.verb in ['drop'])") == "sql.verb: not applicable");
   example.action.peer = nullptr;
@@ -240,7 +243,7 @@ TEST_CASE("attack 8: a facet that does not apply is unknown, never empty") {
 
 TEST_CASE("what waits for Bind parameters says so, unless it could not be decided even then") {
   Example example;
-  example.sql.params = Unknown::pending;
+  example.params = Unknown::pending;
   example.sql.verb = Unknown::unparseable;
   CHECK(outcome(example, "sql.params[0] == '7'").pending);
   CHECK(outcome(example, "sql.unbounded || sql.params.exists(p, p == '7')").pending);

@@ -141,32 +141,38 @@ TEST_CASE("an audit line is JSON that says who, what and why") {
   facets.statement = "select \"x\"\n"s;
   facets.verb = "select"s;
   facets.tables = NameList{{"public.t", "t"}, true};
-  facets.params = std::vector<std::optional<std::string>>{"a", std::nullopt};
   FlowFacets flow{.peer = {.name = "p", .profile = "data", .address = "10.0.0.1", .labels = {}},
                   .endpoint = {.name = "e", .type = "postgres"},
                   .dest = {.host = "db", .port = 5432},
-                  .credential = "c"};
+                  .credential = "c",
+                  .sql = SqlSessionFacets{"app", "u", "claimed"}};
+  auto policy = std::make_shared<Policy>();
+  policy->generation = 3;
   ActionRecord record;
-  record.id = "a-1";
-  record.type = "statement";
-  record.kind = "read";
-  record.verdict = "allow";
-  record.rule = "r";
-  record.generation = 3;
+  record.id = 1;
+  record.type = ActionType::statement;
+  record.kind = ActionKind::read;
+  record.verdict = ActionVerdict::allow;
+  record.policy = policy;
+  record.sql_params = std::make_shared<const SqlParams>(SqlParams::Value{"a", std::nullopt});
   const std::string line = "{" + AuditLines(flow, 9).action(record, facets_json(facets)) + "}";
   const auto json = nlohmann::json::parse(line);
   CHECK(json["facets"]["statement"] == "select \"x\"\n");
   CHECK(json["facets"]["open"] == nlohmann::json::array({"tables"}));
   CHECK(json["facets"]["params"] == nlohmann::json::array({"a", nullptr}));
+  CHECK(json["facets"]["declared_user"] == "claimed");
+  CHECK(json["id"] == "a-1");
+  CHECK(json["verdict"] == "allow");
   CHECK(json["generation"] == 3);
   CHECK(json["peer"] == "p");
   facets.statement = std::string(100'000, 'x');
   CHECK(facets_json(facets).size() < 1000);
-  CHECK(nlohmann::json::parse(facets_json(facets))["statement_sha256"] == sha256_hex(*facets.statement));
+  CHECK(nlohmann::json::parse("{" + facets_json(facets) + "}")["statement_sha256"] ==
+        sha256_hex(*facets.statement));
   const std::string outcome =
       "{" +
       AuditLines::outcome(
-          {.id = "a-1", .ok = true, .bytes_up = 1, .bytes_down = 2, .code = "00000", .time_unix_ns = 0}) +
+          {.id = 1, .ok = true, .bytes_up = 1, .bytes_down = 2, .code = "00000", .time_unix_ns = 0}) +
       "}";
   CHECK(nlohmann::json::parse(outcome)["bytes_down"] == 2);
 }

@@ -6,7 +6,7 @@
 #include <random>
 #include <string>
 
-#include "policy/cel/program.h"
+#include "policy/policy.h"
 
 namespace {
 
@@ -60,7 +60,7 @@ class Generator {
 
   std::string text(int depth) {
     std::string leaf =
-        pick({"'a'", "'b'", "'zz'", "sql.verb", "sql.user", "peer.labels.team", "peer.labels['none']"});
+        pick({"'a'", "'b'", "'zz'", "sql.verb", "sql.statement", "peer.labels.team", "peer.labels['none']"});
     if (depth == 0) return leaf;
     switch (upto(5)) {
       case 0: return fmt::format("({} + {})", text(depth - 1), text(depth - 1));
@@ -101,7 +101,7 @@ SqlFacets some_facts(Generator& random) {
   };
   SqlFacets facts;
   facts.verb = random.pick({"a", "b", "zz"});
-  facts.user = random.pick({"a", "b"});
+  facts.statement = random.pick({"a", "b"});
   facts.unbounded = random.upto(2) == 0;
   facts.statements = std::int64_t{random.upto(3)};
   facts.tables = names();
@@ -119,7 +119,7 @@ struct Ignorance {
 Ignorance forget(const SqlFacets& facts, Generator& random) {
   Ignorance less{facts};
   if (random.upto(3) == 0) less.facts.verb = Unknown::unparseable;
-  if (random.upto(3) == 0) less.facts.user = Unknown::pending;
+  if (random.upto(3) == 0) less.facts.statement = Unknown::pending;
   if (random.upto(3) == 0) less.facts.unbounded = Unknown::over_limit;
   if (random.upto(3) == 0) less.facts.statements = Unknown::undecodable;
   for (Facet<NameList>* list : {&less.facts.tables, &less.facts.verbs, &less.facts.reads}) {
@@ -149,8 +149,7 @@ TEST_CASE("what is decided with less known is decided alike with more known") {
     REQUIRE(condition);
     SqlFacets facts = some_facts(random);
     Ignorance less = forget(facts, random);
-    Action action{ActionType::statement, ActionKind::read, &peer, nullptr, &dest, "", 0,
-                  &less.facts,           nullptr};
+    Action action{ActionType::statement, ActionKind::read, &peer, nullptr, &dest, "", 0, &less.facts};
     cel::Outcome partial = condition->evaluate(action);
     action.sql = &facts;
     cel::Outcome full = condition->evaluate(action);
@@ -162,4 +161,31 @@ TEST_CASE("what is decided with less known is decided alike with more known") {
   }
   CHECK(decided > 2'000);
   CHECK(undecided > 2'000);
+}
+
+TEST_CASE("a rule that is not tried has a condition that is not true") {
+  Generator random(20251123);
+  PeerFacets peer{"builder-1", "data", "10.86.0.2", {{"team", "a"}}};
+  DestFacets dest{"pg.internal", 5432};
+  int left_out = 0, tried = 0;
+  for (int round = 0; round < 12'000; ++round) {
+    std::string text = random.boolean(1 + random.upto(3));
+    auto condition = cel::Condition::compile(text, {});
+    REQUIRE(condition);
+    Rule rule;
+    rule.condition = std::move(*condition);
+    const RuleDispatch dispatch({&rule});
+    SqlFacets facts = some_facts(random);
+    Ignorance less = forget(facts, random);
+    for (const SqlFacets* known : {&facts, &less.facts}) {
+      Action action{ActionType::statement, ActionKind::read, &peer, nullptr, &dest, "", 0, known};
+      const bool candidate = dispatch.candidates(action).has(0);
+      (candidate ? tried : left_out) += 1;
+      if (candidate) continue;
+      INFO(text);
+      REQUIRE(rule.condition->evaluate(action).truth == Truth::no);
+    }
+  }
+  CHECK(left_out > 200);
+  CHECK(tried > 1'000);
 }

@@ -1,0 +1,19 @@
+// What a condition cannot be true without, found in its syntax tree: so that many rules need not be evaluated.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/cel/ast.h"
+
+namespace clawpatrol::cel {
+
+// The key of a condition's facets, or null where there is none that decides it.
+//
+// Where there are keys, the condition is `no` of every action in which the facet of each key is known, is no
+// open list, and does not have the key's value. That holds whatever else the condition says, since false
+// decides && whatever its other operands are.
+std::optional<std::vector<Key>> keys_of(const Ast& condition);
+
+}  // namespace clawpatrol::cel

@@ -1,0 +1,95 @@
+#include "policy/dispatch.h"
+
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+#include <deque>
+
+#include "policy/policy.h"
+
+namespace {
+
+using namespace clawpatrol;
+
+struct Rules {
+  std::deque<Rule> rules;
+
+  explicit Rules(const std::vector<std::string>& conditions) {
+    for (const std::string& text : conditions) {
+      auto condition = cel::Condition::compile(text, {});
+      INFO(text);
+      REQUIRE(condition);
+      rules.emplace_back().condition = std::move(*condition);
+    }
+  }
+  // The positions of the rules that are tried for an action with these facets.
+  std::vector<std::size_t> tried(const SqlFacets& sql) const {
+    std::vector<const Rule*> pointers;
+    for (const Rule& rule : rules) pointers.push_back(&rule);
+    const RuleDispatch dispatch(std::move(pointers));
+    Action action;
+    action.type = ActionType::statement;
+    action.kind = ActionKind::write;
+    action.sql = &sql;
+    std::vector<std::size_t> found;
+    dispatch.candidates(action).each([&](std::size_t at) {
+      found.push_back(at);
+      return false;
+    });
+    return found;
+  }
+};
+
+using Positions = std::vector<std::size_t>;
+
+SqlFacets delete_from(std::string table) {
+  SqlFacets sql;
+  sql.verb = std::string("delete");
+  sql.verbs = NameList{{"with", "delete"}};
+  sql.tables = sql.writes = NameList{{std::move(table)}};
+  sql.functions = NameList{};
+  sql.unbounded = true;
+  sql.copy = CopyFacet{"to", "program"};
+  return sql;
+}
+
+}  // namespace
+
+TEST_CASE("rules are found by the constants that they test facets for") {
+  const Rules rules({"sql.verb == 'delete'", "'drop' == sql.verb", "sql.verb in ['update', 'delete']",
+                     "'users' in sql.tables", "'orders' in sql.tables",
+                     "sql.verbs.exists(v, v == 'with' || v in ['drop'])", "sql.verbs.exists_one(v, v == 'drop')",
+                     "sql.functions.exists(f, f.startsWith('pg_'))", "sql.writes.exists(t, t.startsWith('u'))",
+                     "sql.unbounded", "sql.copy.target == 'program'", "sql.copy.direction == 'from'",
+                     "sql.verb == 'drop' && sql.statement.contains('x')", "sql.verb == 'drop' || sql.unbounded",
+                     "action.kind == 'read'"});
+  CHECK(rules.tried(delete_from("users")) == Positions{0, 2, 3, 5, 8, 9, 10, 13});
+}
+
+TEST_CASE("a rule whose condition could be true without a constant's help is always tried") {
+  const Rules rules({"sql.verb != 'drop'", "!sql.unbounded", "sql.tables.all(t, t == 'x')", "true",
+                     "sql.verb == 'drop' || sql.statement.contains('x')", "sql.verb.startsWith('d')",
+                     "sql.unbounded ? sql.verb == 'x' : true", "sql.tables.exists(t, t == sql.verb) || true",
+                     "sql.verb in []"});
+  CHECK(rules.tried(delete_from("users")) == Positions{0, 1, 2, 3, 4, 5, 6, 7, 8});
+}
+
+TEST_CASE("attack 6: what is not known, or may have more members, makes its rules candidates") {
+  const Rules rules({"sql.verb == 'drop'", "'secrets' in sql.tables", "sql.functions.exists(f, f == 'x')",
+                     "sql.unbounded", "sql.copy.target == 'file'"});
+  SqlFacets sql;
+  CHECK(rules.tried(sql) == Positions{0, 1, 2, 3, 4});
+  sql = delete_from("users");
+  CHECK(rules.tried(sql) == Positions{3});
+  sql.tables = NameList{{"users"}, true};
+  sql.functions = NameList{{}, true};
+  CHECK(rules.tried(sql) == Positions{1, 2, 3});
+}
+
+TEST_CASE("a thousand rules are found as few are") {
+  std::vector<std::string> conditions;
+  for (int i = 0; i < 1000; ++i) conditions.push_back(fmt::format("'t{}' in sql.tables", i));
+  const Rules rules(conditions);
+  CHECK(rules.tried(delete_from("t999")) == Positions{999});
+  CHECK(rules.tried(delete_from("none")).empty());
+}
