@@ -282,7 +282,7 @@ class Peers(Access):
         self.assertEqual(wire.rows(self.session().simple("SELECT 1")), [["1"]])
 
     def spoofed(self):
-        drops = json.loads(self.lab.cpctl("status", "-o", "json").stdout)["drops"]
+        drops = json.loads(self.lab.cpctl("status", "-o", "json").stdout.splitlines()[0])["drops"]
         return sum(row["packets"] for row in drops if row["reason"] == "source is no peer's")
 
 

@@ -174,7 +174,7 @@ class Survival(unittest.TestCase):
         return second
 
     def connected_to_netd(self, lab):
-        return json.loads(lab.cpctl("status", "-o", "json").stdout)["netd"]["connected"]
+        return json.loads(lab.cpctl("status", "-o", "json").stdout.splitlines()[0])["netd"]["connected"]
 
     def test_two_daemons(self):
         """attack 24: beside a daemon that hangs another gets nothing from netd, until the first is dead"""
