@@ -199,7 +199,7 @@ class Packets(unittest.TestCase):
         """attack 23: fragments are dropped and counted: first, middle, last and whole ones"""
         cases = []
         for destination, protocol, segment in self.segments_v4():
-            for fragment, part in ((0x2000, segment), (0x2000, segment[:8]), (0x2001, segment[8:16]), (0x0001, segment[8:])):
+            for fragment, part in ((0x2000, segment), (0x2000, segment[:8]), (0x2001, segment[8:16]), (1, segment[8:])):
                 cases.append((ipv4(AGENT, destination, protocol, part, fragment=fragment), FRAGMENT))
         for destination, protocol, segment in self.segments_v6():
             for fragment, part in ((1, segment[:8]), (8 | 1, segment[8:16]), (8, segment[8:]), (0, segment)):
@@ -228,7 +228,8 @@ class Packets(unittest.TestCase):
                  [(kind, 0) for kind in (0, 4, 5, 9, 10, 11, 12, 13, 17)]]
         cases += [(ipv6(AGENT_V6, to, 58, icmpv6(AGENT_V6, to, kind, code, body=own_v6), 255), ICMP)
                   for to in (self.virtual_v6, GATEWAY_V6)
-                  for kind, code in [(1, code) for code in range(7)] + [(3, 0), (4, 0), (129, 0), (133, 0), (134, 0), (137, 0)]]
+                  for kind, code in [(1, code) for code in range(7)] +
+                  [(kind, 0) for kind in (3, 4, 129, 133, 134, 137)]]
         everyone = "ff02::1"
         cases += [(ipv6(AGENT_V6, everyone, 58, icmpv6(AGENT_V6, everyone, 134, 0, b"\x40\0\7\x08", b"\0" * 8), 255),
                    DESTINATION)]
@@ -293,7 +294,7 @@ class Packets(unittest.TestCase):
         self.assertEqual(self.drops() - before, collections.Counter(reason for _, reason in cases))
 
     def test_23_path_mtu_of_oneself(self):
-        """attack 23: "too big" about the agent's own flow is believed, of that path alone; about a flow of its that is none, not"""
+        """attack 23: "too big" about the agent's own flow is believed, of its path alone; about no flow, not"""
         for virtual, peer in ((self.virtual, AGENT), (self.virtual_v6, AGENT_V6)):
             connection, quoted = self.flow_quote(self.lab.agent, virtual, peer)
             self.send(self.too_big(self.quote(virtual, peer, port=43001), mtu=1280))
@@ -306,7 +307,7 @@ class Packets(unittest.TestCase):
             self.assertIsNone(self.path_mtu(address), address)
 
     def test_23_another_peers_source(self):
-        """attack 23: nothing passes under another peer's, the gateway's or nobody's source, and none of it is counted as theirs"""
+        """attack 23: nothing passes under another peer's source, the gateway's or nobody's, nor is counted as theirs"""
         sources = [OTHER, OTHER_V6, "10.77.1.3", "fd77:1::3", GATEWAY, GATEWAY_V6, UPSTREAM, "127.0.0.1", "::1",
                    f"::ffff:{AGENT}", "0.0.0.0", "255.255.255.255"]
         before, others = self.drops(peer=""), self.drops(peer="builder-2")

@@ -103,7 +103,7 @@ class Replication(unittest.TestCase):
         """a logical stream: temporary slot, changes as they are committed, status and keepalives, CopyDone, then SQL"""
         connection = self.session(replication="database")
         self.identified(connection)
-        created = connection.simple('CREATE_REPLICATION_SLOT "changes" TEMPORARY LOGICAL "test_decoding" NOEXPORT_SNAPSHOT')
+        created = connection.simple('CREATE_REPLICATION_SLOT "changes" TEMPORARY LOGICAL "test_decoding"')
         self.assertEqual(wire.rows(created)[0][0], "changes")
         self.start(connection, 'START_REPLICATION SLOT "changes" LOGICAL 0/0')
         self.lab.admin("CREATE TABLE streamed (n int, t text); INSERT INTO streamed VALUES (7, repeat('y', 100000))")
@@ -124,8 +124,8 @@ class Replication(unittest.TestCase):
         size = position - begin
         first, data = self.stream(connection, lambda data: len(data) >= size)
         self.assertEqual(first, begin)
-        segment = self.lab.directory / "pg" / "pg_wal" / f"{timeline:08X}{begin >> 32:08X}{(begin & 0xffffffff) // SEGMENT:08X}"
-        self.assertEqual(data[:size], segment.read_bytes()[:size])
+        name = f"{timeline:08X}{begin >> 32:08X}{(begin & 0xffffffff) // SEGMENT:08X}"
+        self.assertEqual(data[:size], (self.lab.directory / "pg" / "pg_wal" / name).read_bytes()[:size])
         self.keepalive(connection, begin + size)
         self.finish(connection, "START_STREAMING")
         self.assertEqual(wire.error_codes(connection.simple("SELECT 1")), ["0A000"], "the server's own: no SQL there")
@@ -165,7 +165,8 @@ class Replication(unittest.TestCase):
         connection = self.session(replication="database")
         self.identified(connection)
         self.using(WITHOUT)
-        for command in ("IDENTIFY_SYSTEM", 'CREATE_REPLICATION_SLOT "late" PHYSICAL', "START_REPLICATION 0/0", "BASE_BACKUP"):
+        for command in ("IDENTIFY_SYSTEM", 'CREATE_REPLICATION_SLOT "late" PHYSICAL', "START_REPLICATION 0/0",
+                        "BASE_BACKUP"):
             frames = connection.simple(command)
             self.assertEqual(wire.kinds(frames), "EZ", command)
             self.assertRegex(wire.errors(frames)[0]["D"], "no rule matched, action a-", command)
