@@ -234,6 +234,12 @@ class Lab:
         wait_until(socket_path.exists, "netd's socket", process=self.netd)
 
     def start_daemon(self):
+        self.spawn_daemon()
+        if self.with_postgres:
+            self.cpctl("creds", "set", "pg-reader", input="reader-secret\n")
+        self.wait_serving()
+
+    def spawn_daemon(self):
         control = self.run_dir / "control.sock"
         control.unlink(missing_ok=True)
         self.daemon = self.spawn("daemon", self.inside(
@@ -241,9 +247,6 @@ class Lab:
             "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all",
             BUILD / "daemon" / "clawpatrold", "--config", self.config, "--state", self.state, "--run", self.run_dir))
         wait_until(control.exists, "the control socket", process=self.daemon)
-        if self.with_postgres:
-            self.cpctl("creds", "set", "pg-reader", input="reader-secret\n")
-        self.wait_serving()
 
     def wait_serving(self, seconds=20.0):
         """Until a new flow of the agent is answered."""

@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 """Each process may die, stop or hang under load, and nothing that was not judged gets through."""
 
+import copy
+import json
+import os
 import signal
 import socket
 import subprocess
@@ -9,7 +12,7 @@ import time
 import unittest
 
 import wire
-from lab import Lab, environment, run, wait_until
+from lab import DAEMON_UID, Lab, environment, run, wait_until
 
 RULES = """
 [[rule]]
@@ -155,6 +158,38 @@ class Survival(unittest.TestCase):
         self.lab.daemon.wait()
         self.assert_nothing_passes()
         self.lab.start_daemon()
+        self.assertTrue(self.serves())
+        self.assert_unharmed()
+
+    def start_second_daemon(self):
+        """As after a restart that left the first one hanging: its own state and sockets, but the same netd."""
+        second = copy.copy(self.lab)
+        second.state, second.run_dir = self.lab.directory / "state-2", self.lab.directory / "run-2"
+        for folder in (second.state, second.run_dir):
+            folder.mkdir(mode=0o700)
+            os.chown(folder, DAEMON_UID, DAEMON_UID)
+        (second.run_dir / "netd.sock").symlink_to(self.lab.run_dir / "netd.sock")
+        second.spawn_daemon()
+        second.cpctl("creds", "set", "pg-reader", input="reader-secret\n")
+        return second
+
+    def connected_to_netd(self, lab):
+        return json.loads(lab.cpctl("status", "-o", "json").stdout.splitlines()[0])["netd"]["connected"]
+
+    def test_two_daemons(self):
+        """attack 24: beside a daemon that hangs another gets nothing from netd, until the first is dead"""
+        connection = wire.Connection(self.lab.connect(self.address)).login()
+        self.lab.daemon.send_signal(signal.SIGSTOP)
+        second = self.start_second_daemon()
+        self.assertFalse(self.connected_to_netd(second))
+        self.assert_nothing_passes()
+        self.lab.daemon.send_signal(signal.SIGCONT)
+        self.assertEqual(wire.rows(connection.simple("SELECT 'the first goes on'")), [["the first goes on"]])
+        self.assertTrue(self.serves())
+        self.assertFalse(self.connected_to_netd(second))
+        self.lab.daemon.kill()
+        wait_until(lambda: self.connected_to_netd(second), "netd to serve the second")
+        self.assertTrue(connection.closed())
         self.assertTrue(self.serves())
         self.assert_unharmed()
 
