@@ -76,8 +76,7 @@ void RuleDispatch::Tests::mark(const Action& action, RuleSet& set) const {
     case cel::Kind::list:
       if (cel::is_open(value)) return mark_all(all, set);
       if (cel::list_size(value) > 0) mark_all(any_member, set);
-      for (std::size_t i = 0; i < cel::list_size(value); ++i)
-        mark_value(cel::list_at(value, i).text(), set);
+      for (std::size_t i = 0; i < cel::list_size(value); ++i) mark_value(cel::list_at(value, i).text(), set);
       return;
     case cel::Kind::map:
       if (value.map_form() != cel::MapForm::copy) return mark_all(all, set);

@@ -144,6 +144,8 @@ std::string AuditLines::action(const ActionRecord& record, std::string_view face
   if (!record.reason.empty()) text(out, "reason", record.reason);
   if (!record.guard.empty()) text(out, "guard", record.guard);
   member(out, "generation"), number(out, static_cast<std::int64_t>(record.generation()));
+  const bool summary = record.evidence == ActionRecord::Evidence::kept && !record.text.empty();
+  if (summary) text(out, "text", cut_text(record.text));
   if (facets.empty()) return out;
   member(out, "facets");
   out.push_back('{');

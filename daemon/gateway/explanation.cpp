@@ -183,8 +183,8 @@ std::string action_json(const Message& line) {
   }
   action.add("generation", line.natural_or_zero("generation")).add("flow", line.natural_or_zero("flow"));
   Message facets = line.object("facets");
-  return action.add("text", facets.text("statement").value_or(facets.text_or_empty("statement_begins")))
-      .text();
+  std::string statement = facets.text("statement").value_or(facets.text_or_empty("statement_begins"));
+  return action.add("text", line.text("text").value_or(statement)).text();
 }
 
 std::string explain_audit_line(const Message& line, const Policy* current) {

@@ -44,23 +44,39 @@ Read<BackendKeyData> read_backend_key(std::string_view body) {
   return data;
 }
 
-Read<ErrorFields> read_error(std::string_view body) {
-  Reader reader(body);
+namespace {
+
+// Up to the terminator, or to what is not there.
+ErrorFields read_fields(Reader& reader) {
   ErrorFields fields;
   std::string_view localised;
   while (true) {
     const char field = static_cast<char>(reader.u8());
-    if (!reader.ok()) return malformed("ErrorResponse without its terminator");
-    if (field == 0) break;
+    if (!reader.ok() || field == 0) break;
     std::string_view value = reader.cstring();
+    if (!reader.ok()) break;
     if (field == 'V') fields.severity = value;
     if (field == 'S') localised = value;
     if (field == 'C') fields.code = value;
     if (field == 'M') fields.message = value;
   }
-  if (!reader.complete()) return malformed("ErrorResponse with trailing bytes");
   if (fields.severity.empty()) fields.severity = localised;
   return fields;
+}
+
+}  // namespace
+
+Read<ErrorFields> read_error(std::string_view body) {
+  Reader reader(body);
+  ErrorFields fields = read_fields(reader);
+  if (!reader.ok()) return malformed("ErrorResponse without its terminator");
+  if (!reader.complete()) return malformed("ErrorResponse with trailing bytes");
+  return fields;
+}
+
+ErrorFields peek_error(std::string_view prefix) {
+  Reader reader(prefix);
+  return read_fields(reader);
 }
 
 Read<char> read_ready(std::string_view body) {
@@ -78,7 +94,7 @@ Read<std::string_view> read_command_complete(std::string_view body) {
 
 Read<NegotiateVersion> read_negotiate_version(std::string_view body) {
   Reader reader(body);
-  NegotiateVersion negotiate{.minor = reader.u32(), .unknown_options = {}};
+  NegotiateVersion negotiate{.minor = reader.u32() & 0xffff, .unknown_options = {}};
   const std::uint32_t count = reader.u32();
   for (std::uint32_t i = 0; i < count && reader.ok(); ++i)
     negotiate.unknown_options.push_back(reader.cstring());

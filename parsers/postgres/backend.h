@@ -43,6 +43,8 @@ std::vector<std::string_view> sasl_mechanisms(std::string_view data);  // empty 
 Read<ParameterStatus> read_parameter_status(std::string_view body);
 Read<BackendKeyData> read_backend_key(std::string_view body);
 Read<ErrorFields> read_error(std::string_view body);
+// The same of which only a first part is there: the fields that are in it whole.
+ErrorFields peek_error(std::string_view prefix);
 Read<char> read_ready(std::string_view body);  // 'I', 'T' or 'E'
 Read<std::string_view> read_command_complete(std::string_view body);
 Read<NegotiateVersion> read_negotiate_version(std::string_view body);

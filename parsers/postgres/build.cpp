@@ -124,7 +124,8 @@ void append_ready(std::string& out, char state) {
 void append_negotiate_version(std::string& out, std::uint32_t minor,
                               std::span<const std::string_view> unknown) {
   Message message(out, 'v');
-  message->u32(minor).u32(static_cast<std::uint32_t>(unknown.size()));
+  // The whole version number, as every server sends it and libpq 18 insists on.
+  message->u32(std::uint32_t{3} << 16 | minor).u32(static_cast<std::uint32_t>(unknown.size()));
   for (std::string_view name : unknown) message->cstring(name);
 }
 

@@ -54,7 +54,7 @@ Step<FirstPacket> parse_first_packet(std::string_view bytes) {
     return parsed(GssEncRequest{}, size);
   }
   if (code == cancel_code) return parse_cancel(reader, size);
-  if (code >> 16 != 3) return Malformed{"protocol version other than 3"};
+  if (code >> 16 != 3) return Malformed{unsupported_version};
   return parse_parameters(reader, static_cast<std::uint16_t>(code & 0xffff), size);
 }
 

@@ -30,6 +30,10 @@ struct Startup {
   std::uint16_t minor = 0;
   std::vector<std::pair<std::string_view, std::string_view>> parameters;  // no name twice, in the order sent
 };
+// What a Startup of another major version is malformed for.
+inline constexpr std::string_view unsupported_version =
+    "unsupported frontend protocol: the gateway supports 3.0 to 3.2";
+
 using FirstPacket = std::variant<SslRequest, GssEncRequest, CancelRequest, Startup>;
 
 Step<FirstPacket> parse_first_packet(std::string_view bytes);

@@ -1,4 +1,5 @@
-// What a condition cannot be true without, found in its syntax tree: so that many rules need not be evaluated.
+// What a condition cannot be true without, found in its syntax tree: so that many rules need not be
+// evaluated.
 #pragma once
 
 #include <optional>

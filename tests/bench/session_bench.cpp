@@ -65,8 +65,9 @@ endpoint = "pg"
 user = "reader"
 )toml";
   for (std::size_t i = 0; i < 49; ++i)
-    text += fmt::format("[[rule]]\nname = \"deny-{}\"\nendpoint = \"pg\"\ncondition = \"{}\"\nverdict = \"deny\"\n", i,
-                        fmt::format(fmt::runtime(conditions[i % std::size(conditions)]), i));
+    text += fmt::format(
+        "[[rule]]\nname = \"deny-{}\"\nendpoint = \"pg\"\ncondition = \"{}\"\nverdict = \"deny\"\n", i,
+        fmt::format(fmt::runtime(conditions[i % std::size(conditions)]), i));
   return text + "[[rule]]\nname = \"all\"\nendpoint = \"pg\"\ncondition = \"true\"\nverdict = \"allow\"\n";
 }
 
@@ -123,7 +124,9 @@ class Bench {
 
 const std::string ready = frame('Z', "I");
 const std::string complete = frame('C', std::string("SELECT 1\0", 9));
-const std::string row = frame('D', std::string("\0\1\0\0\0\1" "7", 7));
+const std::string row = frame('D', std::string("\0\1\0\0\0\1"
+                                               "7",
+                                               7));
 const std::string description = frame('T', std::string("\0\0", 2));
 
 std::string query(std::size_t key) {
@@ -139,7 +142,10 @@ std::vector<Case> cases() {
   const std::string answer = description + row + complete + ready;
   const std::string execution = [] {
     std::string out;
-    append_bind(out, "", "s", std::string("\0\0\0\1\0\0\0\6" "253318\0\0", 16));
+    append_bind(out, "", "s",
+                std::string("\0\0\0\1\0\0\0\6"
+                            "253318\0\0",
+                            16));
     append_describe(out, Target::portal, "");
     append_execute(out, "", 0);
     append_empty(out, 'S');
@@ -178,7 +184,8 @@ void run(const Case& each, std::size_t count, const std::filesystem::path& direc
 }  // namespace
 
 int main(int count, char** arguments) {
-  const std::filesystem::path directory = std::filesystem::temp_directory_path() / fmt::format("session_bench.{}", getpid());
+  const std::filesystem::path directory =
+      std::filesystem::temp_directory_path() / fmt::format("session_bench.{}", getpid());
   std::filesystem::create_directory(directory);
   for (const Case& each : cases()) {
     std::filesystem::create_directory(directory / std::to_string(each.name.size()));

@@ -2,6 +2,7 @@
 """Logins of every protocol version 3, and cancel requests of both lengths of key, over two workers."""
 
 import contextlib
+import socket
 import struct
 import unittest
 
@@ -102,6 +103,36 @@ class ProtocolVersions(unittest.TestCase):
         for name in set(connections) - set(chosen):
             self.cancel(connections[name].key)
             self.assert_cancelled(connections[name])
+
+    def greeting(self, sock, version, **parameters):
+        with wire.Connection(sock) as connection:
+            frames = connection.send(wire.startup(version, database="app", **parameters)).until("Z", "E")
+            self.assertEqual(wire.rows(connection.simple("SELECT 1")), [["1"]], "it goes on")
+            return frames
+
+    def test_options_as_the_server_says(self):
+        """options of the protocol that nobody knows are named as the server itself names them, first of all"""
+        options = {"_pq_.first": "1", "_pq_.second": ""}
+        direct = socket.socket(socket.AF_UNIX)
+        direct.connect(str(self.lab.directory / "pg" / ".s.PGSQL.5432"))
+        servers = self.greeting(direct, 0x30000, user="agent_ro", **options)[0]
+        self.assertEqual(servers[0], "v")
+        self.assertEqual(self.greeting(self.lab.connect(self.address), 0x30000, user="agent", **options)[0], servers)
+
+    def test_version_of_the_future(self):
+        """3.9999 is negotiated down to 3.2, as a server that speaks 3.2 says it"""
+        for version in (0x30003, 0x30000 | 9999):
+            kind, body = self.greeting(self.lab.connect(self.address), version, user="agent")[0]
+            self.assertEqual((kind, struct.unpack(">II", body)), ("v", (0x30002, 0)))
+        kind, body = self.greeting(self.lab.connect(self.address), 0x30000 | 9999, user="agent", **{"_pq_.x": "1"})[0]
+        self.assertEqual((kind, body), ("v", struct.pack(">II", 0x30002, 1) + b"_pq_.x\0"))
+
+    def test_another_major_version(self):
+        """a major version other than 3 is refused with the code that clients fall back on"""
+        connection = wire.Connection(self.lab.connect(self.address))
+        with connection, self.assertRaises(wire.Refused) as caught:
+            connection.login(0x40000)
+        self.assertEqual((caught.exception.error["S"], caught.exception.error["C"]), ("FATAL", "0A000"))
 
 
 if __name__ == "__main__":

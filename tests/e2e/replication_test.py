@@ -173,6 +173,30 @@ class Replication(unittest.TestCase):
         self.assertEqual(self.lab.admin("SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'late'"), "0")
         self.assertEqual(wire.rows(connection.simple("SELECT 1")), [["1"]])
 
+    def test_8_sql_that_is_not_read(self):
+        """attack 8: a rule for replication allows a walsender's commands, and no SQL that the gateway cannot read"""
+        for sql in ("DELETE FROM users /*" + "x" * 300_000 + "*/", "DELETE FROM users /*" + "x" * 2_000_000 + "*/",
+                    "DELETE FROM users WHERE id IN (" + ",".join(["1"] * 200_000) + ")",
+                    "DELETE FROM users; IDENTIFY_SYSTEM", "/* */ IDENTIFY_SYSTEM", "SELECT 1 +", "identify_systems"):
+            frames = self.session(replication="database").simple(sql)
+            self.assertEqual(wire.kinds(frames), "EZ", sql[:60])
+            # The gateway's own error, not the server's, which has a file and a line.
+            self.assertNotIn("F", wire.errors(frames)[0], sql[:60])
+        # By its first token this is the walsender's, whose grammar has no second statement.
+        frames = self.session(replication="database").simple("IDENTIFY_SYSTEM; DELETE FROM users")
+        self.assertEqual(wire.error_codes(frames), ["42601"])
+        self.assertEqual(self.lab.admin("SELECT count(*) FROM users"), "100")
+
+    def test_8_codes(self):
+        """attack 8: what no rule allows of replication is refused with 42501"""
+        connection = self.session(replication="database")
+        self.using(WITHOUT)
+        for command in ("IDENTIFY_SYSTEM", 'START_REPLICATION SLOT "late" LOGICAL 0/0', "BASE_BACKUP"):
+            self.assertEqual(wire.error_codes(connection.simple(command)), ["42501"], command)
+        with self.assertRaises(wire.Refused) as caught:
+            self.session(replication="database")
+        self.assertEqual(caught.exception.error["C"], "42501")
+
     def test_base_backup(self):
         """pg_basebackup, with its second connection that streams, makes a backup that verifies"""
         target = self.lab.directory / "backup"

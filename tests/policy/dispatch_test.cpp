@@ -56,13 +56,13 @@ SqlFacets delete_from(std::string table) {
 }  // namespace
 
 TEST_CASE("rules are found by the constants that they test facets for") {
-  const Rules rules({"sql.verb == 'delete'", "'drop' == sql.verb", "sql.verb in ['update', 'delete']",
-                     "'users' in sql.tables", "'orders' in sql.tables",
-                     "sql.verbs.exists(v, v == 'with' || v in ['drop'])", "sql.verbs.exists_one(v, v == 'drop')",
-                     "sql.functions.exists(f, f.startsWith('pg_'))", "sql.writes.exists(t, t.startsWith('u'))",
-                     "sql.unbounded", "sql.copy.target == 'program'", "sql.copy.direction == 'from'",
-                     "sql.verb == 'drop' && sql.statement.contains('x')", "sql.verb == 'drop' || sql.unbounded",
-                     "action.kind == 'read'"});
+  const Rules rules(
+      {"sql.verb == 'delete'", "'drop' == sql.verb", "sql.verb in ['update', 'delete']",
+       "'users' in sql.tables", "'orders' in sql.tables", "sql.verbs.exists(v, v == 'with' || v in ['drop'])",
+       "sql.verbs.exists_one(v, v == 'drop')", "sql.functions.exists(f, f.startsWith('pg_'))",
+       "sql.writes.exists(t, t.startsWith('u'))", "sql.unbounded", "sql.copy.target == 'program'",
+       "sql.copy.direction == 'from'", "sql.verb == 'drop' && sql.statement.contains('x')",
+       "sql.verb == 'drop' || sql.unbounded", "action.kind == 'read'"});
   CHECK(rules.tried(delete_from("users")) == Positions{0, 2, 3, 5, 8, 9, 10, 13});
 }
 

@@ -96,6 +96,7 @@ void Connection::note_outcomes() {
 // Records what was judged, then sends it. False: the server is gone.
 Task<bool> Connection::forward() {
   const bool recorded = co_await record();
+  judge_.committed(recorded);
   // Meanwhile the server may have said what makes all of this unsafe.
   if (session_->ending() == Session::Ending::at_once) co_return false;
   if (!recorded) session_->refuse_batch();

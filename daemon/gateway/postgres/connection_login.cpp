@@ -56,7 +56,9 @@ Task<std::optional<FirstPacket>> Connection::first_packet(Deadline deadline) {
     if (auto* packet = std::get_if<Parsed<FirstPacket>>(&step)) co_return std::move(packet->event);
     if (auto* malformed = std::get_if<Malformed>(&step)) {
       worker_.shared().refusals.count("malformed startup packet", claimed_.peer->id);
-      co_await refuse({.code = "08P01", .message = std::string(malformed->why), .detail = {}, .hint = {}},
+      // Old clients fall back to another version on the first of these.
+      const char* code = malformed->why == unsupported_version ? "0A000" : "08P01";
+      co_await refuse({.code = code, .message = std::string(malformed->why), .detail = {}, .hint = {}},
                       deadline);
       co_return std::nullopt;
     }

@@ -46,10 +46,10 @@ struct Prepared {
   // What executing it does to the session: a statement that PREPARE made does not prepare again.
   sql::Effect effect() const { return analysis && !by_sql ? statement()->effect : sql::Effect::none; }
 
-  std::string upstream;  // its name at the server
-  bool by_sql = false;   // made by PREPARE, under the agent's own name
-  std::string target;    // of EXECUTE and FETCH: the upstream name of what it runs, as forwarded
-  std::string text;      // as forwarded, so that it can be parsed again
+  std::string upstream;                // its name at the server
+  bool by_sql = false;                 // made by PREPARE, under the agent's own name
+  std::shared_ptr<const void> target;  // of EXECUTE and FETCH: which one it runs, as forwarded
+  std::string text;                    // as forwarded, so that it can be parsed again
   std::string types;
   std::uint16_t type_count = 0;
   std::uint64_t epoch = 0;  // counts the unread code that may have changed names

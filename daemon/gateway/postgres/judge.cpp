@@ -215,10 +215,19 @@ std::uint64_t Judge::record(const Entry& entry) {
 void Judge::add_long_text(const Subject& subject) {
   const Facet<std::string>& statement = subject.sql->statement;
   if (!statement.known() || statement->size() <= longest_text_in_line) return;
+  // A digest that outlives its text says nothing: the segment with it may be removed.
+  const std::uint64_t segment = shared_.audit ? shared_.audit->segment() : 0;
+  if (texts_written_.size() >= most_texts_remembered || segment != texts_segment_) texts_written_.clear();
+  texts_segment_ = segment;
   std::string digest = sha256_hex(*statement);
-  if (texts_written_.size() >= most_texts_remembered) texts_written_.clear();
-  if (texts_written_.insert(digest).second)
-    lines_.push_back(AuditLines::text_line(digest, *statement, now_ns()));
+  if (texts_written_.contains(digest)) return;
+  lines_.push_back(AuditLines::text_line(digest, *statement, now_ns()));
+  texts_new_.push_back(std::move(digest));
+}
+
+void Judge::committed(bool recorded) {
+  if (recorded) texts_written_.insert(texts_new_.begin(), texts_new_.end());
+  texts_new_.clear();
 }
 
 void Judge::outcome(std::uint64_t action, const AuditLines::Outcome& outcome) {

@@ -104,6 +104,7 @@ class Judge {
   std::vector<std::string>& lines() { return lines_; }
   audit::Durability durability() const { return durability_; }
   void lines_taken();
+  void committed(bool recorded);  // what became of them
   std::vector<std::string>& notes() { return notes_; }
 
  private:
@@ -127,7 +128,9 @@ class Judge {
     std::vector<SubjectPointer> subjects;
   };
   std::array<Remembered, 16> remembered_;
-  std::unordered_set<std::string> texts_written_;  // digests
+  std::unordered_set<std::string> texts_written_;  // digests, in the segment of the audit log that is
+  std::uint64_t texts_segment_ = 0;                // written now
+  std::vector<std::string> texts_new_;             // of lines that are not yet committed
   std::vector<std::string> lines_;
   std::vector<std::string> notes_;
   audit::Durability durability_ = audit::Durability::handed;

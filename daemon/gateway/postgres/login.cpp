@@ -13,7 +13,7 @@ using Settings = std::vector<std::pair<std::string, std::string>>;
 
 // Settings that change how results look or how long they may take, and nothing that a rule reads. They pass
 // unless a rule refuses the equal SET; any other needs a rule that allows it.
-constexpr std::array<std::string_view, 22> harmless = {"application_name",
+constexpr std::array<std::string_view, 20> harmless = {"application_name",
                                                        "client_encoding",
                                                        "standard_conforming_strings",
                                                        "datestyle",
@@ -30,8 +30,6 @@ constexpr std::array<std::string_view, 22> harmless = {"application_name",
                                                        "lc_monetary",
                                                        "lc_numeric",
                                                        "lc_time",
-                                                       "default_transaction_read_only",
-                                                       "default_transaction_isolation",
                                                        "tcp_keepalives_idle",
                                                        "tcp_keepalives_interval",
                                                        "jit"};
@@ -139,7 +137,7 @@ std::expected<void, Denial> judge_replication(Judge& judge) {
   const std::uint64_t action = write_down(judge, ActionType::replication, ActionKind::exec, subject, opinion,
                                           "replication connection");
   if (opinion.allowed) return {};
-  return std::unexpected(login_denial(judge, opinion, action));
+  return std::unexpected(judge.denial(opinion, action));  // as a server does where the role may not
 }
 
 std::expected<std::uint64_t, Denial> judge_session(Judge& judge, std::string_view text) {
@@ -149,6 +147,13 @@ std::expected<std::uint64_t, Denial> judge_session(Judge& judge, std::string_vie
       write_down(judge, ActionType::login, ActionKind::session, subject, opinion, text);
   if (opinion.allowed) return action;
   return std::unexpected(login_denial(judge, opinion, action));
+}
+
+// Settings that passed unasked are at least written down.
+std::string with_settings(const Settings& settings) {
+  std::string text;
+  for (const auto& [name, value] : settings) text += (text.empty() ? " with " : ", ") + name + " = " + value;
+  return text;
 }
 
 Denial refuse_before_identity(Judge& judge, std::string reason, std::string_view text) {
@@ -206,7 +211,7 @@ std::expected<LoginPlan, Denial> judge_login(Judge& judge, const Startup& startu
     plan.parameters.emplace_back("replication",
                                  lower(claims->replication) == "database" ? "database" : "true");
   }
-  auto action = judge_session(judge, text);
+  auto action = judge_session(judge, text + with_settings(claims->settings));
   if (!action) return std::unexpected(action.error());
   plan.action = *action;
   return plan;

@@ -87,7 +87,7 @@ class Session {
   struct Part {
     const sql::Statement* statement = nullptr;
     std::optional<sql::Statement> merged;  // with what it executes or fetches from
-    std::string target;                    // the upstream name of that
+    std::shared_ptr<const void> target;    // which one that is
     SubjectPointer subject;
     Opinion opinion;
   };
@@ -113,8 +113,14 @@ class Session {
   Readiness find_fetched(const sql::Statement& statement, Message& message, Part& part);
   Readiness check_new_name(const sql::Statement& statement, Message& message);
   Readiness find_dropped(const sql::Statement& statement, Message& message);
-  void find_target(const sql::Statement& statement, const sql::Statement* known, std::string_view upstream,
-                   bool by_sql, Message& message, Part& part);
+  // What a statement runs by its name.
+  struct Found {
+    const sql::Statement* statement = nullptr;  // null: not certain
+    std::shared_ptr<const void> identity;
+    std::string_view upstream;
+    bool by_sql = true;
+  };
+  void find_target(const sql::Statement& statement, const Found& found, Message& message, Part& part);
   bool reading_is_certain(const sql::Statement& statement) const;
 
   // The parts' verdicts, written down. The denial, if any.
@@ -128,7 +134,7 @@ class Session {
   std::unique_ptr<Denial> denial_of(const Opinion& opinion, std::uint64_t action,
                                     const sql::Analysis& analysis) const;
   Ruling rule_one(ActionType type, ActionKind kind, SubjectPointer subject, ParamsPointer params,
-                  std::uint64_t parent);
+                  std::uint64_t parent, std::string_view text = {});
 
   // Names.
   std::optional<std::shared_ptr<Prepared>> find_statement(std::string_view name);

@@ -42,8 +42,10 @@ std::shared_ptr<Prepared> Session::parse_again(std::string_view name,
                                                const std::shared_ptr<Prepared>& statement) {
   if (name.empty() || statement->by_sql || statement->epoch == epoch_) return statement;
   if (statement->text.empty() && statement->analysis) return nullptr;  // too long to have been kept
+  const std::size_t memory = statement->text.size() * 2 + 1024;
+  if (prepared_bytes_ + memory > limits_.prepared) return nullptr;
   auto again = std::make_shared<Prepared>();
-  again->charge.take(prepared_bytes_, statement->text.size() * 2 + 1024);
+  again->charge.take(prepared_bytes_, memory);
   again->analysis = statement->analysis;
   again->index = statement->index;
   again->target = statement->target;
@@ -85,7 +87,7 @@ Session::Runs Session::what_runs(const Prepared& prepared, std::uint64_t epoch, 
   runs.readiness = examine_statement(*runs.statement, message);
   if (runs.readiness == Readiness::wait) return runs;
   const Part& part = message.parts[0];
-  if (part.target != prepared.target || part.target.empty()) runs.certain = false;
+  if (part.target != prepared.target || !part.target) runs.certain = false;
   if (part.merged) runs.statement = &*part.merged;
   return runs;
 }
@@ -126,8 +128,11 @@ bool Session::on_bind(const Frame& frame) {
   if (!names.portal.empty() && *portal_found)
     return refuse(Asked::bind, frame, "42P03", "cursor " + in_quotes(names.portal) + " already exists");
   const std::size_t memory = bind.values.raw().size() * 2 + names.portal.size() + 1024;
-  if (prepared_bytes_ + memory > limits_.prepared && !names.portal.empty())
+  if (prepared_bytes_ + memory > limits_.prepared) {
+    // Portals without a name replace each other, as soon as the server has answered.
+    if (names.portal.empty() && !queue_.empty()) return must_wait();
     return refuse_too_much(Asked::bind, frame, "x");
+  }
 
   std::shared_ptr<Prepared> prepared = *found;
   const std::uint64_t sure = names.statement.empty() || !prepared->by_sql ? epoch_ : prepared->epoch;
@@ -163,7 +168,6 @@ bool Session::on_bind(const Frame& frame) {
   if (!prepared) return refuse(Asked::bind, frame, "26000", std::string(uncertain_name));
   portal->statement = prepared;
   portal->upstream = names.portal.empty() ? std::string() : new_name();
-  portal->epoch = epoch_;
 
   const std::size_t begins = up_.size();
   Expected& entry = begin(Asked::bind, frame);
@@ -178,6 +182,12 @@ bool Session::on_bind(const Frame& frame) {
     parts_ = Parts::forward;
   }
   finish(entry, begins);
+  // Planning happens here, and runs what it takes for constant: functions said to be immutable.
+  Message& message = scratch_;
+  message.unread = runs.statement && (runs.statement->runs_unread_code || prepared->opaque || !runs.certain);
+  message.may_copy_in = message.changes_names = false;
+  forwarded(entry, message);
+  portal->epoch = epoch_;
   portals_.propose(names.portal, entry.number, batch_, std::move(portal));
   return true;
 }
@@ -227,13 +237,16 @@ bool Session::on_close(const Frame& frame) {
   }
   const std::size_t begins = up_.size();
   Expected& entry = begin(of_statement ? Asked::close_statement : Asked::close_portal, frame);
-  entry.name = close->name;
   append_close(up_, Target{close->kind}, upstream);
   finish(entry, begins);
-  if (of_statement)
+  // A name that stands for nothing is not remembered: it may be long, and there may be many.
+  if (of_statement && statements_.mentions(close->name)) {
+    entry.name = close->name;
     statements_.propose(close->name, entry.number, batch_, nullptr);
-  else
+  } else if (!of_statement && portals_.mentions(close->name)) {
+    entry.name = close->name;
     portals_.propose(close->name, entry.number, batch_, nullptr);
+  }
   return true;
 }
 
@@ -254,7 +267,7 @@ bool Session::on_execute(const Frame& frame) {
   Ruling ruling;
   if (statement != nullptr) {
     SubjectPointer subject = portal->subject;
-    if (!runs.certain || !subject) subject = subject_of(prepared, runs);
+    if (!runs.certain || !subject || runs_by_name(prepared)) subject = subject_of(prepared, runs);
     ParamsPointer params = portal->params;
     if (!params) params = std::make_shared<const SqlParams>(Unknown::undecodable);
     ruling = rule_one(ActionType::statement, statement->kind, std::move(subject), std::move(params),
@@ -267,8 +280,8 @@ bool Session::on_execute(const Frame& frame) {
   entry.statement = portal->statement;
   append_execute(up_, portal->upstream, execute->max_rows);
   // `statement` may stand in a part of `message`.
-  message.unread = statement && (statement->runs_unread_code || prepared.opaque || !runs.certain);
-  message.may_copy_in = statement && (statement->enters_copy_in || prepared.opaque);
+  message.unread |= statement && (statement->runs_unread_code || prepared.opaque || !runs.certain);
+  message.may_copy_in |= statement && (statement->enters_copy_in || prepared.opaque);
   message.changes_names = statement && changes_names(prepared.effect());
   entry.may_copy_in = message.may_copy_in;
   entry.changes_names = message.changes_names;
@@ -280,7 +293,10 @@ bool Session::on_execute(const Frame& frame) {
 bool Session::on_function_call(const Frame& frame) {
   auto call = read_function_call(frame.body);
   if (!call) return protocol_error(call.error().why), true;
-  Ruling ruling = rule_one(ActionType::function_call, ActionKind::exec, Judge::session_subject(), nullptr, 0);
+  const std::string text = "function " + std::to_string(call->function) + " with " +
+                           std::to_string(call->values.count()) + " arguments";
+  Ruling ruling =
+      rule_one(ActionType::function_call, ActionKind::exec, Judge::session_subject(), nullptr, 0, text);
   if (ruling.denial)
     return poison(Asked::function_call, frame, std::move(ruling.denial), ruling.action), true;
   const std::size_t begins = up_.size();
@@ -296,7 +312,7 @@ bool Session::on_function_call(const Frame& frame) {
 }
 
 Session::Ruling Session::rule_one(ActionType type, ActionKind kind, SubjectPointer subject,
-                                  ParamsPointer params, std::uint64_t parent) {
+                                  ParamsPointer params, std::uint64_t parent, std::string_view text) {
   static const sql::Analysis readable;
   Opinion opinion = judge_.consider(type, kind, *subject, params.get());
   // Only a rule that names function calls lets one pass (attacks.md, 8).
@@ -309,7 +325,7 @@ Session::Ruling Session::rule_one(ActionType type, ActionKind kind, SubjectPoint
                                  .opinion = &opinion,
                                  .verdict = opinion.allowed ? ActionVerdict::allow : ActionVerdict::deny,
                                  .parent = parent,
-                                 .text = {}});
+                                 .text = text});
   if (!opinion.allowed) ruling.denial = denial_of(opinion, ruling.action, readable);
   return ruling;
 }

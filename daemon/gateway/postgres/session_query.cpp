@@ -27,6 +27,12 @@ bool changes_names(Effect effect) {
 
 namespace {
 
+// Whether what runs a statement by its name does what the statement says: one that itself runs by name, or
+// changes names, does more.
+bool is_followed(Effect effect) {
+  return effect != Effect::execute && effect != Effect::fetch && !changes_names(effect);
+}
+
 // Where a text is longer than is looked at and not all of it is here.
 std::shared_ptr<const sql::Analysis> analysis_over_limit() {
   auto analysis = std::make_shared<sql::Analysis>();
@@ -47,6 +53,23 @@ std::unique_ptr<Denial> error(std::string_view code, std::string message) {
 
 std::string in_quotes(std::string_view name) {
   return "\"" + std::string(name) + "\"";
+}
+
+// What a walsender asks before it reads a text by the grammar of replication instead of SQL's: the first
+// token (repl_scanner.l). SHOW is in both, and SQL's reading of it is judged.
+bool is_replication_command(std::string_view text) {
+  static constexpr std::string_view commands[] = {
+      "BASE_BACKUP",       "IDENTIFY_SYSTEM",         "READ_REPLICATION_SLOT",
+      "START_REPLICATION", "CREATE_REPLICATION_SLOT", "DROP_REPLICATION_SLOT",
+      "TIMELINE_HISTORY"};
+  const std::size_t begin = std::min(text.find_first_not_of(" \t\n\r\f\v"), text.size());
+  std::string word;
+  for (char c : text.substr(begin)) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    if ((c < 'A' || c > 'Z') && c != '_') break;
+    word.push_back(c);
+  }
+  return std::ranges::find(commands, word) != std::end(commands);
 }
 
 }  // namespace
@@ -99,52 +122,50 @@ Session::Readiness Session::examine_statement(const sql::Statement& statement, M
 }
 
 // Merges what a statement runs by name. Where that is not certain, nothing is known of it.
-void Session::find_target(const sql::Statement& statement, const sql::Statement* known,
-                          std::string_view upstream, bool by_sql, Message& message, Part& part) {
-  if (known == nullptr) {
+void Session::find_target(const sql::Statement& statement, const Found& found, Message& message, Part& part) {
+  if (found.statement == nullptr) {
     part.merged = sql::with_unknown_target(statement);
     message.unread = true;
     return;
   }
-  part.merged = sql::merge_executed(statement, *known);
-  part.target = upstream;
-  if (by_sql) return;
+  part.merged = sql::merge_executed(statement, *found.statement);
+  part.target = found.identity;
+  message.may_copy_in |= found.statement->enters_copy_in;
+  if (found.by_sql) return;
   if (statement.name_length == 0) {
     part.merged = sql::with_unknown_target(statement);
     return;
   }
-  message.rewrites.push_back({statement.name_offset, statement.name_length, std::string(upstream)});
+  message.rewrites.push_back({statement.name_offset, statement.name_length, std::string(found.upstream)});
 }
 
 Session::Readiness Session::find_executed(const sql::Statement& statement, Message& message, Part& part) {
   // Within one message what came before may have changed the name, or may fail.
   const bool changed_here = message.changes_names || message.unread;
-  if (changed_here) return find_target(statement, nullptr, {}, true, message, part), Readiness::ready;
+  if (changed_here) return find_target(statement, {}, message, part), Readiness::ready;
   if (!sql_names_settled()) return Readiness::wait;
   auto found = find_statement(statement.name);
   if (!found) return Readiness::wait;
-  const bool certain = *found && (*found)->epoch == epoch_ && !(*found)->opaque;
-  if (certain) {
-    find_target(statement, (*found)->statement(), (*found)->upstream, (*found)->by_sql, message, part);
-  } else {
-    find_target(statement, nullptr, {}, true, message, part);
-  }
+  const bool certain =
+      *found && (*found)->epoch == epoch_ && !(*found)->opaque && is_followed((*found)->effect());
+  Found target;
+  if (certain) target = {(*found)->statement(), *found, (*found)->upstream, (*found)->by_sql};
+  find_target(statement, target, message, part);
   return Readiness::ready;
 }
 
 Session::Readiness Session::find_fetched(const sql::Statement& statement, Message& message, Part& part) {
   const bool changed_here = message.changes_names || message.unread;
-  if (changed_here) return find_target(statement, nullptr, {}, true, message, part), Readiness::ready;
+  if (changed_here) return find_target(statement, {}, message, part), Readiness::ready;
   if (!sql_names_settled()) return Readiness::wait;
   auto found = find_portal(statement.name);
   if (!found) return Readiness::wait;
   const Prepared* source = *found ? (*found)->statement.get() : nullptr;
-  const bool certain = source != nullptr && (*found)->epoch == epoch_ && !source->opaque;
-  if (certain) {
-    find_target(statement, source->statement(), (*found)->upstream, (*found)->by_sql, message, part);
-  } else {
-    find_target(statement, nullptr, {}, true, message, part);
-  }
+  const bool certain =
+      source != nullptr && (*found)->epoch == epoch_ && !source->opaque && is_followed(source->effect());
+  Found target;
+  if (certain) target = {source->statement(), *found, (*found)->upstream, (*found)->by_sql};
+  find_target(statement, target, message, part);
   return Readiness::ready;
 }
 
@@ -243,7 +264,11 @@ Session::Ruling Session::rule(ActionType type, Message& message, const sql::Anal
     else
       ruling.more_actions.push_back(action);
     if (&part != denied) continue;
-    ruling.denial = message.refusal ? std::move(message.refusal) : denial_of(part.opinion, action, analysis);
+    // To a walsender its commands are no typing mistakes.
+    static const sql::Analysis readable;
+    ruling.denial = message.refusal ? std::move(message.refusal)
+                                    : denial_of(part.opinion, action,
+                                                type == ActionType::replication ? readable : analysis);
   }
   return ruling;
 }
@@ -268,9 +293,9 @@ bool Session::on_query(const Frame& frame) {
   const bool unreadable = analysis->readable != sql::Readable::yes;
   message.unread |= unreadable;
   message.may_copy_in |= unreadable;
-  const ActionType type =
-      kind_ == Kind::replication && unreadable ? ActionType::replication : ActionType::statement;
-  Ruling ruling = rule(type, message, *analysis, no_params());
+  const bool command = kind_ == Kind::replication && frame.ends && is_replication_command(text);
+  Ruling ruling =
+      rule(command ? ActionType::replication : ActionType::statement, message, *analysis, no_params());
   if (ruling.denial) return poison(Asked::query, frame, std::move(ruling.denial), ruling.action), true;
 
   const std::size_t begins = up_.size();
@@ -326,6 +351,8 @@ bool Session::on_parse(const Frame& frame) {
   Message& message = scratch_;
   if (examine(*analysis, message) == Readiness::wait) return must_wait();
   const std::size_t memory = parse.text.size() * 2 + parse.types.size() + parse.name.size() + 1024;
+  if (prepared_bytes_ + memory > limits_.prepared && parse.name.empty() && !queue_.empty())
+    return must_wait();
   if (prepared_bytes_ + memory > limits_.prepared)
     return refuse(Asked::parse, frame, "54000",
                   "the gateway holds as many prepared statements as it may for a connection", parse.name);

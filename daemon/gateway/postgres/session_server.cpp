@@ -157,8 +157,9 @@ Session::Onward Session::on_parameter(const Frame& frame) {
 }
 
 Session::Onward Session::on_error(const Frame& frame, std::string& replacement) {
-  auto error = read_error(frame.body);
-  if (!frame.whole() || !error) return unexpected("a malformed error");
+  // One that quotes a long value is larger than is held: its rest streams on.
+  auto error = frame.whole() ? read_error(frame.body) : peek_error(frame.body);
+  if (!error || error->code.size() != 5) return unexpected("a malformed error");
   if (error->is_fatal()) return Onward::pass;  // it closes
   if (queue_.empty()) return unexpected("an error of nothing");
   Expected& entry = queue_.front();

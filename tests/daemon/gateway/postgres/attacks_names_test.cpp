@@ -1,0 +1,168 @@
+// Attacks on what the gateway believes of a session: names, unread code, memory.
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+#include <fstream>
+
+#include "tests/daemon/gateway/postgres/lab.h"
+
+namespace clawpatrol::postgres::lab {
+namespace {
+
+using Rows = std::vector<std::string>;
+
+constexpr const char* no_delete = R"toml(
+[[rule]]
+name = "no-delete"
+endpoint = "pg-prod"
+priority = 10
+condition = "sql.verb == 'delete' && sql.verbs[0] != 'prepare'"
+verdict = "deny"
+[[rule]]
+name = "rest"
+endpoint = "pg-prod"
+condition = "true"
+verdict = "allow"
+)toml";
+
+// Megabytes that this process holds.
+std::size_t resident() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t total = 0, pages = 0;
+  file >> total >> pages;
+  return pages * 4096 >> 20;
+}
+
+TEST_CASE("attack 3: a portal of EXECUTE runs what the name stands for now, and is judged as that") {
+  Server::instance().admin("DROP TABLE IF EXISTS victim; CREATE TABLE victim AS SELECT 1 AS a; GRANT ALL ON victim TO PUBLIC");
+  Gateway gateway({.rules = no_delete});
+  Agent agent(gateway.port(), {});
+  agent.query("BEGIN");
+  agent.query("PREPARE p AS SELECT 1");
+  agent.send(parse("EXECUTE p", "s") + bind("s", "port") + raw('S'));
+  CHECK(kinds(agent.until('Z')) == "12Z");
+  agent.query("DEALLOCATE p");
+  CHECK(code(agent.query("PREPARE p AS DELETE FROM victim")).empty());
+  agent.send(execute("port") + raw('S'));
+  CHECK(code(agent.until('Z')) == "42501");
+  agent.query("COMMIT");
+  CHECK(Server::instance().admin("SELECT count(*) FROM victim") == "1");
+}
+
+TEST_CASE("attack 3: EXECUTE of a statement that changes names is not followed by its name") {
+  Server::instance().admin("DROP TABLE IF EXISTS victim; CREATE TABLE victim AS SELECT 1 AS a; GRANT ALL ON victim TO PUBLIC");
+  Gateway gateway({.rules = no_delete});
+  Agent agent(gateway.port(), {});
+  agent.query("PREPARE q(int) AS SELECT $1");
+  agent.send(parse("DEALLOCATE q", "d") + parse("PREPARE q(int) AS DELETE FROM victim WHERE a = $1", "r") +
+             raw('S'));
+  CHECK(kinds(agent.until('Z')) == "11Z");
+  CHECK(rows(agent.query("EXECUTE q(1)")) == Rows{"1"});
+  for (const char* name : {"d", "r"}) {
+    agent.query(fmt::format("EXECUTE {}", name));
+    agent.send(parse(fmt::format("EXECUTE {}", name)) + lab::bind() + execute() + raw('S'));
+    agent.until('Z');
+  }
+  agent.query("EXECUTE q(1)");
+  CHECK(Server::instance().admin("SELECT count(*) FROM victim") == "1");
+}
+
+TEST_CASE("attack 5: COPY FROM STDIN entered by the name of a statement is one") {
+  Server::instance().admin("DROP TABLE IF EXISTS filled; CREATE TABLE filled (a int); GRANT ALL ON filled TO PUBLIC");
+  Gateway gateway({.rules = allow_all});
+  Agent agent(gateway.port(), {});
+  agent.send(parse("COPY filled FROM STDIN", "c") + raw('S'));
+  CHECK(kinds(agent.until('Z')) == "1Z");
+  agent.send(q("EXECUTE c") + raw('d', "7\n") + raw('d', q("DROP TABLE users")) + raw('f', "enough") +
+             q("SELECT 'after'"));
+  const auto copied = agent.until('Z');
+  INFO(field(copied, 'M'));
+  CHECK(kinds(copied) == "GEZ");
+  CHECK(rows(agent.until('Z')) == Rows{"after"});
+}
+
+TEST_CASE("attack 2: planning runs code that was not read, already at Bind") {
+  Server::instance().admin(
+      "DROP TABLE IF EXISTS evil; CREATE OR REPLACE FUNCTION folded(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS "
+      "$$BEGIN PERFORM set_config('standard_conforming_strings', 'off', false); RETURN 1; END$$");
+  Gateway gateway({.rules = R"toml(
+[[rule]]
+name = "no-create"
+endpoint = "pg-prod"
+priority = 10
+condition = "sql.verb == 'create'"
+verdict = "deny"
+[[rule]]
+name = "rest"
+endpoint = "pg-prod"
+condition = "true"
+verdict = "allow"
+)toml"});
+  for (std::string name : {"", "t"}) {
+    Agent agent(gateway.port(), {});
+    agent.send(parse("SELECT folded(1)", name) + lab::bind(name, name) +
+               parse("SELECT 'a\\'' AS x INTO evil FROM users --'") + lab::bind() + execute() + raw('S'));
+    CHECK(code(agent.until('Z')) == "42501");
+    CHECK(Server::instance().admin("SELECT count(*) FROM pg_class WHERE relname = 'evil'") == "0");
+  }
+}
+
+TEST_CASE("attack 28: portals that are bound and never executed hold bounded memory") {
+  Gateway gateway({.rules = allow_all});
+  Agent agent(gateway.port(), {});
+  const std::string large(200'000, 'x');
+  agent.send(parse("SELECT length($1)") + raw('H'));
+  const std::size_t before = resident();
+  for (int i = 0; i < 400; ++i) agent.send(lab::bind("", "", {large}));
+  agent.send(execute() + raw('S'));
+  CHECK(rows(agent.until('Z')) == Rows{"200000"});
+  CHECK(resident() < before + 32);
+}
+
+TEST_CASE("attack 28: closing names that do not exist holds no memory") {
+  Gateway gateway({.rules = allow_all});
+  Agent agent(gateway.port(), {});
+  const std::size_t before = resident();
+  for (int i = 0; i < 3000; ++i) agent.send(close(std::string(9'900, 'n') + std::to_string(i)));
+  agent.send(raw('S'));
+  const auto answers = agent.until('Z');
+  INFO(field(answers, 'M'));
+  CHECK(answers.size() == 3001);
+  CHECK(resident() < before + 24);
+}
+
+TEST_CASE("attack 1: what a login sets unasked is written down, and what matters is asked for") {
+  Gateway gateway({.rules = careful});
+  Agent agent(gateway.port(), {{"statement_timeout", "0"}});
+  CHECK(rows(agent.query("SHOW statement_timeout")) == Rows{"0"});
+  CHECK(gateway.audit_log().find("statement_timeout = 0") != std::string::npos);
+  Agent refused(gateway.port());
+  std::string startup;
+  for (std::string_view text : {"user", "agent_ro", "database", "postgres", "default_transaction_read_only", "off"})
+    startup.append(text).push_back('\0');
+  startup.push_back('\0');
+  const auto size = static_cast<std::uint32_t>(startup.size() + 8);
+  std::string packet;
+  for (std::uint32_t number : {size, std::uint32_t{3} << 16})
+    for (int shift = 24; shift >= 0; shift -= 8) packet.push_back(static_cast<char>(number >> shift));
+  refused.send(packet + startup);
+  CHECK(code(refused.until('Z')) == "28000");
+}
+
+TEST_CASE("attack 8: a function call's line says which function") {
+  Gateway gateway({.rules = allow_all});
+  Agent agent(gateway.port(), {});
+  agent.send(raw('F', std::string("\0\0\5\x25\0\0\0\1\0\0\0\3abc\0\0", 17)));  // length(text)
+  CHECK(agent.until('Z').size() >= 2);
+  CHECK(gateway.audit_log().find("function 1317 with 1 arguments") != std::string::npos);
+}
+
+TEST_CASE("an error longer than the gateway holds reaches the agent, and the session goes on") {
+  Gateway gateway({.rules = allow_all});
+  Agent agent(gateway.port(), {});
+  CHECK(code(agent.query("SELECT ('x' || repeat('a', 400000))::int")) == "22P02");
+  CHECK(rows(agent.query("SELECT 'on'")) == Rows{"on"});
+}
+
+}  // namespace
+}  // namespace clawpatrol::postgres::lab
