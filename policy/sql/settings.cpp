@@ -85,6 +85,11 @@ bool is_safe_encoding(std::string_view name) {
   return std::ranges::binary_search(safe_encodings, clean(name));
 }
 
+bool decides_reading(std::string_view name) {
+  std::string setting = lower(name);
+  return setting == "standard_conforming_strings" || setting == "client_encoding" || setting == "names";
+}
+
 ReadingGuard guard_setting(std::string_view name, std::optional<std::string_view> value) {
   std::string setting = lower(name);
   if (setting == "standard_conforming_strings") {

@@ -62,9 +62,11 @@ void Walk::called(const List* names) {
   if (known != nullptr) {
     classify(vouched ? static_cast<Classes>(known->classes & ~class_unknown_code) : known->classes);
     raise(known->kind == ActionKind::exec && vouched ? ActionKind::read : known->kind);
+    // Sequences, large objects and NOTIFY run no code.
+    if (!built_in || (known->classes & ~class_large_object) != 0) may_change_settings();
     if (vouched || (known->closed && built_in)) return;
   } else if (vouched) {
-    return;
+    return may_change_settings();
   }
   unknown_code();
 }

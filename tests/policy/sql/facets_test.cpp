@@ -335,7 +335,12 @@ TEST_CASE("what the grammar refuses has its error, its position and no facets") 
 
 TEST_CASE("a text over a limit is not looked into") {
   Options options;
-  options.limits = {.bytes = 100, .tokens = 10};
+  options.limits = {.bytes = 100, .tokens = 10, .statements = 2};
+  CHECK(analyse("BEGIN; END;", options).readable == Readable::yes);
+  Analysis many = analyse("BEGIN; ; END; BEGIN", options);
+  CHECK(many.readable == Readable::over_limit);
+  CHECK(many.statements.size() == 1);
+  CHECK(many.statements[0].facets.statements.why() == Unknown::over_limit);
   CHECK(analyse("SELECT " + std::string(100, ' ') + "1", options).readable == Readable::over_limit);
   CHECK(analyse("SELECT 1,1,1,1,1,1", options).readable == Readable::over_limit);
   Analysis over = analyse("SELECT 1,1,1,1,1,1", options);
