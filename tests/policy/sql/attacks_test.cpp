@@ -106,6 +106,23 @@ TEST_CASE("attack 2: no statement changes what decides how text is read, whateve
         "COPY (SELECT set_config($1, $2, false)) TO STDOUT",
         "CALL p(set_config('client_encoding', 'SJIS', true))",
         "EXECUTE p(set_config('client_encoding','SJIS',true))",
+        "SELECT set_config('standard_conforming_stringsX'::varchar(27), 'off', false)",
+        "SELECT set_config('standard_conforming_strings   '::bpchar, 'off', false)",
+        "SELECT set_config('standard_conforming_stringsX'::char(27), 'off', false)",
+        "SELECT set_config('work_mem'::name, '1MB', false)",
+        "SELECT set_config('work_mem'::varchar, '1MB', false)",
+        "SELECT set_config('work_mem'::text::varchar(3), '1MB', false)",
+        "SELECT set_config('work_mem'::text::text, '1MB', false)",
+        "SELECT set_config('work_mem'::text[], '1MB', false)",
+        "SELECT set_config('work_mem'::s.text, '1MB', false)",
+        "SELECT set_config('work_mem' COLLATE \"C\", '1MB', false)",
+        "SELECT set_config('standard_conforming_stringsX'::text, 'off', false)",
+        "SELECT set_config('client_encoding_'::pg_catalog.text, 'off', false)",
+        "SELECT set_config(setting_name => 'client_encodingX'::varchar(15), new_value => 'SJIS', is_local => "
+        "true)",
+        "SELECT set_config('standard_conforming_strings', 'on'::varchar(1), false)",
+        "SELECT set_config('client_encoding', 'UTF8'::name, false)",
+        "SELECT set_config('client_encoding', NULL, false)",
         "UPDATE pg_settings SET setting = 'off'",
         "UPDATE pg_catalog.pg_settings SET setting = 'off' WHERE name = 'x'",
         "UPDATE ONLY \"pg_settings\" s SET setting = 'off' WHERE s.name = 'standard_conforming_strings'",
@@ -119,10 +136,13 @@ TEST_CASE("attack 2: no statement changes what decides how text is read, whateve
   }
   for (const char* text :
        {"SET standard_conforming_strings = on", "SET standard_conforming_strings TO 'yes'",
-        "SET NAMES 'UTF8'", "SET client_encoding TO UTF8", "SET client_encoding = 'LATIN1'", "RESET ALL",
-        "DISCARD ALL", "SET work_mem = '1MB'", "SELECT set_config('search_path', '', false)",
-        "SELECT * FROM pg_settings", "RESET client_encoding", "SET client_encoding TO DEFAULT",
-        "DO 'begin end'", "SELECT current_setting('standard_conforming_strings')"}) {
+        "SELECT set_config('search_path'::text, ''::varchar, false)",
+        "SELECT set_config('search_path'::pg_catalog.text, $1, false)",
+        "SELECT set_config('standard_conforming_strings'::text, 'on'::text, false)", "SET NAMES 'UTF8'",
+        "SET client_encoding TO UTF8", "SET client_encoding = 'LATIN1'", "RESET ALL", "DISCARD ALL",
+        "SET work_mem = '1MB'", "SELECT set_config('search_path', '', false)", "SELECT * FROM pg_settings",
+        "RESET client_encoding", "SET client_encoding TO DEFAULT", "DO 'begin end'",
+        "SELECT current_setting('standard_conforming_strings')"}) {
     INFO(text);
     CHECK(one(text).reading == ReadingGuard::none);
   }
