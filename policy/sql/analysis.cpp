@@ -37,6 +37,32 @@ std::size_t first_doubtful_byte(std::string_view text) {
   return static_cast<std::size_t>(std::ranges::find_if(text, doubtful) - text.begin());
 }
 
+// As the server's pg_utf8_islegal(): no overlong forms, no surrogates, nothing beyond U+10FFFF.
+bool is_utf8(std::string_view text) {
+  auto byte = [text](std::size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0U; };
+  for (std::size_t at = 0; at < text.size();) {
+    unsigned first = byte(at);
+    std::size_t size = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (size == 0 || first > 0xf4) return false;
+    unsigned lowest = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    unsigned highest = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    for (std::size_t i = 1; i < size; ++i) {
+      if (byte(at + i) < lowest || byte(at + i) > highest) return false;
+      lowest = 0x80, highest = 0xbf;
+    }
+    at += size;
+  }
+  return true;
+}
+
+// Why the bytes of a text are not the characters that the server reads; "" where they are.
+std::string_view encoding_error(std::string_view text, const Options& options) {
+  auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  if (std::ranges::all_of(text, is_ascii)) return {};
+  if (options.ascii_only) return "a byte above 0x7f while client_encoding is not UTF8";
+  return is_utf8(text) ? std::string_view() : "not valid UTF-8";
+}
+
 std::size_t memory_of(const NameList& list) {
   std::size_t bytes = list.items.capacity() * sizeof(std::string);
   for (const std::string& item : list.items) bytes += item.capacity() > 15 ? item.capacity() : 0;
@@ -76,6 +102,7 @@ Analysis unreadable(std::string_view text, Readable why) {
   whole.kind = ActionKind::admin;
   whole.length = text.size();
   whole.runs_unread_code = true;
+  whole.may_change_settings = true;
   whole.reading_depends_on_settings = first_doubtful_byte(text) < text.size();
   analysis.statements.push_back(std::move(whole));
   return analysis;
@@ -98,6 +125,8 @@ bool place(Statement& statement, const RawStmt& raw, std::string_view text, std:
 }
 
 Analysis read_statements(const std::string& text, const Options& options, const tree::List* statements) {
+  if (static_cast<std::size_t>(tree::length(statements)) > options.limits.statements)
+    return unreadable(text, Readable::over_limit);
   Analysis analysis;
   std::size_t end_of_last = 0;
   std::size_t doubtful = first_doubtful_byte(text);
@@ -154,6 +183,9 @@ Analysis analyse(std::string_view text, const Options& options) {
     job.analysis = unreadable(text, Readable::unaccounted);
   } else if (text.size() > options.limits.bytes) {
     job.analysis = unreadable(text, Readable::over_limit);
+  } else if (std::string_view error = encoding_error(text, options); !error.empty()) {
+    job.analysis = unreadable(text, Readable::encoding);
+    job.analysis.error = error;
   } else if (text.size() <= shallow_text_bytes) {
     analyse_here(job);
   } else {
@@ -184,6 +216,7 @@ Statement analyse_setting(std::string_view name, std::string_view value) {
   statement.kind = setting_matters(name) ? ActionKind::admin : ActionKind::session;
   statement.length = facets.statement->size();
   statement.reading = guard_setting(name, value);
+  statement.may_change_settings = decides_reading(name);
   statement.reading_depends_on_settings = first_doubtful_byte(value) < value.size();
   return statement;
 }
@@ -225,6 +258,7 @@ Statement merge_executed(const Statement& wrapper, const Statement& executed) {
   merged.kind = only_planned && executed.kind != ActionKind::exec ? wrapper.kind
                                                                   : std::max(wrapper.kind, executed.kind);
   merged.runs_unread_code = wrapper.runs_unread_code || executed.runs_unread_code;
+  merged.may_change_settings = wrapper.may_change_settings || executed.may_change_settings;
   merged.reading = std::max(wrapper.reading, executed.reading);
   merged.reading_depends_on_settings =
       wrapper.reading_depends_on_settings || executed.reading_depends_on_settings;
@@ -238,6 +272,7 @@ Statement with_unknown_target(const Statement& wrapper) {
   set_unknown(unknown.facets, Unknown::unparseable);
   unknown.kind = std::max(wrapper.kind, ActionKind::admin);
   unknown.runs_unread_code = true;
+  unknown.may_change_settings = true;
   return unknown;
 }
 

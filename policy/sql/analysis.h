@@ -19,6 +19,7 @@ namespace clawpatrol::sql {
 struct Limits {
   std::size_t bytes = 256 * 1024;  // [limits] statement
   std::size_t tokens = 32 * 1024;  // bounds nesting too: the grammar nests at most once a token
+  std::size_t statements = 100;    // in one message
 };
 
 // What a statement does to the session that runs it, beyond its facets.
@@ -61,6 +62,13 @@ struct Statement {
   bool enters_copy_in = false;  // COPY ... FROM STDIN
   bool enters_copy_out = false;
   bool runs_unread_code = false;  // lists are open: what it does to the session is not certain either
+  // It may, by what its text does not show, change settings of the session: it writes a relation (triggers,
+  // rules, views), reads one that is not the catalogue's (a view calls functions), ends a transaction
+  // (deferred triggers run; a SET is undone), calls a function that is not a built-in one known to be safe,
+  // runs unread code or another statement by name, or defines something. So does, by what its text shows,
+  // whatever sets client_encoding or standard_conforming_strings, to their values of before too. Until it has
+  // been answered, text whose reading depends on settings is not certain.
+  bool may_change_settings = false;
   ReadingGuard reading = ReadingGuard::none;
   // The text was read only under standard_conforming_strings = on and an ASCII-safe encoding: it holds a
   // backslash or a byte above 0x7f. Where those settings are not certain, it is unevaluable.
@@ -72,6 +80,7 @@ enum class Readable : std::uint8_t {
   syntax_error,  // the grammar refuses it: `error` and `error_position` are the grammar's
   over_limit,
   unaccounted,  // parsed, but some byte belongs to no statement, or the text holds a NUL
+  encoding,     // not UTF-8, or not what the server reads in the session's encoding: `error` says which
 };
 
 struct Analysis {
@@ -89,6 +98,9 @@ struct Options {
   // Endpoint's safe_functions: do not open lists. Names as written in the configuration, `schema.name` or
   // `name`.
   std::shared_ptr<const std::unordered_set<std::string>> safe_functions;
+  // The session's client_encoding is not UTF8: a byte above 0x7f could mean anything, and a text that has one
+  // is not readable.
+  bool ascii_only = false;
 };
 
 // Never crashes on any text: texts beyond 8 KiB are parsed, and deep trees walked, on a stack of 64 MiB (one

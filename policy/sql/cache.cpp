@@ -17,7 +17,8 @@ struct KeyView {
 
 bool same_options(const Options& a, const Options& b) {
   return a.safe_functions == b.safe_functions && a.limits.bytes == b.limits.bytes &&
-         a.limits.tokens == b.limits.tokens;
+         a.limits.tokens == b.limits.tokens && a.limits.statements == b.limits.statements &&
+         a.ascii_only == b.ascii_only;
 }
 
 // Keyed, so that texts chosen to collide do not.

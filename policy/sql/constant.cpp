@@ -54,6 +54,15 @@ bool looks_at_row(const Node* node, int depth) {
 
 Truth truth_of(const Node* node, int depth);
 
+// Another type may make something else of the constant.
+bool is_boolean(const TypeName* type) {
+  if (type == nullptr || length(type->arrayBounds) > 0 || length(type->typmods) > 0) return false;
+  std::string_view leaf;
+  for (const Node* part : cells(type->names)) leaf = string_of(part);
+  bool certain = length(type->names) == 1 || string_of(*cells(type->names).begin()) == "pg_catalog";
+  return certain && leaf == "bool";
+}
+
 std::optional<bool> boolean_text(std::string_view text) {
   std::string word;
   for (char c : text) {
@@ -138,7 +147,8 @@ Truth truth_of(const Node* node, int depth) {
   if (node == nullptr || depth > deepest) return Truth::constant;
   if (const auto* constant = as<A_Const>(node)) return truth_of_constant(*constant);
   if (const auto* cast = as<TypeCast>(node)) {
-    if (as<A_Const>(cast->arg) != nullptr) return truth_of_constant(*as<A_Const>(cast->arg));
+    if (as<A_Const>(cast->arg) != nullptr && is_boolean(cast->typeName))
+      return truth_of_constant(*as<A_Const>(cast->arg));
   }
   if (const auto* expression = as<BoolExpr>(node)) return truth_of_bool(*expression, depth + 1);
   if (const auto* test = as<BooleanTest>(node)) {

@@ -85,6 +85,17 @@ bool is_safe_encoding(std::string_view name) {
   return std::ranges::binary_search(safe_encodings, clean(name));
 }
 
+bool decides_reading(std::string_view name) {
+  std::string setting = lower(name);
+  return setting == "standard_conforming_strings" || setting == "client_encoding" || setting == "names";
+}
+
+bool begins_with_reading_setting(std::string_view name) {
+  std::string setting = lower(name);
+  return (setting.starts_with("standard_conforming_strings") || setting.starts_with("client_encoding")) &&
+         !decides_reading(setting);
+}
+
 ReadingGuard guard_setting(std::string_view name, std::optional<std::string_view> value) {
   std::string setting = lower(name);
   if (setting == "standard_conforming_strings") {

@@ -12,6 +12,12 @@ namespace clawpatrol::sql {
 // tell.
 ReadingGuard guard_setting(std::string_view name, std::optional<std::string_view> value);
 
+// standard_conforming_strings or client_encoding, in any case.
+bool decides_reading(std::string_view name);
+
+// What is left when the end of `name` is cut off can be such a setting.
+bool begins_with_reading_setting(std::string_view name);
+
 // UTF8, SQL_ASCII, or a single-byte encoding that is ASCII below 0x80; names as the server normalises them.
 bool is_safe_encoding(std::string_view name);
 

@@ -119,6 +119,9 @@ void Walk::relation(const RangeVar* relation, Use use) {
 // Unqualified, it could be in any schema of the search path: public, and pg_catalog, which is searched before
 // the path, when it has a relation of that name. The schema named as the user is the session's to know.
 void Walk::relation_named(std::string_view schema, std::string_view name, Use use) {
+  // Unqualified, a name of the catalogue can be a temporary view's: pg_temp comes first.
+  bool certain = (schema == "pg_catalog" && is_catalog_relation(name)) || schema == "information_schema";
+  if (use == Use::write || !certain) may_change_settings();
   NameSet& used = use == Use::read ? reads_ : writes_;
   bool catalog = is_catalog_relation(name) && (schema.empty() || schema == "pg_catalog");
   for (NameSet* names : {&tables_, &used}) {
@@ -149,6 +152,7 @@ void Walk::relation_in_list(const Node* names, std::size_t skip_last, Use use) {
 
 void Walk::unknown_code() {
   open_ = true;
+  may_change_settings();
   classify(class_unknown_code);
 }
 
@@ -177,6 +181,7 @@ Statement Walk::finish(std::string_view verb) {
   done.enters_copy_in = copy_in_;
   done.enters_copy_out = copy_out_;
   done.runs_unread_code = open_;
+  done.may_change_settings = may_change_settings_;
   done.reading = reading_;
   return done;
 }

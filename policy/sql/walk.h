@@ -43,6 +43,7 @@ class Walk {
   void raise(ActionKind kind) { statement_kind_ = std::max(statement_kind_, kind); }
   void classify(Classes classes) { classes_ = static_cast<Classes>(classes_ | classes); }
   void unknown_code();
+  void may_change_settings() { may_change_settings_ = true; }
   void guard(ReadingGuard guard) { reading_ = std::max(reading_, guard); }
   void literal(std::string_view text) { literals_.emplace_back(text); }
   Statement finish(std::string_view verb);
@@ -110,6 +111,7 @@ class Walk {
   Classes classes_ = class_none;
   ActionKind statement_kind_ = ActionKind::session;
   bool open_ = false;
+  bool may_change_settings_ = false;
   bool unbounded_ = false;
   CopyFacet copy_;
   bool copy_in_ = false, copy_out_ = false;

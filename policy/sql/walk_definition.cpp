@@ -40,6 +40,12 @@ std::string_view Walk::definition(const Node* node, std::string_view name) {
     case Tag::CompositeTypeStmt:                // its name is a type's
       list(as<CompositeTypeStmt>(node)->coldeflist);
       return name;
+    case Tag::LockStmt: {  // a lock runs no code, whatever it locks
+      bool before = may_change_settings_;
+      fields(node);
+      may_change_settings_ = before;
+      return name;
+    }
     case Tag::TruncateStmt: unbounded_ = true; break;
     case Tag::CommentStmt: object_named(as<CommentStmt>(node)->objtype, as<CommentStmt>(node)->object); break;
     case Tag::SecLabelStmt:
@@ -170,6 +176,7 @@ void Walk::setting(const VariableSetStmt& set) {
     return;
   }
   classify(class_settings);
+  if (set.kind == VAR_RESET_ALL || decides_reading(name)) may_change_settings();
   if (setting_matters(name)) raise(ActionKind::admin);
   // RESET and DEFAULT go back to what the login set, which the gateway decided; FROM CURRENT copies what is.
   if (set.kind != VAR_SET_VALUE) return;

@@ -24,9 +24,20 @@ QualifiedName qualified(const List* names) {
   return name;
 }
 
-// The text of a string constant, cast to something or not; null for anything else.
+bool is_text(const TypeName& type) {
+  if (type.setof || type.pct_type || length(type.typmods) > 0 || length(type.arrayBounds) > 0) return false;
+  auto [schema, leaf] = qualified(type.names);
+  bool certain = length(type.names) == 1 || (length(type.names) == 2 && schema == "pg_catalog");
+  return certain && leaf == "text";
+}
+
+// The text of a string constant that the server takes as it stands: bare or cast to text, since any other
+// type can cut it or trim it (varchar(27), bpchar, name). Null for anything else.
 const char* string_constant(const Node* node) {
-  if (const auto* cast = as<TypeCast>(node)) node = cast->arg;
+  if (const auto* cast = as<TypeCast>(node)) {
+    if (cast->typeName == nullptr || !is_text(*cast->typeName)) return nullptr;
+    node = cast->arg;
+  }
   const auto* constant = as<A_Const>(node);
   if (constant == nullptr || constant->isnull || constant->val.node.type != Tag::String) return nullptr;
   return constant->val.sval.sval;
@@ -62,14 +73,17 @@ void Walk::called(const List* names) {
   if (known != nullptr) {
     classify(vouched ? static_cast<Classes>(known->classes & ~class_unknown_code) : known->classes);
     raise(known->kind == ActionKind::exec && vouched ? ActionKind::read : known->kind);
+    // Sequences, large objects and NOTIFY run no code.
+    if (!built_in || (known->classes & ~class_large_object) != 0) may_change_settings();
     if (vouched || (known->closed && built_in)) return;
   } else if (vouched) {
-    return;
+    return may_change_settings();
   }
   unknown_code();
 }
 
 void Walk::set_config(const FuncCall& call) {
+  may_change_settings();
   const Node* name = nullptr;
   const Node* value = nullptr;
   int position = 0;
@@ -82,7 +96,10 @@ void Walk::set_config(const FuncCall& call) {
   }
   const char* setting_name = call.func_variadic ? nullptr : string_constant(name);
   const char* setting_value = string_constant(value);
-  if (setting_name == nullptr) {
+  // A cast to text can be to a domain of that name in pg_temp, which cuts what it is given.
+  bool cut =
+      name != nullptr && name->type == Tag::TypeCast && begins_with_reading_setting(view(setting_name));
+  if (setting_name == nullptr || cut) {
     guard(ReadingGuard::refused);
     return raise(ActionKind::admin);
   }

@@ -18,6 +18,29 @@ bool changes_rows(std::string_view verb) {
   return verb != "select" && verb != "execute";
 }
 
+// Statements that by themselves change no settings: what is in them can. Of BEGIN and SET, by their kinds.
+bool is_inert(Tag tag) {
+  switch (tag) {
+    case Tag::SelectStmt:
+    case Tag::ExplainStmt:
+    case Tag::CopyStmt:
+    case Tag::TransactionStmt:
+    case Tag::VariableSetStmt:
+    case Tag::VariableShowStmt:
+    case Tag::PrepareStmt:
+    case Tag::DeallocateStmt:
+    case Tag::DeclareCursorStmt:
+    case Tag::ClosePortalStmt:
+    case Tag::ListenStmt:
+    case Tag::UnlistenStmt:
+    case Tag::NotifyStmt:
+    case Tag::DiscardStmt:
+    case Tag::LockStmt:
+    case Tag::CheckPointStmt: return true;
+    default: return false;
+  }
+}
+
 // As the server's defGetBoolean(), and true in doubt.
 bool option_is_on(const DefElem& option) {
   if (option.arg == nullptr) return true;
@@ -40,6 +63,7 @@ std::string_view Walk::statement(const Node* node, Wrapper wrapper) {
   }
   Use outer = use_;
   classify(decision->classes);
+  if (!is_inert(node->type)) may_change_settings();
   std::string_view final_verb;
   if (is_query(node->type)) {
     use_ = Use::read;
@@ -161,6 +185,9 @@ std::string_view Walk::transaction(const TransactionStmt& transaction, Wrapper w
     return {"other", Effect::none};
   }();
   verb(row.verb);
+  // What ends a transaction runs its deferred triggers, or undoes what it SET.
+  if (row.effect != Effect::begin && row.effect != Effect::savepoint && row.effect != Effect::release)
+    may_change_settings();
   // Another session's work is finished here.
   if (row.effect == Effect::none) raise(ActionKind::write);
   if (transaction.gid != nullptr) literal(view(transaction.gid));
@@ -182,7 +209,12 @@ std::string_view Walk::prepare(const PrepareStmt& prepare, Wrapper wrapper) {
   verb("prepare");
   effect(Effect::prepare, prepare.name, wrapper);
   for (const Node* type : cells(prepare.argtypes)) type_runs(as<TypeName>(type));
-  return statement(prepare.query, Wrapper::nested);
+  bool before = may_change_settings_;
+  std::string_view inner = statement(prepare.query, Wrapper::nested);
+  // Only EXECUTE runs it, which counts by itself; but constants are read by the input functions of their
+  // types.
+  may_change_settings_ = before || open_;
+  return inner;
 }
 
 std::string_view Walk::declare(const DeclareCursorStmt& declare, Wrapper wrapper) {
@@ -206,7 +238,10 @@ std::string_view Walk::session_names(const Node* node, std::string_view name, Wr
   } else if (const auto* listen = as<ListenStmt>(node)) {
     effect(Effect::listen, listen->conditionname, wrapper);
   } else if (const auto* discard = as<DiscardStmt>(node)) {
-    if (discard->target == DISCARD_ALL) effect(Effect::discard_all, nullptr, wrapper);
+    if (discard->target == DISCARD_ALL) {
+      effect(Effect::discard_all, nullptr, wrapper);
+      may_change_settings();
+    }
   }
   verb(name);
   if (const auto* execute = as<ExecuteStmt>(node)) list(execute->params);

@@ -92,7 +92,8 @@ void compare_tables(const Statement& statement, const json& expected, const json
 void compare(const json& row, Tally& tally) {
   ++tally.texts;
   Options options;
-  options.limits = {.bytes = 4 * 1024 * 1024, .tokens = 1024 * 1024};  // one of libpg_query's is 1 MiB
+  options.limits = {
+      .bytes = 4 * 1024 * 1024, .tokens = 1024 * 1024, .statements = 1024};  // one of libpg_query's is 1 MiB
   Analysis analysis = analyse(row["sql"].get<std::string>(), options);
   if (!row.contains("stmts")) {
     CHECK(analysis.readable == Readable::syntax_error);

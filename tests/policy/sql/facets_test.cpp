@@ -229,18 +229,35 @@ TEST_CASE("what is read and what is written are told apart") {
 }
 
 TEST_CASE("an UPDATE or DELETE is unbounded when its condition does not look at the row") {
-  for (const char* condition :
-       {"true", "1=1", "'t'::bool", "NOT false", "TRUE OR id = 1", "id = 1 OR 2 > 1", "true AND (1=1)",
-        "'yes'", "1<>2", "EXISTS (SELECT 1)", "EXISTS (SELECT 1 FROM u)", "(SELECT true)", "$1 = 1",
-        "now() > '2000-01-01'", "NOT (id = 1 AND false)", "true IS TRUE", "1 IN (1, 2)", "'a' = 'a'",
-        "NULL IS NULL"}) {
+  for (const char* condition : {"true",
+                                "1=1",
+                                "'t'::bool",
+                                "NOT false",
+                                "TRUE OR id = 1",
+                                "id = 1 OR 2 > 1",
+                                "true AND (1=1)",
+                                "'yes'",
+                                "1<>2",
+                                "EXISTS (SELECT 1)",
+                                "EXISTS (SELECT 1 FROM u)",
+                                "(SELECT true)",
+                                "$1 = 1",
+                                "now() > '2000-01-01'",
+                                "NOT (id = 1 AND false)",
+                                "true IS TRUE",
+                                "1 IN (1, 2)",
+                                "'a' = 'a'",
+                                "NULL IS NULL",
+                                "'f'::mytype",
+                                "'false'::varchar(1)",
+                                "'f'::s.bool"}) {
     INFO(condition);
     CHECK(*one(std::string("DELETE FROM t WHERE ") + condition).facets.unbounded);
     CHECK(*one(std::string("UPDATE t SET a = 1 WHERE ") + condition).facets.unbounded);
   }
-  for (const char* condition :
-       {"id = 1", "id = 1 AND true", "id = 1 OR false", "id = id", "false", "1=0", "NULL", "CURRENT OF c",
-        "EXISTS (SELECT 1 FROM u WHERE u.id = t.id)", "'f'::bool", "NOT id"}) {
+  for (const char* condition : {"id = 1", "id = 1 AND true", "id = 1 OR false", "id = id", "false", "1=0",
+                                "NULL", "CURRENT OF c", "EXISTS (SELECT 1 FROM u WHERE u.id = t.id)",
+                                "'f'::bool", "CAST('f' AS pg_catalog.bool)", "NOT id"}) {
     INFO(condition);
     CHECK_FALSE(*one(std::string("DELETE FROM t WHERE ") + condition).facets.unbounded);
   }
@@ -335,7 +352,12 @@ TEST_CASE("what the grammar refuses has its error, its position and no facets") 
 
 TEST_CASE("a text over a limit is not looked into") {
   Options options;
-  options.limits = {.bytes = 100, .tokens = 10};
+  options.limits = {.bytes = 100, .tokens = 10, .statements = 2};
+  CHECK(analyse("BEGIN; END;", options).readable == Readable::yes);
+  Analysis many = analyse("BEGIN; ; END; BEGIN", options);
+  CHECK(many.readable == Readable::over_limit);
+  CHECK(many.statements.size() == 1);
+  CHECK(many.statements[0].facets.statements.why() == Unknown::over_limit);
   CHECK(analyse("SELECT " + std::string(100, ' ') + "1", options).readable == Readable::over_limit);
   CHECK(analyse("SELECT 1,1,1,1,1,1", options).readable == Readable::over_limit);
   Analysis over = analyse("SELECT 1,1,1,1,1,1", options);
