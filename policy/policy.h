@@ -42,6 +42,7 @@ struct GatewayConfig {
 struct LimitsConfig {
   std::size_t body_inspect = 1 << 20;
   std::size_t statement = 256 << 10;
+  std::size_t statements = 100;    // in one message
   std::size_t connections = 4096;  // in all
   std::size_t connections_per_peer = 512;
   std::size_t buffer = 256 << 10;  // bytes held for one connection, each direction

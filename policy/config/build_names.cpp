@@ -157,6 +157,7 @@ void read_safe_functions(Build& build, const Table& table, EndpointConfig& endpo
     names->insert(written.value);
   }
   endpoint.sql.limits.bytes = build.policy.limits.statement;
+  endpoint.sql.limits.statements = build.policy.limits.statements;
   endpoint.sql.safe_functions = std::move(names);
 }
 

@@ -224,13 +224,13 @@ Task<std::optional<Denial>> Connection::authenticate(UpstreamLogin& login, Deadl
 }
 
 Task<bool> Connection::welcome(const LoginPlan& plan, const UpstreamLogin& login, Deadline deadline) {
+  judge_.set_encoding(login.encoding());
   server_process_ = login.process();
   server_key_ = login.key();
   const LimitsConfig& limits = policy_->limits;
   session_ =
       std::make_unique<Session>(judge_,
                                 Session::Limits{.whole_message = limits.buffer,
-                                                .statement = limits.statement,
                                                 .prepared = limits.prepared,
                                                 .in_flight = limits.in_flight},
                                 plan.replication ? Session::Kind::replication : Session::Kind::ordinary);

@@ -98,7 +98,9 @@ bool Judge::take_generation() {
     }
   }
   policy_ = std::move(current);
+  const bool ascii_only = sql_.ascii_only;
   sql_ = endpoint->second.sql;
+  sql_.ascii_only = ascii_only;
   remembered_ = {};
   return true;
 }

@@ -74,6 +74,8 @@ class Judge {
   const DestFacets& dest() const { return facets_->dest; }
   std::uint64_t generation() const { return policy_->generation; }
 
+  // The session's client_encoding. In any but UTF8 a byte above 0x7f could stand for anything.
+  void set_encoding(std::string_view client_encoding) { sql_.ascii_only = client_encoding != "UTF8"; }
   std::shared_ptr<const sql::Analysis> analyse(std::string_view text);
 
   // Of one of an analysis's statements: remembered, as a text that is sent again has the same analysis.

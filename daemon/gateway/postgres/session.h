@@ -28,7 +28,6 @@ class Session {
  public:
   struct Limits {
     std::size_t whole_message = 256 << 10;  // a larger one is judged by its beginning and streamed
-    std::size_t statement = 256 << 10;
     std::size_t prepared = 4 << 20;
     std::size_t in_flight = 4096;
   };
@@ -102,6 +101,7 @@ class Session {
     std::unique_ptr<Denial> refusal;  // an error that is not the policy's: a name that does not exist
     std::string guard;                // refused whatever the rules say
     bool unread = false;              // runs code that was not read
+    bool may_change_settings = false;
     bool may_copy_in = false;
     bool changes_names = false;
     void clear();
@@ -206,7 +206,7 @@ class Session {
   std::uint64_t names_given_ = 0;
   std::uint64_t last_name_change_ = 0;  // number of the last entry with SQL that changes names
   std::uint64_t last_ready_ = 0;        // number of the last entry that ends with ReadyForQuery
-  std::uint64_t taint_ = 0;             // number of the last entry with unread code; 0: confirmed since
+  std::uint64_t taint_ = 0;             // number of the last entry that may change settings; 0: confirmed since
   std::uint64_t copy_wait_ = 0;         // entry that may enter COPY IN, or is about to leave it; 0: none
   bool copying_ = false;
   bool skipping_ = false;  // the server skips, or is about to, up to the next Sync

@@ -140,7 +140,8 @@ void Session::finish(const Expected& entry, std::size_t segment_begins) {
 
 // What the forwarded message may do to what we rely on.
 void Session::forwarded(const Expected& entry, const Message& message) {
-  if (message.unread) ++epoch_, taint_ = entry.number;
+  if (message.unread) ++epoch_;
+  if (message.unread || message.may_change_settings) taint_ = entry.number;
   if (message.changes_names) last_name_change_ = entry.number;
   if (message.may_copy_in) copy_wait_ = entry.number;
 }

@@ -185,6 +185,7 @@ bool Session::on_bind(const Frame& frame) {
   // Planning happens here, and runs what it takes for constant: functions said to be immutable.
   Message& message = scratch_;
   message.unread = runs.statement && (runs.statement->runs_unread_code || prepared->opaque || !runs.certain);
+  message.may_change_settings = runs.statement && runs.statement->may_change_settings;
   message.may_copy_in = message.changes_names = false;
   forwarded(entry, message);
   portal->epoch = epoch_;
@@ -280,6 +281,7 @@ bool Session::on_execute(const Frame& frame) {
   entry.statement = portal->statement;
   append_execute(up_, portal->upstream, execute->max_rows);
   // `statement` may stand in a part of `message`.
+  message.may_change_settings |= statement && statement->may_change_settings;
   message.unread |= statement && (statement->runs_unread_code || prepared.opaque || !runs.certain);
   message.may_copy_in |= statement && (statement->enters_copy_in || prepared.opaque);
   message.changes_names = statement && changes_names(prepared.effect());

@@ -80,7 +80,7 @@ void Session::Message::clear() {
   kind = ActionKind::session;
   refusal = nullptr;
   guard.clear();
-  unread = may_copy_in = changes_names = false;
+  unread = may_change_settings = may_copy_in = changes_names = false;
 }
 
 bool Session::reading_is_certain(const sql::Statement& statement) const {
@@ -102,7 +102,9 @@ Session::Readiness Session::examine_statement(const sql::Statement& statement, M
   if (statement.reading == sql::ReadingGuard::refused)
     message.guard = "this would change how the server reads text, which no rule can allow";
   if (!reading_is_certain(statement))
-    message.guard = "how the server reads this text is not certain after code that the gateway has not read";
+    message.guard =
+        "how the server reads a backslash or a letter beyond ASCII is not certain until it has answered the "
+        "statements before this one: send Sync first, or put the value into a parameter";
   const bool own = statement.name.starts_with(own_prefix);
   if (own && (names_statement(statement.effect) || names_cursor(statement.effect)))
     message.refusal =
@@ -114,7 +116,9 @@ Session::Readiness Session::examine_statement(const sql::Statement& statement, M
     readiness = check_new_name(statement, message);
   if (statement.effect == Effect::deallocate || statement.effect == Effect::close_cursor)
     readiness = find_dropped(statement, message);
-  message.unread |= statement.runs_unread_code || (part.merged && part.merged->runs_unread_code);
+  const sql::Statement& whole = part.merged ? *part.merged : statement;
+  message.unread |= statement.runs_unread_code || whole.runs_unread_code;
+  message.may_change_settings |= statement.may_change_settings || whole.may_change_settings;
   message.may_copy_in |= statement.enters_copy_in;
   message.changes_names |= changes_names(statement.effect);
   message.kind = std::max(message.kind, part.merged ? part.merged->kind : statement.kind);

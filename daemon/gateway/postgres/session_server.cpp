@@ -153,6 +153,7 @@ Session::Onward Session::on_parameter(const Frame& frame) {
         Ending::at_once);
     return Onward::drop;
   }
+  if (status->name == "client_encoding") judge_.set_encoding(status->value);
   return Onward::pass;
 }
 

@@ -43,6 +43,7 @@ class UpstreamLogin {
   const LoginFailure& failure() const { return failure_; }
   const std::string& greeting() const { return greeting_; }  // ParameterStatus and notices, as sent
   std::uint32_t process() const { return process_; }
+  const std::string& encoding() const { return encoding_; }  // client_encoding, as the server reports it
   const std::string& key() const { return key_; }
 
  private:

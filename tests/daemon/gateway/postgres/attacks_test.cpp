@@ -272,7 +272,7 @@ TEST_CASE("attack 8: FunctionCall and replication pass only by a rule that names
   CHECK(kinds(answer) == "EZ");
   CHECK(code(answer) == "42501");
   for (const char* value : {"true", "database", "on", "1"})
-    CHECK(code(refused_login(gateway, {{"replication", value}})) == "28000");
+    CHECK(code(refused_login(gateway, {{"replication", value}})) == "42501");
   gateway.use(allow_all);
   agent.send(raw('F', call));
   CHECK(kinds(agent.until('Z')) == "VZ");
