@@ -228,12 +228,11 @@ Task<bool> Connection::welcome(const LoginPlan& plan, const UpstreamLogin& login
   server_process_ = login.process();
   server_key_ = login.key();
   const LimitsConfig& limits = policy_->limits;
-  session_ =
-      std::make_unique<Session>(judge_,
-                                Session::Limits{.whole_message = limits.buffer,
-                                                .prepared = limits.prepared,
-                                                .in_flight = limits.in_flight},
-                                plan.replication ? Session::Kind::replication : Session::Kind::ordinary);
+  session_ = std::make_unique<Session>(
+      judge_,
+      Session::Limits{
+          .whole_message = limits.buffer, .prepared = limits.prepared, .in_flight = limits.in_flight},
+      plan.replication ? Session::Kind::replication : Session::Kind::ordinary);
   issue_key(plan.minor >= 2 ? secret_size_3_2 : secret_size_3_0);
   std::string out;
   if (plan.negotiate) {

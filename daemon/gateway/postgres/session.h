@@ -206,8 +206,8 @@ class Session {
   std::uint64_t names_given_ = 0;
   std::uint64_t last_name_change_ = 0;  // number of the last entry with SQL that changes names
   std::uint64_t last_ready_ = 0;        // number of the last entry that ends with ReadyForQuery
-  std::uint64_t taint_ = 0;             // number of the last entry that may change settings; 0: confirmed since
-  std::uint64_t copy_wait_ = 0;         // entry that may enter COPY IN, or is about to leave it; 0: none
+  std::uint64_t taint_ = 0;      // number of the last entry that may change settings; 0: confirmed since
+  std::uint64_t copy_wait_ = 0;  // entry that may enter COPY IN, or is about to leave it; 0: none
   bool copying_ = false;
   bool skipping_ = false;  // the server skips, or is about to, up to the next Sync
   bool flushed_ = true;    // nothing is unanswered only for want of a Sync or Flush

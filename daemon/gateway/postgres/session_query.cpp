@@ -226,6 +226,10 @@ std::unique_ptr<Denial> Session::denial_of(const Opinion& opinion, std::uint64_t
   }
   if (analysis.readable == sql::Readable::over_limit && opinion.guard.empty() && !by_rule)
     denial->code = "54000";
+  if (analysis.readable == sql::Readable::encoding && opinion.guard.empty() && !by_rule) {
+    denial->code = "22021";
+    denial->message = analysis.error;
+  }
   return denial;
 }
 

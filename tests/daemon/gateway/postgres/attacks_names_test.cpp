@@ -1,6 +1,8 @@
 // Attacks on what the gateway believes of a session: names, unread code, memory.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 #include <fstream>
 
@@ -34,7 +36,8 @@ std::size_t resident() {
 }
 
 TEST_CASE("attack 3: a portal of EXECUTE runs what the name stands for now, and is judged as that") {
-  Server::instance().admin("DROP TABLE IF EXISTS victim; CREATE TABLE victim AS SELECT 1 AS a; GRANT ALL ON victim TO PUBLIC");
+  Server::instance().admin(
+      "DROP TABLE IF EXISTS victim; CREATE TABLE victim AS SELECT 1 AS a; GRANT ALL ON victim TO PUBLIC");
   Gateway gateway({.rules = no_delete});
   Agent agent(gateway.port(), {});
   agent.query("BEGIN");
@@ -50,7 +53,8 @@ TEST_CASE("attack 3: a portal of EXECUTE runs what the name stands for now, and 
 }
 
 TEST_CASE("attack 3: EXECUTE of a statement that changes names is not followed by its name") {
-  Server::instance().admin("DROP TABLE IF EXISTS victim; CREATE TABLE victim AS SELECT 1 AS a; GRANT ALL ON victim TO PUBLIC");
+  Server::instance().admin(
+      "DROP TABLE IF EXISTS victim; CREATE TABLE victim AS SELECT 1 AS a; GRANT ALL ON victim TO PUBLIC");
   Gateway gateway({.rules = no_delete});
   Agent agent(gateway.port(), {});
   agent.query("PREPARE q(int) AS SELECT $1");
@@ -68,7 +72,8 @@ TEST_CASE("attack 3: EXECUTE of a statement that changes names is not followed b
 }
 
 TEST_CASE("attack 5: COPY FROM STDIN entered by the name of a statement is one") {
-  Server::instance().admin("DROP TABLE IF EXISTS filled; CREATE TABLE filled (a int); GRANT ALL ON filled TO PUBLIC");
+  Server::instance().admin(
+      "DROP TABLE IF EXISTS filled; CREATE TABLE filled (a int); GRANT ALL ON filled TO PUBLIC");
   Gateway gateway({.rules = allow_all});
   Agent agent(gateway.port(), {});
   agent.send(parse("COPY filled FROM STDIN", "c") + raw('S'));
@@ -83,7 +88,8 @@ TEST_CASE("attack 5: COPY FROM STDIN entered by the name of a statement is one")
 
 TEST_CASE("attack 2: planning runs code that was not read, already at Bind") {
   Server::instance().admin(
-      "DROP TABLE IF EXISTS evil; CREATE OR REPLACE FUNCTION folded(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS "
+      "DROP TABLE IF EXISTS evil; CREATE OR REPLACE FUNCTION folded(int) RETURNS int LANGUAGE plpgsql "
+      "IMMUTABLE AS "
       "$$BEGIN PERFORM set_config('standard_conforming_strings', 'off', false); RETURN 1; END$$");
   Gateway gateway({.rules = R"toml(
 [[rule]]
@@ -105,6 +111,57 @@ verdict = "allow"
     CHECK(code(agent.until('Z')) == "42501");
     CHECK(Server::instance().admin("SELECT count(*) FROM pg_class WHERE relname = 'evil'") == "0");
   }
+}
+
+TEST_CASE("attack 2: a setting that a view, a trigger or a cast name changes is not relied on") {
+  Server& server = Server::instance();
+  server.admin(
+      "DROP VIEW IF EXISTS sv; CREATE VIEW sv AS SELECT * FROM pg_settings; GRANT ALL ON sv TO PUBLIC;"
+      "DROP TABLE IF EXISTS trap; CREATE TABLE trap (a int); GRANT ALL ON trap TO PUBLIC;"
+      "CREATE OR REPLACE FUNCTION spring() RETURNS trigger LANGUAGE plpgsql AS "
+      "$$BEGIN PERFORM set_config('standard_conforming_strings', 'off', false); RETURN NEW; END$$;"
+      "CREATE TRIGGER spring BEFORE INSERT ON trap FOR EACH ROW EXECUTE FUNCTION spring()");
+  Gateway gateway({.rules = allow_all});
+  const std::string fooling = q("SELECT 'a\\'' ; DROP TABLE victim; --'");
+  for (const char* change : {"UPDATE sv SET setting = 'off' WHERE name = 'standard_conforming_strings'",
+                             "INSERT INTO trap VALUES (1)",
+                             "SELECT set_config('standard_conforming_stringsX'::varchar(27), 'off', false)",
+                             "SELECT set_config('standard_conforming_strings   '::bpchar, 'off', false)"}) {
+    INFO(change);
+    server.admin(
+        "DROP TABLE IF EXISTS victim; CREATE TABLE victim AS SELECT 1 AS a; ALTER TABLE victim OWNER TO "
+        "agent_ro");
+    Agent agent(gateway.port(), {});
+    agent.send(q(change) + fooling);
+    agent.until('Z');
+    agent.until('Z');
+    CHECK(server.admin("SELECT count(*) FROM victim") == "1");
+  }
+}
+
+TEST_CASE("attack 6: in another encoding than UTF8 a letter beyond ASCII is not read") {
+  Gateway gateway({.rules = careful});
+  Agent other(gateway.port(), {{"client_encoding", "LATIN1"}});
+  CHECK(code(other.query("SELECT 'schl\xfcssel'")) == "22021");
+  CHECK(rows(other.query("SELECT 'plain'")) == Rows{"plain"});
+  Agent agent(gateway.port(), {});
+  CHECK(code(agent.query("SELECT 'schl\xfcssel'")) == "22021");
+  agent.send(q("SET client_encoding TO 'LATIN1'") + q("SELECT 'schl\xfcssel'"));
+  CHECK(code(agent.until('Z')).empty());
+  CHECK(code(agent.until('Z')) == "22021");
+  agent.send(q("SET client_encoding TO 'UTF8'") + q("SELECT 'schl\u00fcssel'"));
+  CHECK(code(agent.until('Z')).empty());
+  CHECK(rows(agent.until('Z')) == Rows{"schl\u00fcssel"});
+}
+
+TEST_CASE("attack 28: a message of more statements than the limit is refused as one") {
+  Gateway gateway({.rules = careful});
+  Agent agent(gateway.port(), {});
+  std::string many;
+  for (int i = 0; i < 10'000; ++i) many += "SELECT 1;";
+  CHECK(code(agent.query(many)) == "54000");
+  const std::string log = gateway.audit_log();
+  CHECK(std::ranges::count(log, '\n') < 20);
 }
 
 TEST_CASE("attack 28: portals that are bound and never executed hold bounded memory") {
@@ -138,7 +195,8 @@ TEST_CASE("attack 1: what a login sets unasked is written down, and what matters
   CHECK(gateway.audit_log().find("statement_timeout = 0") != std::string::npos);
   Agent refused(gateway.port());
   std::string startup;
-  for (std::string_view text : {"user", "agent_ro", "database", "postgres", "default_transaction_read_only", "off"})
+  for (std::string_view text :
+       {"user", "agent_ro", "database", "postgres", "default_transaction_read_only", "off"})
     startup.append(text).push_back('\0');
   startup.push_back('\0');
   const auto size = static_cast<std::uint32_t>(startup.size() + 8);
