@@ -148,7 +148,8 @@ Task<bool> Connection::log_in_upstream(const LoginPlan& plan, Deadline deadline)
   if (!configured)
     guard = [policy = policy_, networks = endpoint.networks, &seen = worker_.shared().name_service->seen()](
                 const Address& address) { return dial_refusal(*policy, address, networks, seen); };
-  auto connected = co_await connect_upstream(worker_, host, connect_deadline, std::move(guard));
+  auto connected =
+      co_await connect_upstream(worker_, claimed_.peer->id, host, connect_deadline, std::move(guard));
   if (!connected) {
     co_await refuse({.code = "08001",
                      .message = "the gateway could not reach the server",
