@@ -9,6 +9,7 @@
 #include "daemon/control/background.h"
 #include "daemon/gateway/command_views.h"
 #include "daemon/gateway/explanation.h"
+#include "daemon/gateway/grant.h"
 
 namespace clawpatrol {
 namespace {
@@ -290,6 +291,7 @@ Answer Commands::State::creds_set(const Request& request) {
   std::string name = request.fields.text_or_empty("name");
   return when_recorded(request, name, [&] {
     auto info = shared.credentials->set(name, request.body);
+    close_orphans(shared);
     record(request, name, info ? "done" : "failed");
     if (!info) return answer_failure("credential", info.error().what);
     return answer_line(credential_line(&*info, name));
@@ -315,6 +317,7 @@ Answer Commands::State::creds_rm(const Request& request) {
   std::string name = request.fields.text_or_empty("name");
   record(request, name, "asked");
   auto removed = shared.credentials->remove(name);
+  close_orphans(shared);
   record(request, name, removed ? "done" : "failed");
   if (!removed)
     return answer_failure("credential", removed.error().what, "See the names with `cpctl creds list`.");

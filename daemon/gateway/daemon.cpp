@@ -10,8 +10,8 @@
 
 #include "daemon/audit/log.h"
 #include "daemon/gateway/commands.h"
-#include "daemon/gateway/dispatch.h"
 #include "daemon/gateway/dns/service.h"
+#include "daemon/gateway/grant.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
 #include "daemon/gateway/sandbox.h"
