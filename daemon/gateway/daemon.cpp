@@ -165,17 +165,14 @@ int Daemon::run() {
 
 ReloadOutcome Daemon::reload() {
   LoadResult loaded = load_policy(options_.config);
-  ReloadOutcome outcome{.done = false, .diagnostics = loaded.diagnostics.render(), .peers_problem = ""};
+  ReloadOutcome outcome{.done = false, .diagnostics = loaded.diagnostics.render()};
   if (!loaded.policy) return outcome;
   if (auto forced = put_in_force(std::move(loaded.policy)); !forced) {
     outcome.diagnostics += forced.error().what + "\n";
     return outcome;
   }
   outcome.done = true;
-  if (netd_->connected())
-    netd_->ask_to_reload();
-  else
-    outcome.peers_problem = "clawpatrol-netd does not run, so peers and interfaces are what they were";
+  outcome.netd = netd_->ask_to_reload();
   close_orphans(shared_);
   return outcome;
 }

@@ -102,8 +102,8 @@ void Netd::run_until(int stop_signals) {
     if (::read(stop_signals, &signal, sizeof signal) != sizeof signal) return;
     if (signal.ssi_signo != SIGHUP)
       stop = true;
-    else if (std::string problem = reload(); !problem.empty())
-      log_line("reload refused: {}", problem);
+    else if (ReloadAnswer answer = reload(); !answer.done)
+      log_line("reload refused: {}", answer.problems.front());
   });
   auto last_look = std::chrono::steady_clock::now();
   while (!stop) {
@@ -118,19 +118,21 @@ void Netd::run_until(int stop_signals) {
   poller_.forget(stop_signals);
 }
 
-std::string Netd::reload() {
+ReloadAnswer Netd::reload() {
   auto config = load_network(settings_.config);
-  if (!config) return config.error();
+  if (!config) return {.done = false, .problems = {config.error()}};
   PeerBook next = book_;
   std::vector<std::string> problems = next.adopt(*config, now_seconds());
-  if (auto saved = save_book(next, *state_); !saved) return saved.error().what;
+  if (auto saved = save_book(next, *state_); !saved) return {.done = false, .problems = {saved.error().what}};
   config_ = std::move(*config);
   book_ = std::move(next);
   for (const std::string& problem : problems) log_line("{}", problem);
-  auto done = reconcile();
+  if (auto done = reconcile(); !done) problems.insert(problems.begin(), done.error().what);
+  for (const auto& [name, why] : unsteered_)
+    problems.push_back(fmt::format("interface '{}' is not steered: {}", name, why));
   if (daemon_door_) daemon_door_->peers_changed();
   log_line("configuration loaded again");
-  return done ? std::string() : done.error().what;
+  return {.done = true, .problems = std::move(problems)};
 }
 
 void Netd::reconcile_or_log() {

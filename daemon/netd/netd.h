@@ -40,7 +40,7 @@ class Netd {
   void run_until(int stop_signals);  // a signalfd: TERM and INT return, HUP reloads
 
  private:
-  std::string reload();  // "" or what is wrong; then nothing has changed
+  ReloadAnswer reload();
   std::expected<void, Error> reconcile();
   void reconcile_or_log();
   std::expected<void, Error> make_tunnel();
