@@ -55,12 +55,15 @@ std::expected<void, Error> Netd::start() {
   key_.emplace(*key);
   if (::getrandom(&incarnation_, sizeof incarnation_, 0) != sizeof incarnation_)
     return std::unexpected(os_error(errno, "cannot number this run"));
-  for (const std::string& problem : book_.adopt(config_, now_seconds())) log_line("{}", problem);
-  if (auto saved = save_book(book_, *state_); !saved) return saved;
-
   auto netlink = Netlink::open();
   if (!netlink) return std::unexpected(netlink.error());
   netlink_.emplace(std::move(*netlink));
+  auto own = own_addresses();
+  if (!own) return std::unexpected(own.error());
+  config_.own = std::move(*own);
+  for (const std::string& problem : book_.adopt(config_, now_seconds())) log_line("{}", problem);
+  if (auto saved = save_book(book_, *state_); !saved) return saved;
+
   auto events = NetlinkEvents::open();
   if (!events) return std::unexpected(events.error());
   events_.emplace(std::move(*events));
@@ -121,6 +124,9 @@ void Netd::run_until(int stop_signals) {
 ReloadAnswer Netd::reload() {
   auto config = load_network(settings_.config);
   if (!config) return {.done = false, .problems = {config.error()}};
+  auto own = own_addresses();
+  if (!own) return {.done = false, .problems = {own.error().what}};
+  config->own = std::move(*own);
   PeerBook next = book_;
   std::vector<std::string> problems = next.adopt(*config, now_seconds());
   if (auto saved = save_book(next, *state_); !saved) return {.done = false, .problems = {saved.error().what}};
@@ -143,6 +149,7 @@ void Netd::reconcile_or_log() {
 // until it is told of it; then the tables; then the rule that routes what the filter let in; and only then is
 // our interface up.
 std::expected<void, Error> Netd::reconcile() {
+  if (auto done = follow_own_addresses(); !done) return done;
   if (config_.makes_interface())
     if (auto done = make_tunnel(); !done) return done;
   auto links = netlink_->links();
@@ -160,6 +167,30 @@ std::expected<void, Error> Netd::reconcile() {
     if (auto done = netlink_->set_up(link.index); !done) return done;
   }
   return sync_wireguard();
+}
+
+std::expected<std::vector<Prefix>, Error> Netd::own_addresses() {
+  auto local = netlink_->local_prefixes();
+  if (!local) return std::unexpected(local.error());
+  std::vector<Prefix> own;
+  for (const LocalPrefix& each : *local) own.push_back(each.prefix);
+  std::sort(own.begin(), own.end());
+  own.erase(std::unique(own.begin(), own.end()), own.end());
+  return own;
+}
+
+// An address that this machine was given, or has lost: a peer may be admitted no more, or again.
+std::expected<void, Error> Netd::follow_own_addresses() {
+  auto own = own_addresses();
+  if (!own) return std::unexpected(own.error());
+  if (*own == config_.own) return {};
+  config_.own = std::move(*own);
+  PeerBook before = book_;
+  for (const std::string& problem : book_.adopt(config_, now_seconds()))
+    if (book_ != before) log_line("{}", problem);
+  if (book_ == before) return {};
+  if (daemon_door_) daemon_door_->peers_changed();
+  return save_book(book_, *state_);
 }
 
 // The steered interfaces that are there and have our filter. One without it must not be steered either:

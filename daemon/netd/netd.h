@@ -43,6 +43,8 @@ class Netd {
   ReloadAnswer reload();
   std::expected<void, Error> reconcile();
   void reconcile_or_log();
+  std::expected<std::vector<Prefix>, Error> own_addresses();
+  std::expected<void, Error> follow_own_addresses();
   std::expected<void, Error> make_tunnel();
   std::expected<void, Error> sync_wireguard();
   std::expected<void, Error> sync_tunnel_addresses(int interface);

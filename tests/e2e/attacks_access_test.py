@@ -8,7 +8,7 @@ import socket
 import unittest
 
 import wire
-from lab import Lab, wait_until
+from lab import Lab, run, wait_until
 
 # Two profiles, so that a peer can be moved to one that reaches nothing.
 EMPTY_PROFILE = "\n[profile.empty]\ncredentials = []\n"
@@ -252,6 +252,30 @@ class Peers(Access):
             # netd reads for itself, whatever the daemon thinks.
             self.netd_says(why, lambda: self.lab.netd.send_signal(signal.SIGHUP))
             self.assertNotIn("stray", self.peers())
+
+    def test_20_the_gateways_other_addresses(self):
+        """attack 20: netd admits no peer with an address that the gateway has on any interface, nor with one of nobody's"""
+        for address in ("10.77.1.1", "10.77.2.1", "fd77:1::1"):
+            self.stray(address)
+            self.assert_blocked(f"address '{address}': it is the gateway's own")
+        self.stray("10.77.4.255")
+        self.assert_blocked("address '10.77.4.255': it is the gateway's own")
+
+    def test_20_an_address_that_the_gateway_gets_later(self):
+        """attack 20: a peer whose address the gateway is given is admitted no more, until it is given up again"""
+        def given(what):
+            run("ip", "-n", self.lab.gateway, "addr", what, "10.77.4.2/32", "dev", "up0")
+        self.stray("10.77.4.2")
+        self.lab.reload()
+        self.session(namespace=self.lab.other_agent)
+        given("add")
+        try:
+            # What the gateway says to that address reaches itself, so the agent does not see how it ends.
+            wait_until(lambda: "stray" not in self.lab.cpctl("flows", "-o", "json").stdout, "the connection to end")
+            self.assertEqual(self.peers()["stray"]["blocked"], "address '10.77.4.2': it is the gateway's own")
+        finally:
+            given("del")
+        wait_until(lambda: self.reaches(self.lab.other_agent), "the peer to be served again")
 
     def test_20_another_peers_key(self):
         """attack 20: a key is one peer's"""
