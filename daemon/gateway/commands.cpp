@@ -9,6 +9,7 @@
 #include "daemon/control/background.h"
 #include "daemon/gateway/command_views.h"
 #include "daemon/gateway/explanation.h"
+#include "daemon/gateway/grant.h"
 
 namespace clawpatrol {
 namespace {
@@ -69,6 +70,12 @@ std::string audit_line_of(const std::string& text) {
   JsonObject line = message_of_type("audit_line");
   bool whole = control::Message::parse(text).has_value();
   return (whole ? line.add_json("line", text) : line.add("damaged", text)).text();
+}
+
+std::string peers_problem(const ReloadOutcome& outcome) {
+  if (!outcome.netd) return "";
+  return outcome.netd->answered ? outcome.netd->problem
+                                : "clawpatrol-netd has not answered in time; see `cpctl peers list`";
 }
 
 // The result of a job of the background thread, which the answer waits for.
@@ -251,24 +258,21 @@ Answer Commands::State::reload(const Request& request) {
   record(request, "", "asked");
   ReloadOutcome outcome = sources.reload();
   record(request, "", outcome.done ? "done" : "failed");
-  auto policy = shared.policy.current();
-  std::vector<std::string> lines;
-  if (!outcome.diagnostics.empty()) {
-    lines.push_back(message_of_type("diagnostics").add("text", outcome.diagnostics).text());
-  }
-  if (outcome.done && policy) {
-    JsonObject line = message_of_type("reloaded");
-    line.add("generation", policy->generation).add("digest", policy->digest);
-    if (!outcome.peers_problem.empty()) line.add("peers_problem", outcome.peers_problem);
-    lines.push_back(line.text());
-  }
-  return [inner = control::answer_lines(std::move(lines)), done = outcome.done](Output& output) mutable {
-    Progress progress = inner(output);
-    if (progress == Progress::done && !done) {
+  return [outcome, policy = shared.policy.current(), until = Clock::now() + netd_time](Output& output) {
+    // Until netd has followed, what it took away is still steered.
+    if (outcome.netd && !outcome.netd->answered && Clock::now() < until) return Progress::waiting;
+    if (!outcome.diagnostics.empty())
+      output.line(message_of_type("diagnostics").add("text", outcome.diagnostics).text());
+    if (!outcome.done) {
       output.fail("configuration", "the configuration was not taken; the generation in force is as it was",
                   "Mend it, look at it with `cpctl check`, and reload again.");
+      return Progress::done;
     }
-    return progress;
+    JsonObject line = message_of_type("reloaded");
+    line.add("generation", policy->generation).add("digest", policy->digest);
+    if (std::string problem = peers_problem(outcome); !problem.empty()) line.add("peers_problem", problem);
+    output.line(line.text());
+    return Progress::done;
   };
 }
 
@@ -290,6 +294,7 @@ Answer Commands::State::creds_set(const Request& request) {
   std::string name = request.fields.text_or_empty("name");
   return when_recorded(request, name, [&] {
     auto info = shared.credentials->set(name, request.body);
+    close_orphans(shared);
     record(request, name, info ? "done" : "failed");
     if (!info) return answer_failure("credential", info.error().what);
     return answer_line(credential_line(&*info, name));
@@ -315,6 +320,7 @@ Answer Commands::State::creds_rm(const Request& request) {
   std::string name = request.fields.text_or_empty("name");
   record(request, name, "asked");
   auto removed = shared.credentials->remove(name);
+  close_orphans(shared);
   record(request, name, removed ? "done" : "failed");
   if (!removed)
     return answer_failure("credential", removed.error().what, "See the names with `cpctl creds list`.");

@@ -22,10 +22,17 @@ struct DropCount {
   std::uint64_t bytes = 0;
 };
 
+// What netd answers to a request to reload.
+struct NetdAnswer {
+  bool answered = false;
+  std::string problem;  // netd could not follow, or admits not all; "": all is as configured
+};
+
 struct ReloadOutcome {
-  bool done = false;          // false: the generation in force is what it was
-  std::string diagnostics;    // as Diagnostics::render() gives it; warnings too
-  std::string peers_problem;  // netd could not follow, though the daemon did
+  bool done = false;        // false: the generation in force is what it was
+  std::string diagnostics;  // as Diagnostics::render() gives it; warnings too
+  // Shared with the session, which writes into it on the control thread. Null: netd was not asked.
+  std::shared_ptr<const NetdAnswer> netd{};
 };
 
 // What main lends to the commands. Called on the control thread; each returns at once.
@@ -42,6 +49,8 @@ struct CommandSources {
 // access away (flow_kill, creds_rm) and for reload, which may be the cure.
 class Commands {
  public:
+  static constexpr std::chrono::seconds netd_time{5};  // how long a reload waits for netd
+
   Commands(Shared& shared, CommandSources sources);
   ~Commands();
   Commands(const Commands&) = delete;

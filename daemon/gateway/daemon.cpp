@@ -10,12 +10,11 @@
 
 #include "daemon/audit/log.h"
 #include "daemon/gateway/commands.h"
-#include "daemon/gateway/dispatch.h"
 #include "daemon/gateway/dns/service.h"
+#include "daemon/gateway/grant.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
 #include "daemon/gateway/sandbox.h"
-#include "daemon/gateway/upstream.h"
 
 namespace clawpatrol {
 
@@ -104,7 +103,6 @@ std::expected<void, std::string> Daemon::open_state() {
   if (!names) return std::unexpected(names.error().what);
   shared_.names = std::move(*names);
   shared_.cancel_keys = std::make_unique<CancelKeys>();
-  shared_.resolver = std::make_unique<Resolver>();
   shared_.name_service = std::make_unique<NameService>(shared_);
   if (auto forced = put_in_force(std::move(first_policy_)); !forced)
     return std::unexpected(forced.error().what);
@@ -167,17 +165,14 @@ int Daemon::run() {
 
 ReloadOutcome Daemon::reload() {
   LoadResult loaded = load_policy(options_.config);
-  ReloadOutcome outcome{.done = false, .diagnostics = loaded.diagnostics.render(), .peers_problem = ""};
+  ReloadOutcome outcome{.done = false, .diagnostics = loaded.diagnostics.render()};
   if (!loaded.policy) return outcome;
   if (auto forced = put_in_force(std::move(loaded.policy)); !forced) {
     outcome.diagnostics += forced.error().what + "\n";
     return outcome;
   }
   outcome.done = true;
-  if (netd_->connected())
-    netd_->ask_to_reload();
-  else
-    outcome.peers_problem = "clawpatrol-netd does not run, so peers and interfaces are what they were";
+  outcome.netd = netd_->ask_to_reload();
   close_orphans(shared_);
   return outcome;
 }

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "daemon/gateway/dns/tcp.h"
+#include "daemon/gateway/grant.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/passthrough.h"
 #include "daemon/gateway/postgres/handler.h"
@@ -110,19 +111,9 @@ void dispatch(Worker& worker, Fd socket) {
   ClaimedFlow claimed = claimed_flow(std::move(flow), std::move(peer), *config, endpoint,
                                      {dialled->host, destination->port}, *source, destination->address);
   claimed.name_hold = std::move(dialled->hold);
+  give_grant(shared, *claimed.flow,
+             Grant(*policy, *claimed.peer, config->profile, claimed.endpoint_facets.name, claimed.dest));
   worker.flows().spawn(serve(worker, std::move(socket), std::move(claimed)));
-}
-
-void close_orphans(Shared& shared) {
-  auto policy = shared.policy.current();
-  for (const auto& flow : shared.flows.all()) {
-    auto peer = shared.peers.by_id(flow->peer_id);
-    const PeerConfig* config = peer ? configured(*policy, *peer) : nullptr;
-    if (!config)
-      flow->ask_to_close("the peer is no longer known here");
-    else if (!flow->endpoint.empty() && !policy->reaches(config->profile, flow->endpoint))
-      flow->ask_to_close("the endpoint is no longer within this peer's profile");
-  }
 }
 
 }  // namespace clawpatrol

@@ -9,8 +9,4 @@ namespace clawpatrol {
 // Takes the connection. Its task belongs to worker.flows().
 void dispatch(Worker& worker, Fd socket);
 
-// Asks every flow whose peer, profile or endpoint is not in the generation in force to close. Any thread;
-// after a reload or a change of peers.
-void close_orphans(Shared& shared);
-
 }  // namespace clawpatrol

@@ -17,6 +17,16 @@ void Flow::set_last(std::shared_ptr<const ActionRecord> record) {
   last_.swap(record);
 }
 
+void Flow::set_grant(std::shared_ptr<const Grant> grant) {
+  std::lock_guard lock(mutex_);
+  grant_.swap(grant);
+}
+
+std::shared_ptr<const Grant> Flow::grant() const {
+  std::lock_guard lock(mutex_);
+  return grant_;
+}
+
 void Flow::set_wait(const std::source_location& where) {
   wait_file_.store(where.file_name(), std::memory_order_relaxed);
   wait_line_.store(where.line(), std::memory_order_relaxed);
@@ -88,13 +98,13 @@ void FlowTable::close(const Flow& flow) {
   if (counted != by_peer_.end() && --counted->second == 0) by_peer_.erase(counted);
 }
 
-std::vector<std::shared_ptr<Flow>> FlowTable::all() const {
+std::vector<std::shared_ptr<Flow>> FlowTable::all(Which which) const {
   std::vector<std::shared_ptr<Flow>> listed;
   {
     std::lock_guard lock(mutex_);
     listed.reserve(flows_.size());
     for (const auto& [id, flow] : flows_) {
-      if (flow->listed()) listed.push_back(flow);
+      if (which == Which::also_opening || flow->listed()) listed.push_back(flow);
     }
   }
   std::sort(listed.begin(), listed.end(), [](const auto& a, const auto& b) { return a->id < b->id; });

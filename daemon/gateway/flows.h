@@ -18,6 +18,8 @@
 
 namespace clawpatrol {
 
+class Grant;  // grant.h
+
 struct FlowSnapshot {
   std::uint64_t id = 0;
   std::string peer, endpoint, destination, upstream, protocol, state;
@@ -45,6 +47,9 @@ class Flow {
   // Where the flow's task waits. Cheap; what a reader sees may be torn between two waits.
   void set_wait(const std::source_location& where = std::source_location::current());
   FlowSnapshot snapshot() const;
+  // What the flow rests on; shared, since it is read while the next one is given. Null: not known yet.
+  void set_grant(std::shared_ptr<const Grant> grant);
+  std::shared_ptr<const Grant> grant() const;
 
   // Asks the flow's worker to close it: with the protocol's own farewell that says `why`. Any thread. Kept
   // until there is a handler; the first reason stands.
@@ -60,6 +65,7 @@ class Flow {
   std::atomic<std::uint32_t> wait_line_{0};
   std::string upstream_;
   std::shared_ptr<const ActionRecord> last_;
+  std::shared_ptr<const Grant> grant_;
   std::function<void(std::string)> close_handler_;
   std::optional<std::string> close_asked_;
 };
@@ -70,7 +76,8 @@ class FlowTable {
   // listed from its first set_state() on.
   std::shared_ptr<Flow> open(std::uint32_t peer_id, const LimitsConfig& limits);
   void close(const Flow& flow);
-  std::vector<std::shared_ptr<Flow>> all() const;  // listed ones, oldest first
+  enum class Which : std::uint8_t { listed, also_opening };
+  std::vector<std::shared_ptr<Flow>> all(Which which = Which::listed) const;  // oldest first
   std::shared_ptr<Flow> find(std::uint64_t id) const;
   std::size_t size() const;
   std::uint64_t refused() const { return refused_.load(); }

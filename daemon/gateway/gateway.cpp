@@ -5,7 +5,6 @@
 #include "daemon/gateway/dns/service.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
-#include "daemon/gateway/upstream.h"
 
 namespace clawpatrol {
 

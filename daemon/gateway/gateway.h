@@ -24,7 +24,6 @@ namespace clawpatrol {
 class VirtualNames;  // names.h
 class CancelKeys;    // postgres/cancel_keys.h
 class NameService;   // dns/service.h
-class Resolver;      // upstream.h
 
 // The generation in force. A handler takes current() once per action and holds it while it decides.
 class PolicyHolder {
@@ -90,7 +89,6 @@ struct Shared {
   std::unique_ptr<VirtualNames> names;
   std::unique_ptr<CancelKeys> cancel_keys;
   std::unique_ptr<NameService> name_service;
-  std::unique_ptr<Resolver> resolver;
   std::uint64_t next_action_id();  // unique over restarts: seeded from the clock at start
 
  private:

@@ -5,6 +5,12 @@
 
 namespace clawpatrol {
 
+namespace {
+
+constexpr const char* gone = "clawpatrol-netd does not run, so peers and interfaces are what they were";
+
+}  // namespace
+
 NetdLink::NetdLink(control::Loop& loop, std::filesystem::path socket, std::size_t workers,
                    Receivers receivers)
     : loop_(loop), socket_(std::move(socket)), workers_(workers), receivers_(std::move(receivers)) {}
@@ -47,6 +53,7 @@ void NetdLink::lost(std::string_view why) {
                "stays in use\n",
                why);
   said_lost_ = true;
+  while (!reloads_.empty()) answer_reload(gone);
   session_.reset();
   complete_ = false;
   new_listeners_.clear();
@@ -96,15 +103,31 @@ void NetdLink::take(SessionStatistics& statistics) {
 
 void NetdLink::take(SessionReloaded& reloaded) {
   if (!reloaded.problem.empty())
-    fmt::print(stderr, "clawpatrold: clawpatrol-netd did not reload: {}\n", reloaded.problem);
+    fmt::print(stderr, "clawpatrold: clawpatrol-netd {}: {}\n",
+               reloaded.done ? "has reloaded, but" : "did not reload", reloaded.problem);
+  answer_reload(std::move(reloaded.problem));
+}
+
+void NetdLink::answer_reload(std::string problem) {
+  if (reloads_.empty()) return;
+  reloads_.front()->problem = std::move(problem);
+  reloads_.front()->answered = true;
+  reloads_.pop_front();
 }
 
 void NetdLink::take(SessionClosed& closed) {
   lost(closed.why);
 }
 
-void NetdLink::ask_to_reload() {
-  if (session_) (void)session_->request_reload();
+std::shared_ptr<const NetdAnswer> NetdLink::ask_to_reload() {
+  auto answer = std::make_shared<NetdAnswer>();
+  reloads_.push_back(answer);
+  if (!connected() || !session_->request_reload()) {
+    reloads_.pop_back();
+    answer->problem = gone;
+    answer->answered = true;
+  }
+  return answer;
 }
 
 }  // namespace clawpatrol

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -35,7 +37,8 @@ class NetdLink {
   // This session has handed over its listeners and its peers.
   bool connected() const { return session_.has_value() && complete_; }
   const std::vector<DropCount>& drops() const { return drops_; }
-  void ask_to_reload();
+  // The answer comes, and so do the peers before it, when netd has followed, or is gone.
+  std::shared_ptr<const NetdAnswer> ask_to_reload();
 
  private:
   void connect();
@@ -50,6 +53,7 @@ class NetdLink {
   void take(SessionReloaded& reloaded);
   void take(SessionClosed& closed);
   void adopt_descriptors();
+  void answer_reload(std::string problem);
 
   control::Loop& loop_;
   std::filesystem::path socket_;
@@ -64,6 +68,7 @@ class NetdLink {
   std::vector<Fd> new_kept_;
   std::vector<Fd> kept_;  // links, programs and maps: steering lives while we hold them
   std::vector<DropCount> drops_;
+  std::deque<std::shared_ptr<NetdAnswer>> reloads_;  // asked and not answered, in order
   control::Loop::TimerId retry_timer_ = 0;
   control::Loop::TimerId statistics_timer_ = 0;
 };

@@ -179,7 +179,7 @@ const char* NetdSession::take(const Message& message, Fd descriptor, std::vector
     case MessageType::reloaded: {
       std::string problem = text_from(message.reloaded.problem);
       if (message.reloaded.ok == 0 && problem.empty()) problem = "netd could not load the configuration";
-      events.push_back(SessionReloaded{message.reloaded.ok != 0 ? std::string() : std::move(problem)});
+      events.push_back(SessionReloaded{message.reloaded.ok != 0, std::move(problem)});
       return nullptr;
     }
     default: return "netd sent a message that this version does not know";

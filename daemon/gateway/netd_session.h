@@ -50,7 +50,8 @@ struct SessionStatistics {
   std::vector<Row> rows;
 };
 struct SessionReloaded {
-  std::string problem;  // "": it worked
+  bool done = false;    // false: netd's configuration is what it was
+  std::string problem;  // why not, or who and what is not admitted now; "": all are
 };
 struct SessionClosed {
   std::string why;

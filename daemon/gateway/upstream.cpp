@@ -1,102 +1,45 @@
 #include "daemon/gateway/upstream.h"
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <cstring>
+#include <vector>
 
 #include "daemon/gateway/dns/service.h"
 
 namespace clawpatrol {
 namespace {
 
-Resolver::Answer ask_system(const std::string& host, std::uint16_t port) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  const int error = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
-  if (error != 0) return std::unexpected(Error{0, "resolve: '" + host + "': " + ::gai_strerror(error)});
-  std::vector<SocketAddress> addresses;
-  for (addrinfo* at = found; at != nullptr && addresses.size() < 16; at = at->ai_next) {
-    sockaddr_storage raw{};
-    std::memcpy(&raw, at->ai_addr, at->ai_addrlen);
-    addresses.push_back(from_sockaddr(raw));
+using Addresses = std::expected<std::vector<SocketAddress>, Error>;
+constexpr std::size_t most_addresses = 16;
+
+const char* problem_of(Resolved::Outcome outcome) {
+  switch (outcome) {
+    case Resolved::Outcome::found: break;
+    case Resolved::Outcome::no_such_name: return "there is no such name";
+    case Resolved::Outcome::no_address: return "it has no address";
+    case Resolved::Outcome::failed: return "no answer in time";
+    case Resolved::Outcome::crowded: return "too many lookups of this peer wait";
   }
-  ::freeaddrinfo(found);
-  return addresses;
+  return "no address";
 }
 
-// What the waiting task and the resolver's thread share: either may be gone first.
-struct Lookup {
-  explicit Lookup(Ring& ring) : answered(ring) {}
-  Event answered;
-  std::optional<Resolver::Answer> answer;
-};
+// A literal needs no lookup.
+Task<Addresses> resolve(Worker& worker, std::uint32_t peer_id, HostPort host, Deadline deadline) {
+  if (host.address) co_return std::vector{SocketAddress{*host.address, host.port}};
+  Resolved resolved =
+      co_await worker.shared().name_service->resolve(worker.ring(), peer_id, host.host, deadline);
+  if (resolved.outcome != Resolved::Outcome::found)
+    co_return std::unexpected(Error{resolved.outcome == Resolved::Outcome::failed ? ETIMEDOUT : 0,
+                                    "resolve: '" + host.host + "': " + problem_of(resolved.outcome)});
+  std::vector<SocketAddress> addresses;
+  for (const Address& address : resolved.addresses)
+    if (addresses.size() < most_addresses) addresses.push_back({address, host.port});
+  co_return addresses;
+}
 
 }  // namespace
-
-Resolver::Resolver(std::size_t threads) {
-  for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { serve(); });
-}
-
-Resolver::~Resolver() {
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-    questions_.clear();
-  }
-  asked_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
-}
-
-bool Resolver::look_up(std::string host, std::uint16_t port, std::function<void(Answer)> answered) {
-  {
-    std::lock_guard lock(mutex_);
-    if (stopping_ || questions_.size() >= most_waiting) return false;
-    questions_.push_back({std::move(host), port, std::move(answered)});
-  }
-  asked_.notify_one();
-  return true;
-}
-
-void Resolver::serve() {
-  while (true) {
-    std::unique_lock lock(mutex_);
-    asked_.wait(lock, [this] { return stopping_ || !questions_.empty(); });
-    if (stopping_) return;
-    Question question = std::move(questions_.front());
-    questions_.pop_front();
-    lock.unlock();
-    Answer answer = ask_system(question.host, question.port);
-    lock.lock();
-    const bool heard = !stopping_;
-    lock.unlock();
-    if (heard) question.answered(std::move(answer));
-  }
-}
-
-Task<Resolver::Answer> resolve(Worker& worker, HostPort host, Deadline deadline) {
-  if (host.address) co_return std::vector{SocketAddress{*host.address, host.port}};
-  auto lookup = std::make_shared<Lookup>(worker.ring());
-  Ring* ring = &worker.ring();
-  auto deliver = [ring, lookup](Resolver::Answer answer) {
-    ring->post([lookup, answer = std::move(answer)]() mutable {
-      lookup->answer = std::move(answer);
-      lookup->answered.notify();
-    });
-  };
-  if (!worker.shared().resolver->look_up(host.host, host.port, std::move(deliver)))
-    co_return std::unexpected(Error{0, "resolve: '" + host.host + "': too many lookups wait"});
-  while (!lookup->answer) {
-    const bool in_time = co_await lookup->answered.wait(deadline);
-    if (!in_time)
-      co_return std::unexpected(Error{ETIMEDOUT, "resolve: '" + host.host + "': no answer in time"});
-  }
-  co_return std::move(*lookup->answer);
-}
 
 void tune_connection(int fd) {
   const int on = 1, idle_s = 60, interval_s = 15, count = 4;
@@ -124,15 +67,15 @@ Task<std::expected<Fd, Error>> connect_address(Worker& worker, SocketAddress add
 
 // What an exact endpoint's host resolves to is what passthrough and wildcards never reach (attacks.md, 13).
 static void remember(Shared& shared, const HostPort& host, const std::vector<SocketAddress>& addresses) {
-  if (host.address || !shared.name_service) return;
+  if (host.address) return;
   std::vector<Address> plain;
   for (const SocketAddress& address : addresses) plain.push_back(address.address);
   shared.name_service->seen().resolved(host.host, plain, Clock::now());
 }
 
-Task<std::expected<Fd, Error>> connect_upstream(Worker& worker, HostPort host, Deadline deadline,
-                                                AddressGuard guard) {
-  Resolver::Answer addresses = co_await resolve(worker, host, deadline);
+Task<std::expected<Fd, Error>> connect_upstream(Worker& worker, std::uint32_t peer_id, HostPort host,
+                                                Deadline deadline, AddressGuard guard) {
+  Addresses addresses = co_await resolve(worker, peer_id, host, deadline);
   if (!addresses) co_return std::unexpected(addresses.error());
   if (!guard) remember(worker.shared(), host, *addresses);
   Error last{0, "connect: '" + host.host + "': no address"};

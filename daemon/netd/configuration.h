@@ -27,6 +27,7 @@ struct NetworkConfig {
   std::vector<Prefix> virtual_;
   std::vector<std::string> ingress;
   std::vector<ConfiguredPeer> peers;
+  std::vector<Prefix> own;  // what the kernel delivers to this machine itself: not configured, but found
 
   bool has_tunnel() const { return !endpoint.empty(); }
   // A tunnel whose interface is in `ingress` is the operator's, wireguard-go for example; else netd makes it.

@@ -101,13 +101,28 @@ void DaemonDoor::handle(const Message& message) {
   if (greeted_ == (message.type == MessageType::hello)) return end("hello must come first, and once");
   if (message.type == MessageType::hello) return say_hello(message);
   if (message.type == MessageType::get_statistics) return say_statistics();
-  std::string problem = requests_.reload();
+  ReloadAnswer reloaded = requests_.reload();
   Message answer;
   answer.type = MessageType::reloaded;
-  answer.reloaded.ok = problem.empty();
-  std::size_t length = std::min(problem.size(), sizeof answer.reloaded.problem - 1);
-  std::memcpy(answer.reloaded.problem, problem.data(), length);
+  answer.reloaded.ok = reloaded.done;
+  std::string problem = joined(reloaded.problems, sizeof answer.reloaded.problem - 1);
+  std::memcpy(answer.reloaded.problem, problem.data(), problem.size());
   if (session_) queue(answer);
+}
+
+std::string joined(const std::vector<std::string>& problems, std::size_t limit) {
+  std::string text;
+  for (std::size_t i = 0; i < problems.size(); i++) {
+    std::string more = i + 1 < problems.size() ? fmt::format("; and {} more", problems.size() - i - 1) : "";
+    std::string with = text + (i > 0 ? "; " : "") + problems[i];
+    if (with.size() + more.size() <= limit) {
+      text = std::move(with);
+      continue;
+    }
+    if (i == 0) return problems[0].substr(0, limit);
+    return text + fmt::format("; and {} more", problems.size() - i);
+  }
+  return text;
 }
 
 void DaemonDoor::say_hello(const Message& message) {

@@ -24,14 +24,22 @@ struct HandedDescriptor {
   int fd;
 };
 
+struct ReloadAnswer {
+  bool done = false;                  // false: nothing has changed
+  std::vector<std::string> problems;  // why not, or who and what is not admitted now
+};
+
 // What the door asks of netd. Called from the loop.
 struct DaemonRequests {
   std::function<std::expected<std::vector<HandedDescriptor>, Error>(std::uint32_t workers)> hello;
   std::function<Message()> welcome;
   std::function<std::vector<PeerEntry>()> peers;  // those who are admitted
   std::function<std::vector<Drop>()> drops;
-  std::function<std::string()> reload;  // "" or what is wrong
+  std::function<ReloadAnswer()> reload;
 };
+
+// As many of the problems as fit, and the number of the others.
+std::string joined(const std::vector<std::string>& problems, std::size_t limit);
 
 class DaemonDoor {
  public:

@@ -55,12 +55,15 @@ std::expected<void, Error> Netd::start() {
   key_.emplace(*key);
   if (::getrandom(&incarnation_, sizeof incarnation_, 0) != sizeof incarnation_)
     return std::unexpected(os_error(errno, "cannot number this run"));
-  for (const std::string& problem : book_.adopt(config_, now_seconds())) log_line("{}", problem);
-  if (auto saved = save_book(book_, *state_); !saved) return saved;
-
   auto netlink = Netlink::open();
   if (!netlink) return std::unexpected(netlink.error());
   netlink_.emplace(std::move(*netlink));
+  auto own = own_addresses();
+  if (!own) return std::unexpected(own.error());
+  config_.own = std::move(*own);
+  for (const std::string& problem : book_.adopt(config_, now_seconds())) log_line("{}", problem);
+  if (auto saved = save_book(book_, *state_); !saved) return saved;
+
   auto events = NetlinkEvents::open();
   if (!events) return std::unexpected(events.error());
   events_.emplace(std::move(*events));
@@ -102,8 +105,8 @@ void Netd::run_until(int stop_signals) {
     if (::read(stop_signals, &signal, sizeof signal) != sizeof signal) return;
     if (signal.ssi_signo != SIGHUP)
       stop = true;
-    else if (std::string problem = reload(); !problem.empty())
-      log_line("reload refused: {}", problem);
+    else if (ReloadAnswer answer = reload(); !answer.done)
+      log_line("reload refused: {}", answer.problems.front());
   });
   auto last_look = std::chrono::steady_clock::now();
   while (!stop) {
@@ -118,19 +121,24 @@ void Netd::run_until(int stop_signals) {
   poller_.forget(stop_signals);
 }
 
-std::string Netd::reload() {
+ReloadAnswer Netd::reload() {
   auto config = load_network(settings_.config);
-  if (!config) return config.error();
+  if (!config) return {.done = false, .problems = {config.error()}};
+  auto own = own_addresses();
+  if (!own) return {.done = false, .problems = {own.error().what}};
+  config->own = std::move(*own);
   PeerBook next = book_;
   std::vector<std::string> problems = next.adopt(*config, now_seconds());
-  if (auto saved = save_book(next, *state_); !saved) return saved.error().what;
+  if (auto saved = save_book(next, *state_); !saved) return {.done = false, .problems = {saved.error().what}};
   config_ = std::move(*config);
   book_ = std::move(next);
   for (const std::string& problem : problems) log_line("{}", problem);
-  auto done = reconcile();
+  if (auto done = reconcile(); !done) problems.insert(problems.begin(), done.error().what);
+  for (const auto& [name, why] : unsteered_)
+    problems.push_back(fmt::format("interface '{}' is not steered: {}", name, why));
   if (daemon_door_) daemon_door_->peers_changed();
   log_line("configuration loaded again");
-  return done ? std::string() : done.error().what;
+  return {.done = true, .problems = std::move(problems)};
 }
 
 void Netd::reconcile_or_log() {
@@ -141,6 +149,7 @@ void Netd::reconcile_or_log() {
 // until it is told of it; then the tables; then the rule that routes what the filter let in; and only then is
 // our interface up.
 std::expected<void, Error> Netd::reconcile() {
+  if (auto done = follow_own_addresses(); !done) return done;
   if (config_.makes_interface())
     if (auto done = make_tunnel(); !done) return done;
   auto links = netlink_->links();
@@ -158,6 +167,30 @@ std::expected<void, Error> Netd::reconcile() {
     if (auto done = netlink_->set_up(link.index); !done) return done;
   }
   return sync_wireguard();
+}
+
+std::expected<std::vector<Prefix>, Error> Netd::own_addresses() {
+  auto local = netlink_->local_prefixes();
+  if (!local) return std::unexpected(local.error());
+  std::vector<Prefix> own;
+  for (const LocalPrefix& each : *local) own.push_back(each.prefix);
+  std::sort(own.begin(), own.end());
+  own.erase(std::unique(own.begin(), own.end()), own.end());
+  return own;
+}
+
+// An address that this machine was given, or has lost: a peer may be admitted no more, or again.
+std::expected<void, Error> Netd::follow_own_addresses() {
+  auto own = own_addresses();
+  if (!own) return std::unexpected(own.error());
+  if (*own == config_.own) return {};
+  config_.own = std::move(*own);
+  PeerBook before = book_;
+  for (const std::string& problem : book_.adopt(config_, now_seconds()))
+    if (book_ != before) log_line("{}", problem);
+  if (book_ == before) return {};
+  if (daemon_door_) daemon_door_->peers_changed();
+  return save_book(book_, *state_);
 }
 
 // The steered interfaces that are there and have our filter. One without it must not be steered either:

@@ -40,9 +40,11 @@ class Netd {
   void run_until(int stop_signals);  // a signalfd: TERM and INT return, HUP reloads
 
  private:
-  std::string reload();  // "" or what is wrong; then nothing has changed
+  ReloadAnswer reload();
   std::expected<void, Error> reconcile();
   void reconcile_or_log();
+  std::expected<std::vector<Prefix>, Error> own_addresses();
+  std::expected<void, Error> follow_own_addresses();
   std::expected<void, Error> make_tunnel();
   std::expected<void, Error> sync_wireguard();
   std::expected<void, Error> sync_tunnel_addresses(int interface);

@@ -33,6 +33,12 @@ bool table_decides(const NetworkConfig& config, const ConfiguredPeer* table) {
   return elsewhere || !table->addresses.empty();
 }
 
+// The network address, and IPv4's broadcast address: nobody's.
+bool is_of_all(const Prefix& subnet, const Address& address) {
+  if (address == subnet.nth(0)) return true;
+  return subnet.is_v4() && address == subnet.nth((std::uint64_t{1} << (32 - subnet.length)) - 1);
+}
+
 }  // namespace
 
 std::uint64_t PeerEntry::key_fingerprint() const {
@@ -59,6 +65,11 @@ const PeerEntry* PeerBook::find(std::string_view name) const {
 std::string PeerBook::conflict(const Address& address, std::string_view name, const NetworkConfig& config,
                                std::int64_t now) const {
   if (contains(config.tunnel_addresses(), address)) return "it is the gateway's own";
+  for (const Prefix& prefix : config.own)
+    if (prefix.contains(address)) return "it is the gateway's own";
+  for (const Prefix& subnet : config.subnet)
+    if (is_of_all(subnet, address))
+      return fmt::format("it is the network or broadcast address of '{}'", subnet.text());
   for (const Prefix& prefix : config.virtual_)
     if (prefix.contains(address)) return fmt::format("it is a virtual address, of '{}'", prefix.text());
   for (const PeerEntry& peer : peers_)

@@ -8,7 +8,7 @@ import socket
 import unittest
 
 import wire
-from lab import Lab, wait_until
+from lab import Lab, run, wait_until
 
 # Two profiles, so that a peer can be moved to one that reaches nothing.
 EMPTY_PROFILE = "\n[profile.empty]\ncredentials = []\n"
@@ -129,9 +129,19 @@ class TakenAway(Access):
             self.after(change, connection, what, wire.frame("d", b"2\n"), wire.frame("c"))
         self.assert_ledger_empty()
 
+    def test_20_idle_and_silent(self):
+        """attack 20: an idle connection ends at once, though its agent sends nothing"""
+        moved = {"the peer's address": lambda: self.edited(('"10.77.1.2"', '"10.77.1.77"'))}
+        for what, change in (self.changes() | self.changes_of_values() | moved).items():
+            with self.subTest(what):
+                connection = self.session()
+                connection.socket.settimeout(2)
+                with change():
+                    self.assert_ended(connection, what)
+
     def test_20_while_a_statement_runs(self):
         """attack 20: a connection whose agent waits for an answer ends at once"""
-        for what, change in self.changes().items():
+        for what, change in (self.changes() | self.changes_of_values()).items():
             connection = self.session()
             connection.send(wire.query("SELECT pg_sleep(60)"))
             wait_until(lambda: self.running() == "1", "the statement to run")
@@ -209,25 +219,25 @@ class Peers(Access):
             except (OSError, wire.Closed):
                 return False
 
-    def wait_blocked(self, why):
-        """`cpctl reload` does not wait for netd."""
-        wait_until(lambda: self.peers().get("stray", {}).get("blocked") == why, f"the peer to be blocked by {why!r}")
+    def assert_blocked(self, why):
+        """`cpctl reload` waits for netd, and says whom it does not admit."""
+        self.assertIn(f"peers did not follow: peer 'stray' is not admitted: {why}", self.lab.reload().stdout)
+        self.assertEqual(self.peers()["stray"]["blocked"], why)
 
     def test_20_another_peers_address(self):
         """attack 20: netd admits no peer with another's address, and says whose it is"""
         for address in self.peers()["builder-1"]["addresses"]:
             self.stray(address, "10.77.4.2")
-            self.lab.reload()
             why = f"address '{address}': peer 'builder-1' has it"
-            self.wait_blocked(why)
+            self.assert_blocked(why)
             refused = self.lab.cpctl("peers", "add", "stray", check=False)
             self.assertEqual(refused.returncode, 1)
             self.assertIn(f"peer 'stray' is not admitted: {why}", refused.stderr)
             self.assertFalse(self.reaches(self.lab.other_agent))
             self.assertEqual(wire.rows(self.session().simple("SELECT 1")), [["1"]], "whose it is goes on")
         self.stray("10.77.4.2")
-        self.lab.reload()
-        wait_until(lambda: self.reaches(self.lab.other_agent), "the peer to be served, once the address is its own")
+        self.assertNotIn("did not follow", self.lab.reload().stdout)
+        self.assertTrue(self.reaches(self.lab.other_agent), "the peer is served, once the address is its own")
 
     def test_20_the_gateways_and_virtual_addresses(self):
         """attack 20: daemon and netd refuse the gateway's own and virtual addresses, with the cause"""
@@ -242,6 +252,30 @@ class Peers(Access):
             # netd reads for itself, whatever the daemon thinks.
             self.netd_says(why, lambda: self.lab.netd.send_signal(signal.SIGHUP))
             self.assertNotIn("stray", self.peers())
+
+    def test_20_the_gateways_other_addresses(self):
+        """attack 20: netd admits no peer with an address that the gateway has on any interface, nor with one of nobody's"""
+        for address in ("10.77.1.1", "10.77.2.1", "fd77:1::1"):
+            self.stray(address)
+            self.assert_blocked(f"address '{address}': it is the gateway's own")
+        self.stray("10.77.4.255")
+        self.assert_blocked("address '10.77.4.255': it is the gateway's own")
+
+    def test_20_an_address_that_the_gateway_gets_later(self):
+        """attack 20: a peer whose address the gateway is given is admitted no more, until it is given up again"""
+        def given(what):
+            run("ip", "-n", self.lab.gateway, "addr", what, "10.77.4.2/32", "dev", "up0")
+        self.stray("10.77.4.2")
+        self.lab.reload()
+        self.session(namespace=self.lab.other_agent)
+        given("add")
+        try:
+            # What the gateway says to that address reaches itself, so the agent does not see how it ends.
+            wait_until(lambda: "stray" not in self.lab.cpctl("flows", "-o", "json").stdout, "the connection to end")
+            self.assertEqual(self.peers()["stray"]["blocked"], "address '10.77.4.2': it is the gateway's own")
+        finally:
+            given("del")
+        wait_until(lambda: self.reaches(self.lab.other_agent), "the peer to be served again")
 
     def test_20_another_peers_key(self):
         """attack 20: a key is one peer's"""
@@ -268,9 +302,8 @@ class Peers(Access):
         ids = [peer["id"] for peer in (first, second, third, again)]
         self.assertEqual(sorted(set(ids)), ids)
         self.stray(first["addresses"][0])
-        self.lab.reload()
-        self.wait_blocked(f"address '{first['addresses'][0]}': peer 'first' had it until 0 minutes ago, and addresses "
-                          "rest for a day")
+        self.assert_blocked(f"address '{first['addresses'][0]}': peer 'first' had it until 0 minutes ago, and "
+                            "addresses rest for a day")
 
     def test_20_removed(self):
         """attack 20: `cpctl peers rm` closes the peer's connections at once and lets no packet of it in"""

@@ -1,9 +1,8 @@
 #!/usr/bin/python3
 """The rows of attacks.md about names, the network, the processes and the audit log, performed from an agent."""
 
-
 import json
-
+import pathlib
 import re
 import socket
 import struct
@@ -250,6 +249,35 @@ except OSError as e:
         # The flood, python and PostgreSQL share two cores with us here, so the figure is printed and the bound is loose.
         print(f"\n    99th percentile of the other peer: {quiet * 1000:.2f} ms alone, {loud * 1000:.2f} ms beside the flood")
         self.assertLess(loud, max(quiet * 20, 0.25))
+
+    def test_28_slow_names(self):
+        """attack 28: names of one peer that nobody answers hold up no other's login, nor its own to a name in /etc/hosts"""
+        template, rules = self.lab.policy_template, self.lab.rules
+        resolv = pathlib.Path("/etc/netns") / self.lab.gateway / "resolv.conf"
+        self.addCleanup(lambda: (resolv.write_text(""), setattr(self.lab, "policy_template", template),
+                                 self.lab.reload(rules)))
+        resolv.write_text("nameserver 10.77.2.99\noptions timeout:5 attempts:2\n")
+        granted = 'credentials = ["pg-reader"]'
+        self.lab.policy_template = template.replace(granted, granted + '\nendpoints = ["wild"]')
+        self.lab.reload(rules + '[endpoint.wild]\ntype = "postgres"\nhosts = ["*.slow.test:5432"]\ntls = "disable"\n')
+        hostile = []
+        for number in range(8):
+            address = self.dig("+short", "@10.77.4.1", f"a{number}.slow.test", namespace=self.lab.other_agent).split()[0]
+            hostile.append(self.lab.connect(address, namespace=self.lab.other_agent))
+            self.addCleanup(hostile[-1].close)
+            hostile[-1].sendall(wire.startup(user="agent", database="app"))
+        waiting = lambda: [f for f in self.flows() if f["state"] == "connecting"]
+        wait_until(lambda: len(waiting()) == 8, "the hostile connections to wait for their names")
+        for namespace in (self.lab.agent, self.lab.other_agent):
+            begun = time.monotonic()
+            connection = self.session(namespace=namespace, timeout=5)
+            self.assertEqual(wire.rows(connection.simple("SELECT 1")), [["1"]])
+            print(f"\n    a login beside 8 slow names: {(time.monotonic() - begun) * 1000:.0f} ms")
+        self.assertEqual(len(waiting()), 8, "they still wait")
+
+    def flows(self):
+        lines = [json.loads(line) for line in self.lab.cpctl("status", "-o", "json").stdout.splitlines()]
+        return [line for line in lines if line.get("type") == "flow"]
 
     def test_29_observe_changes_only_rules(self):
         """attack 29: mode = "observe" lets a denied statement pass, and nothing that a guard refuses"""

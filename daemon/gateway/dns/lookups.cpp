@@ -13,6 +13,7 @@
 #include <optional>
 #include <thread>
 
+#include "daemon/gateway/dns/hosts_file.h"
 #include "daemon/gateway/sockets.h"
 
 namespace clawpatrol {
@@ -26,89 +27,140 @@ struct Lookups::Waiter {
   bool given_up = false;  // under the mutex of State: once it is set, the ring may be gone
 };
 
-struct Lookups::State {
-  struct Job {
-    std::string name;
-    std::shared_ptr<Waiter> waiter;
-  };
+// One name that is asked, or is to be, for all of a peer's tasks that wait for it.
+struct Lookups::Job {
+  std::string name;
+  std::vector<std::shared_ptr<Waiter>> waiters;
+};
+
+// Threads and what waits for them. Under the mutex of State.
+struct Lookups::Lane {
   struct Share {
-    std::deque<Job> waiting;
-    std::size_t running = 0;
+    std::deque<std::shared_ptr<Job>> waiting;
+    std::vector<std::shared_ptr<Job>> running;
+    std::size_t waiters = 0;
   };
+  std::size_t threads = 1;
+  std::size_t threads_for_first = 0;
+  std::size_t busy = 0;
+  std::map<std::uint32_t, Share> shares;
+  std::uint32_t last_served = 0;
+  std::condition_variable changed;
+};
 
-  explicit State(Options its_options) : options(std::move(its_options)) {}
+struct Lookups::State {
+  using Shares = std::map<std::uint32_t, Lane::Share>;
 
-  bool add(std::uint32_t peer_id, Job job);
+  explicit State(Options its_options) : options(std::move(its_options)) {
+    lane.threads = options.threads;
+    lane.threads_for_first = std::min(options.threads_for_first, options.threads - 1);
+  }
+
+  bool add(std::uint32_t peer_id, const std::string& name, std::shared_ptr<Waiter> waiter);
   // The next job, peers in turn; nothing: stopping.
-  std::optional<std::pair<std::uint32_t, Job>> next();
-  void finish(std::uint32_t peer_id, Job job, Resolved resolved);
+  std::optional<std::pair<std::uint32_t, std::shared_ptr<Job>>> next(Lane& lane);
+  void finish(Lane& lane, std::uint32_t peer_id, const std::shared_ptr<Job>& job, const Resolved& resolved);
   void give_up(Waiter& waiter);
 
   const Options options;
+  HostsFile hosts;
   std::mutex mutex;
-  std::condition_variable changed;
-  std::map<std::uint32_t, Share> shares;
-  std::uint32_t last_served = 0;
+  Lane lane, local;                       // the second for names in /etc/hosts, which are answered at once
   bool stopping = false;                  // being destroyed
   std::atomic<bool> given_up_all{false};  // by stop()
 
  private:
-  std::map<std::uint32_t, Share>::iterator next_share();
+  static void drop_abandoned(Lane::Share& share);
+  Shares::iterator next_share(Lane& lane);
 };
 
-bool Lookups::State::add(std::uint32_t peer_id, Job job) {
+// Names for which nobody waits any more.
+void Lookups::State::drop_abandoned(Lane::Share& share) {
+  std::erase_if(share.waiting, [&share](const std::shared_ptr<Job>& job) {
+    const bool abandoned = std::ranges::all_of(job->waiters, [](const auto& w) { return w->given_up; });
+    if (abandoned) share.waiters -= job->waiters.size();
+    return abandoned;
+  });
+}
+
+bool Lookups::State::add(std::uint32_t peer_id, const std::string& name, std::shared_ptr<Waiter> waiter) {
+  Lane& its_lane = (options.is_local ? options.is_local(name) : hosts.has(name)) ? local : lane;
   std::lock_guard lock(mutex);
-  Share& share = shares[peer_id];
-  std::erase_if(share.waiting, [](const Job& other) { return other.waiter->given_up; });
-  if (share.waiting.size() >= options.waiting_per_peer) return false;
-  share.waiting.push_back(std::move(job));
-  changed.notify_one();
+  Lane::Share& share = its_lane.shares[peer_id];
+  drop_abandoned(share);
+  if (share.waiters >= options.waiters_per_peer) return false;
+  auto same = [&name](const std::shared_ptr<Job>& job) { return job->name == name; };
+  Job* known = nullptr;
+  if (auto found = std::ranges::find_if(share.running, same); found != share.running.end())
+    known = found->get();
+  else if (auto queued = std::ranges::find_if(share.waiting, same); queued != share.waiting.end())
+    known = queued->get();
+  if (!known && share.waiting.size() >= options.waiting_per_peer) return false;
+  ++share.waiters;
+  if (known) return known->waiters.push_back(std::move(waiter)), true;
+  // Shared by the queue and the thread that asks.
+  share.waiting.push_back(std::make_shared<Job>(Job{name, {std::move(waiter)}}));
+  its_lane.changed.notify_one();
   return true;
 }
 
 // The first peer after the one served last that waits and has not used up its share.
-std::map<std::uint32_t, Lookups::State::Share>::iterator Lookups::State::next_share() {
-  auto may_run = [this](const auto& entry) {
-    return !entry.second.waiting.empty() && entry.second.running < options.running_per_peer;
+Lookups::State::Shares::iterator Lookups::State::next_share(Lane& from) {
+  const bool few_left = from.busy + from.threads_for_first >= from.threads;
+  auto may_run = [&](const auto& entry) {
+    const Lane::Share& share = entry.second;
+    return !share.waiting.empty() && share.running.size() < (few_left ? 1 : options.running_per_peer);
   };
-  auto after = shares.upper_bound(last_served);
-  auto found = std::find_if(after, shares.end(), may_run);
-  if (found != shares.end()) return found;
-  found = std::find_if(shares.begin(), after, may_run);
-  return found == after ? shares.end() : found;
+  auto after = from.shares.upper_bound(from.last_served);
+  auto found = std::find_if(after, from.shares.end(), may_run);
+  if (found != from.shares.end()) return found;
+  found = std::find_if(from.shares.begin(), after, may_run);
+  return found == after ? from.shares.end() : found;
 }
 
-std::optional<std::pair<std::uint32_t, Lookups::State::Job>> Lookups::State::next() {
+auto Lookups::State::next(Lane& from) -> std::optional<std::pair<std::uint32_t, std::shared_ptr<Job>>> {
   std::unique_lock lock(mutex);
   while (!stopping) {
-    auto found = next_share();
-    if (found == shares.end()) {
-      changed.wait(lock);
+    auto found = next_share(from);
+    if (found == from.shares.end()) {
+      from.changed.wait(lock);
       continue;
     }
-    last_served = found->first;
-    Share& share = found->second;
-    Job job = std::move(share.waiting.front());
+    Lane::Share& share = found->second;
+    drop_abandoned(share);
+    if (share.waiting.empty()) {
+      if (share.running.empty()) from.shares.erase(found);
+      continue;
+    }
+    from.last_served = found->first;
+    std::shared_ptr<Job> job = std::move(share.waiting.front());
     share.waiting.pop_front();
-    ++share.running;
+    share.running.push_back(job);
+    ++from.busy;
     return std::pair(found->first, std::move(job));
   }
   return std::nullopt;
 }
 
-void Lookups::State::finish(std::uint32_t peer_id, Job job, Resolved resolved) {
+void Lookups::State::finish(Lane& from, std::uint32_t peer_id, const std::shared_ptr<Job>& job,
+                            const Resolved& resolved) {
   std::lock_guard lock(mutex);
   if (stopping) return;
-  auto share = shares.find(peer_id);
-  if (--share->second.running == 0 && share->second.waiting.empty()) shares.erase(share);
-  changed.notify_one();
-  // Under the lock: a ring whose task has given up is not touched.
-  if (job.waiter->given_up) return;
-  Ring& ring = job.waiter->ring;
-  ring.post([waiter = std::move(job.waiter), resolved = std::move(resolved)]() mutable {
-    waiter->result = std::move(resolved);
-    waiter->done.notify();
-  });
+  auto share = from.shares.find(peer_id);
+  std::erase(share->second.running, job);
+  share->second.waiters -= job->waiters.size();
+  if (share->second.running.empty() && share->second.waiting.empty()) from.shares.erase(share);
+  --from.busy;
+  from.changed.notify_all();  // one more thread may be free for a second lookup of some peer
+  for (std::shared_ptr<Waiter>& waiter : job->waiters) {
+    // Under the lock: a ring whose task has given up is not touched.
+    if (waiter->given_up) continue;
+    Ring& ring = waiter->ring;
+    ring.post([waiter = std::move(waiter), resolved = resolved]() mutable {
+      waiter->result = std::move(resolved);
+      waiter->done.notify();
+    });
+  }
 }
 
 void Lookups::State::give_up(Waiter& waiter) {
@@ -117,20 +169,24 @@ void Lookups::State::give_up(Waiter& waiter) {
 }
 
 Lookups::Lookups(Options options) : state_(std::make_shared<State>(std::move(options))) {
-  for (std::size_t i = 0; i < state_->options.threads; ++i) std::thread(serve, state_).detach();
+  for (std::size_t i = 0; i < state_->lane.threads; ++i)
+    std::thread(serve, state_, std::ref(state_->lane)).detach();
+  std::thread(serve, state_, std::ref(state_->local)).detach();
 }
 
 Lookups::~Lookups() {
   std::lock_guard lock(state_->mutex);
   state_->stopping = true;
-  state_->shares.clear();
-  state_->changed.notify_all();
+  for (Lane* lane : {&state_->lane, &state_->local}) {
+    lane->shares.clear();
+    lane->changed.notify_all();
+  }
 }
 
-void Lookups::serve(std::shared_ptr<State> state) {
-  while (auto next = state->next()) {
-    Resolved resolved = state->options.ask(next->second.name);
-    state->finish(next->first, std::move(next->second), std::move(resolved));
+void Lookups::serve(std::shared_ptr<State> state, Lane& lane) {
+  while (auto next = state->next(lane)) {
+    Resolved resolved = state->options.ask(next->second->name);
+    state->finish(lane, next->first, next->second, resolved);
   }
 }
 
@@ -140,7 +196,7 @@ void Lookups::stop() {
 
 Task<Resolved> Lookups::resolve(Ring& ring, std::uint32_t peer_id, std::string name, Deadline deadline) {
   auto waiter = std::make_shared<Waiter>(ring);
-  if (!state_->add(peer_id, {std::move(name), waiter})) co_return Resolved{Resolved::Outcome::crowded};
+  if (!state_->add(peer_id, name, waiter)) co_return Resolved{Resolved::Outcome::crowded};
   constexpr auto stop_check = std::chrono::milliseconds(250);
   while (!waiter->result && Clock::now() < deadline.when() && !state_->given_up_all)
     co_await waiter->done.wait(Deadline::at(std::min(deadline.when(), Clock::now() + stop_check)));

@@ -1,6 +1,7 @@
 // Names asked of the system's resolver (getaddrinfo: /etc/hosts, DNS, whatever nsswitch says), which blocks,
-// on threads of their own. Peers are served in turn and each has a share, so that one peer's slow names do
-// not become another's (attacks.md, 28).
+// on threads of their own: for agents that ask, for connections to upstreams, and for the gateway itself.
+// Peers are served in turn and each has a share, so that one peer's slow names do not become another's; names
+// in /etc/hosts wait for no other name at all (attacks.md, 28).
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,7 @@ struct Resolved {
     no_such_name,
     no_address,  // the name is there, without an address
     failed,      // nobody answered, or too late
-    crowded,     // too many lookups are waiting already
+    crowded,     // too many lookups of this peer are waiting already
   };
   Outcome outcome = Outcome::failed;
   std::vector<Address> addresses{};  // of both families, as the system orders them
@@ -34,10 +35,15 @@ Resolved ask_system(const std::string& name);
 class Lookups {
  public:
   struct Options {
-    std::size_t threads = 8;
+    std::size_t threads = 32;
+    // The last of the threads are for peers for whom nothing runs: so many peers, and not only one, must
+    // conspire before another waits.
+    std::size_t threads_for_first = 8;
     std::size_t running_per_peer = 3;
-    std::size_t waiting_per_peer = 64;
+    std::size_t waiting_per_peer = 64;  // names; who asks for one that is asked already waits with the rest
+    std::size_t waiters_per_peer = 2048;
     std::function<Resolved(const std::string&)> ask = ask_system;  // for tests
+    std::function<bool(const std::string&)> is_local;              // for tests; none: names in /etc/hosts
   };
   Lookups() : Lookups(Options{}) {}
   explicit Lookups(Options options);
@@ -50,13 +56,16 @@ class Lookups {
   // Every resolve() that waits, now or later, ends within 300 ms as failed. Any thread.
   void stop();
 
-  // `peer_id` 0 is the gateway itself. Past the deadline: failed.
+  // `peer_id` 0 is the gateway itself. Past the deadline: failed; a name that nobody waits for any more is
+  // not asked. Names are absolute: the host's search list is not used.
   Task<Resolved> resolve(Ring& ring, std::uint32_t peer_id, std::string name, Deadline deadline);
 
  private:
   struct Waiter;
+  struct Job;
+  struct Lane;
   struct State;
-  static void serve(std::shared_ptr<State> state);
+  static void serve(std::shared_ptr<State> state, Lane& lane);
   std::shared_ptr<State> state_;  // with the threads, which may outlive this
 };
 

@@ -160,8 +160,8 @@ std::string NameService::answer_resolved(const Asked& asked, const Resolved& res
       asked, {.error = ExtendedError::prohibited, .error_text = "its addresses are not reachable from here"});
 }
 
-Task<Resolved> NameService::resolve(Ring& ring, std::string name, Deadline deadline) {
-  co_return co_await lookups_.resolve(ring, 0, std::move(name), deadline);
+Task<Resolved> NameService::resolve(Ring& ring, std::uint32_t peer_id, std::string name, Deadline deadline) {
+  co_return co_await lookups_.resolve(ring, peer_id, std::move(name), deadline);
 }
 
 void NameService::listen(Worker& worker, Fd socket, Family family) {
@@ -196,7 +196,7 @@ void NameService::stop() {
 
 Task<void> NameService::follow_one(NameService& service, Worker& worker, std::string host) {
   Resolved resolved =
-      co_await service.resolve(worker.ring(), host, Deadline::after(std::chrono::seconds(20)));
+      co_await service.resolve(worker.ring(), 0, host, Deadline::after(std::chrono::seconds(20)));
   if (resolved.certain()) service.seen_.resolved(host, resolved.addresses, Clock::now());
 }
 

@@ -72,8 +72,9 @@ class NameService {
   bool enter(int socket, std::uint32_t peer_id);
   void leave(int socket, std::uint32_t peer_id);
 
-  // Resolves a name for the gateway's own purposes; feeds nothing and is not audited.
-  Task<Resolved> resolve(Ring& ring, std::string name, Deadline deadline);
+  // Resolves a name for a connection of this peer's, or (0) for the gateway's own purposes; feeds nothing and
+  // is not audited.
+  Task<Resolved> resolve(Ring& ring, std::uint32_t peer_id, std::string name, Deadline deadline);
 
   SeenAddresses& seen() { return seen_; }
 

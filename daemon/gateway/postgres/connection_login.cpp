@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "daemon/gateway/dns/service.h"
+#include "daemon/gateway/grant.h"
 #include "daemon/gateway/guard.h"
 #include "daemon/gateway/postgres/connection.h"
 #include "daemon/gateway/postgres/upstream_login.h"
@@ -103,6 +104,12 @@ Task<bool> Connection::log_in(Deadline deadline) {
                         deadline);
         co_return false;
       }
+      Grant grant(judge_.policy(), *claimed_.peer, claimed_.peer_facets.profile,
+                  claimed_.endpoint_facets.name, claimed_.dest);
+      const Identity& identity = judge_.identity();
+      grant.logged_in({identity.credential, identity.user, identity.declared_user},
+                      worker_.shared().credentials.get());
+      give_grant(worker_.shared(), *claimed_.flow, std::move(grant));
       const bool logged_in = co_await log_in_upstream(*plan, deadline);
       judge_.outcome(plan->action, {.id = {},
                                     .ok = logged_in,
@@ -150,7 +157,8 @@ Task<bool> Connection::log_in_upstream(const LoginPlan& plan, Deadline deadline)
   if (!configured)
     guard = [policy = policy_, networks = endpoint.networks, &seen = worker_.shared().name_service->seen()](
                 const Address& address) { return dial_refusal(*policy, address, networks, seen); };
-  auto connected = co_await connect_upstream(worker_, host, connect_deadline, std::move(guard));
+  auto connected =
+      co_await connect_upstream(worker_, claimed_.peer->id, host, connect_deadline, std::move(guard));
   if (!connected) {
     co_await refuse({.code = "08001",
                      .message = "the gateway could not reach the server",

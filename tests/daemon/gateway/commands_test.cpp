@@ -147,7 +147,7 @@ struct Fixture {
   std::filesystem::path directory;
   std::shared_ptr<const Policy> policy;
   Shared shared;
-  ReloadOutcome reload{.done = true, .diagnostics = "", .peers_problem = ""};
+  ReloadOutcome reload{.done = true, .diagnostics = ""};
   std::vector<DropCount> drops;
   std::unique_ptr<Commands> commands;
 };
@@ -312,11 +312,31 @@ TEST_CASE("a killed flow is asked to close, and that is recorded") {
 TEST_CASE("a reload that fails says why and that nothing changed") {
   Fixture fixture;
   CHECK(fixture.ask(R"("command":"reload")").first().natural("generation") == 3u);
-  fixture.reload = {.done = false, .diagnostics = "a.toml:1:1: error: no\n", .peers_problem = ""};
+  fixture.reload = {.done = false, .diagnostics = "a.toml:1:1: error: no\n"};
   Answered answered = fixture.ask(R"("command":"reload")");
   CHECK(answered.first().text("text") == "a.toml:1:1: error: no\n");
   CHECK(answered.failure.find("\"configuration\"") != std::string::npos);
   CHECK(fixture.audit_text().find(R"("command":"reload","object":"","phase":"failed")") != std::string::npos);
+}
+
+TEST_CASE("a reload waits for netd, and says whom it does not admit") {
+  Fixture fixture;
+  auto netd = std::make_shared<NetdAnswer>();
+  fixture.reload.netd = netd;
+  control::Answer answer = fixture.begin(R"("command":"reload")");
+  control::Output output;
+  CHECK(answer(output) == control::Progress::waiting);
+  CHECK(output.lines().empty());
+  netd->answered = true;
+  SECTION("it has followed") {
+    CHECK(answer(output) == control::Progress::done);
+    CHECK(output.lines().find("peers_problem") == std::string::npos);
+  }
+  SECTION("it does not admit a peer") {
+    netd->problem = "peer 'x' is not admitted: it is the gateway's own";
+    CHECK(answer(output) == control::Progress::done);
+    CHECK(output.lines().find(R"("peers_problem":"peer 'x' is not admitted)") != std::string::npos);
+  }
 }
 
 TEST_CASE("followers of actions get what comes, and the number of what they missed") {

@@ -3,10 +3,16 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <mutex>
 
+#include <unistd.h>
+
 #include "daemon/gateway/dns/answer_cache.h"
+#include "daemon/gateway/dns/hosts_file.h"
 #include "daemon/gateway/dns/limits.h"
 #include "daemon/ring/task_group.h"
 
@@ -49,6 +55,11 @@ Task<void> stop_after(Ring& ring, TaskGroup& group) {
   ring.stop();
 }
 
+// A slow name of peer 1's, of its own for each of the results.
+std::string slow(const std::vector<std::optional<Resolved>>& results, const std::optional<Resolved>& result) {
+  return "slow" + std::to_string(&result - results.data()) + ".1";
+}
+
 struct Bench {
   std::shared_ptr<Gate> gate = std::make_shared<Gate>();
   std::unique_ptr<Ring> ring = *Ring::create({});
@@ -86,13 +97,13 @@ TEST_CASE("a lookup comes back to the ring that asked") {
 }
 
 TEST_CASE("attack 28: one peer's slow names do not hold up another's") {
-  Bench bench({.threads = 4, .running_per_peer = 2, .waiting_per_peer = 64, .ask = {}});
+  Bench bench({.threads = 4, .threads_for_first = 0, .running_per_peer = 2, .ask = {}, .is_local = {}});
   std::vector<std::optional<Resolved>> hostile(40);
   std::optional<Resolved> other;
   bench.run([&] {
     for (auto& result : hostile)
       bench.tasks.spawn(
-          resolve_into(*bench.lookups, *bench.ring, 1, "slow.1", Deadline::after(50ms), result));
+          resolve_into(*bench.lookups, *bench.ring, 1, slow(hostile, result), Deadline::after(50ms), result));
     bench.tasks.spawn(resolve_into(*bench.lookups, *bench.ring, 2, "fast.2", Deadline::after(10s), other));
   });
   REQUIRE(other);
@@ -103,17 +114,92 @@ TEST_CASE("attack 28: one peer's slow names do not hold up another's") {
 }
 
 TEST_CASE("attack 28: what one peer may have waiting is bounded") {
-  Bench bench({.threads = 1, .running_per_peer = 1, .waiting_per_peer = 5, .ask = {}});
+  Bench bench({.threads = 1, .running_per_peer = 1, .waiting_per_peer = 5, .ask = {}, .is_local = {}});
   std::vector<std::optional<Resolved>> results(20);
   bench.run([&] {
     for (auto& result : results)
       bench.tasks.spawn(
-          resolve_into(*bench.lookups, *bench.ring, 1, "slow.1", Deadline::after(50ms), result));
+          resolve_into(*bench.lookups, *bench.ring, 1, slow(results, result), Deadline::after(50ms), result));
   });
   auto crowded =
       std::ranges::count_if(results, [](const auto& r) { return r->outcome == Resolved::Outcome::crowded; });
   CHECK(crowded >= 14);
   CHECK(crowded <= 15);
+}
+
+TEST_CASE("attack 28: the last threads are for peers for whom nothing runs") {
+  Bench bench({.threads = 4, .threads_for_first = 2, .running_per_peer = 3, .ask = {}, .is_local = {}});
+  std::vector<std::optional<Resolved>> hostile(4);
+  std::optional<Resolved> second, third;
+  bench.run([&] {
+    for (auto& result : hostile)
+      bench.tasks.spawn(resolve_into(*bench.lookups, *bench.ring, 1, slow(hostile, result),
+                                     Deadline::after(100ms), result));
+    bench.tasks.spawn(resolve_into(*bench.lookups, *bench.ring, 2, "slow.2", Deadline::after(100ms), second));
+    bench.tasks.spawn(resolve_into(*bench.lookups, *bench.ring, 3, "fast.3", Deadline::after(10s), third));
+  });
+  CHECK(third->outcome == Resolved::Outcome::found);
+  std::lock_guard lock(bench.gate->mutex);
+  CHECK(bench.gate->most['1'] == 2);
+  CHECK(bench.gate->most['2'] == 1);
+}
+
+TEST_CASE("attack 28: names of /etc/hosts wait for no slow name, not even the peer's own") {
+  Bench bench({.threads = 1, .running_per_peer = 1, .ask = {}, .is_local = [](const std::string& name) {
+                 return name == "pg.1";
+               }});
+  std::vector<std::optional<Resolved>> hostile(10);
+  std::optional<Resolved> local;
+  bench.run([&] {
+    for (auto& result : hostile)
+      bench.tasks.spawn(resolve_into(*bench.lookups, *bench.ring, 1, slow(hostile, result),
+                                     Deadline::after(100ms), result));
+    bench.tasks.spawn(resolve_into(*bench.lookups, *bench.ring, 1, "pg.1", Deadline::after(10s), local));
+  });
+  CHECK(local->outcome == Resolved::Outcome::found);
+}
+
+TEST_CASE("a name that nobody waits for any more is not asked") {
+  Bench bench({.threads = 1, .running_per_peer = 1, .ask = {}, .is_local = {}});
+  std::vector<std::optional<Resolved>> gone(5);
+  bench.run([&] {
+    for (auto& result : gone)
+      bench.tasks.spawn(
+          resolve_into(*bench.lookups, *bench.ring, 1, slow(gone, result), Deadline::after(20ms), result));
+  });
+  bench.gate->open();
+  std::optional<Resolved> other;
+  bench.run([&] {
+    bench.tasks.spawn(resolve_into(*bench.lookups, *bench.ring, 2, "fast.2", Deadline::after(10s), other));
+  });
+  CHECK(other->outcome == Resolved::Outcome::found);
+  std::lock_guard lock(bench.gate->mutex);
+  CHECK(bench.gate->order == std::vector<std::string>{"slow0.1", "fast.2"});
+}
+
+TEST_CASE("who asks for a name that is being asked waits for the same answer") {
+  Bench bench({.threads = 1, .running_per_peer = 1, .waiting_per_peer = 1, .ask = {}, .is_local = {}});
+  std::vector<std::optional<Resolved>> results(100);
+  bench.run([&] {
+    for (auto& result : results)
+      bench.tasks.spawn(resolve_into(*bench.lookups, *bench.ring, 1, "x.1", Deadline::after(10s), result));
+  });
+  for (const auto& result : results) CHECK(result->outcome == Resolved::Outcome::found);
+  CHECK(bench.gate->order.size() <= 2);
+}
+
+TEST_CASE("the hosts file is read again when it has changed") {
+  char path[] = "/tmp/hosts_test_XXXXXX";
+  ::close(::mkstemp(path));
+  std::ofstream(path) << "127.0.0.1 localhost\n10.0.0.1\tPg.Internal db # old\n::1 six";
+  HostsFile hosts(path);
+  for (const char* name : {"localhost", "pg.internal", "PG.internal", "db", "six"}) CHECK(hosts.has(name));
+  for (const char* name : {"127.0.0.1", "#", "old", "internal", ""}) CHECK_FALSE(hosts.has(name));
+  std::ofstream(path) << "10.0.0.1 other.internal\n";
+  CHECK(hosts.has("other.internal"));
+  CHECK_FALSE(hosts.has("db"));
+  std::filesystem::remove(path);
+  CHECK_FALSE(hosts.has("other.internal"));
 }
 
 TEST_CASE("a lookup that outlives its deadline, its ring and its service touches none of them") {

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "daemon/netd/daemon_door.h"
 #include "daemon/netd/keys.h"
 
 using namespace clawpatrol;
@@ -132,6 +133,51 @@ TEST_CASE("attack 20: a table with another peer's, the gateway's or a virtual ad
   CHECK(blocked_with("10.86.0.1"));   // the gateway's
   CHECK(blocked_with("198.18.3.4"));  // virtual
   CHECK_FALSE(blocked_with("10.9.0.7"));
+}
+
+TEST_CASE("attack 20: an address of the gateway's own, on any interface, is no peer's while it is") {
+  NetworkConfig config = tunnel();
+  config.ingress = {"eth1"};
+  config.peers = {{"stray", "eth1", {*Address::parse("10.77.1.9")}}};
+  PeerBook book;
+  REQUIRE(book.adopt(config, start).empty());
+  auto keyed = book.add(named("keyed"), config, start);
+  REQUIRE(keyed);
+  std::uint32_t id = book.find("stray")->id;
+
+  config.own = {*Prefix::parse("10.77.1.9/32"), *Prefix::parse("10.86.0.2/32"),
+                *Prefix::parse("127.0.0.0/8")};
+  CHECK(book.adopt(config, start).size() == 2);
+  CHECK(book.find("stray")->blocked == "address '10.77.1.9': it is the gateway's own");
+  CHECK(book.find("keyed")->blocked == "address '10.86.0.2': it is the gateway's own");
+  CHECK(texts(*book.add(named("next"), config, start)).front() == "10.86.0.3");
+
+  config.own.clear();
+  CHECK(book.adopt(config, start).empty());
+  CHECK(book.find("stray")->id == id);
+  CHECK(texts(*book.find("stray")) == std::vector<std::string>{"10.77.1.9"});
+}
+
+TEST_CASE("attack 20: the subnet's network and broadcast addresses are nobody's") {
+  NetworkConfig config = tunnel();
+  config.ingress = {"eth1"};
+  for (const char* address : {"10.86.0.0", "10.86.0.255", "fd86::"}) {
+    config.peers = {{"stray", "eth1", {*Address::parse(address)}}};
+    PeerBook book;
+    INFO(address);
+    REQUIRE(book.adopt(config, start).size() == 1);
+    CHECK(book.find("stray")->blocked.find("network or broadcast address of") != std::string::npos);
+  }
+  config.peers = {{"stray", "eth1", {*Address::parse("10.86.0.254")}}};
+  PeerBook book;
+  CHECK(book.adopt(config, start).empty());
+}
+
+TEST_CASE("what netd says of a reload fits its message, and counts what does not") {
+  CHECK(joined({}, 20) == "");
+  CHECK(joined({"one", "two"}, 20) == "one; two");
+  CHECK(joined({"one", "two", "a long third one"}, 22) == "one; two; and 1 more");
+  CHECK(joined({std::string(50, 'x'), "two"}, 20) == std::string(20, 'x'));
 }
 
 TEST_CASE("attack 20: two tables with one address: the second is not admitted") {

@@ -182,7 +182,6 @@ Gateway::Gateway(Setup setup) : setup_(std::move(setup)), directory_(scratch("cl
   shared_.credentials = std::move(*credentials::Store::open(directory_ / "credentials"));
   if (!setup_.password.empty()) REQUIRE(shared_.credentials->set("pg", setup_.password));
   shared_.cancel_keys = std::make_unique<CancelKeys>();
-  shared_.resolver = std::make_unique<Resolver>(1);
   std::tie(listener_, port_) = listen_on_loopback();
   std::promise<void> ready;
   thread_ = std::thread([&] {
