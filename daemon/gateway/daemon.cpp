@@ -14,6 +14,7 @@
 #include "daemon/gateway/grant.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
+#include "daemon/gateway/analysts.h"
 #include "daemon/gateway/sandbox.h"
 
 namespace clawpatrol {
@@ -103,6 +104,7 @@ std::expected<void, std::string> Daemon::open_state() {
   if (!names) return std::unexpected(names.error().what);
   shared_.names = std::move(*names);
   shared_.cancel_keys = std::make_unique<CancelKeys>();
+  shared_.analysts = std::make_unique<Analysts>();
   shared_.name_service = std::make_unique<NameService>(shared_);
   if (auto forced = put_in_force(std::move(first_policy_)); !forced)
     return std::unexpected(forced.error().what);

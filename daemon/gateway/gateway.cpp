@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "daemon/gateway/analysts.h"
 #include "daemon/gateway/dns/service.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
@@ -69,6 +70,7 @@ Worker::Worker(Shared& shared, std::unique_ptr<Ring> ring, std::size_t index,
       ring_(std::move(ring)),
       audit_(*ring_, *shared.audit, *shared.audit_budget),
       analyses_(analysis_cache_bytes),
+      turns_(*ring_),
       flows_(*ring_),
       index_(index) {}
 

@@ -14,6 +14,7 @@
 #include "daemon/credentials/store.h"
 #include "daemon/gateway/audit_queue.h"
 #include "daemon/gateway/flows.h"
+#include "daemon/gateway/peer_turns.h"
 #include "daemon/ring/ring.h"
 #include "daemon/ring/task_group.h"
 #include "policy/policy.h"
@@ -22,6 +23,7 @@
 namespace clawpatrol {
 
 class VirtualNames;  // names.h
+class Analysts;      // analysts.h
 class CancelKeys;    // postgres/cancel_keys.h
 class NameService;   // dns/service.h
 
@@ -88,6 +90,7 @@ struct Shared {
   std::unique_ptr<credentials::Store> credentials;
   std::unique_ptr<VirtualNames> names;
   std::unique_ptr<CancelKeys> cancel_keys;
+  std::unique_ptr<Analysts> analysts;
   std::unique_ptr<NameService> name_service;
   std::uint64_t next_action_id();  // unique over restarts: seeded from the clock at start
 
@@ -104,6 +107,7 @@ class Worker {
   Shared& shared() { return shared_; }
   AuditQueue& audit() { return audit_; }
   sql::Cache& analyses() { return analyses_; }
+  PeerTurns& turns() { return turns_; }
   TaskGroup& flows() { return flows_; }
   std::size_t index() const { return index_; }
 
@@ -112,6 +116,7 @@ class Worker {
   std::unique_ptr<Ring> ring_;
   AuditQueue audit_;
   sql::Cache analyses_;
+  PeerTurns turns_;
   TaskGroup flows_;
   std::size_t index_;
 };

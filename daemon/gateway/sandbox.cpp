@@ -117,6 +117,7 @@ constexpr int allowed_calls[] = {
     SCMP_SYS(rseq),
     SCMP_SYS(membarrier),
     SCMP_SYS(sched_yield),
+    SCMP_SYS(setpriority),
     SCMP_SYS(sched_getaffinity),
     SCMP_SYS(sched_setaffinity),
     SCMP_SYS(getcpu),

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <utility>
 
 #include "daemon/ring/restrictions.h"
 
@@ -137,6 +138,7 @@ void Ring::run() {
     if (stopping_) return;
     wait();
     now_ = Clock::now();
+    for (auto& action : turn_begin_) action();
     take_completions();
     timers_.advance(now_);
   }
@@ -172,6 +174,10 @@ bool Ring::look_before_sleeping() {
 }
 
 void Ring::wait() {
+  if (std::exchange(again_, false)) {
+    io_uring_submit_and_get_events(ring_.get());
+    return;
+  }
   if (look_before_sleeping()) return;
   const auto slept = Clock::now();
   sleep();
@@ -236,6 +242,10 @@ void Ring::run_ready() {
 
 void Ring::on_turn_end(std::function<void()> action) {
   turn_end_.push_back(std::move(action));
+}
+
+void Ring::on_turn_begin(std::function<void()> action) {
+  turn_begin_.push_back(std::move(action));
 }
 
 void Ring::on_idle(std::function<void()> action) {

@@ -132,6 +132,11 @@ class Ring {
   // place for work that is cheaper in groups, such as the audit log's write.
   void on_turn_end(std::function<void()> action);
 
+  // Called once per turn, before anything of it runs.
+  void on_turn_begin(std::function<void()> action);
+  // The next turn follows at once, whether or not anything completes.
+  void turn_again() { again_ = true; }
+
   // Called when the ring has nothing to do and expects to have soon: the place for work that would otherwise
   // stand in the way of the next completion.
   void on_idle(std::function<void()> action);
@@ -178,13 +183,14 @@ class Ring {
   Timers timers_;
   Clock::time_point now_ = Clock::now();
   std::vector<std::coroutine_handle<>> ready_, running_;
-  std::vector<std::function<void()>> turn_end_, idle_;
+  std::vector<std::function<void()>> turn_begin_, turn_end_, idle_;
   Fd wake_;
   class Waker;
   std::unique_ptr<Waker> waker_;
   std::mutex posts_mutex_;
   std::vector<std::function<void()>> posts_;
   bool waits_are_short_ = false;
+  bool again_ = false;
   bool enabled_ = false;
   bool stopping_ = false;
 };

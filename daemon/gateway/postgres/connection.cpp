@@ -59,6 +59,9 @@ Task<void> Connection::serve() {
   claimed_.flow->set_state("startup");
   const Deadline deadline =
       Deadline::after(std::chrono::duration_cast<Clock::duration>(policy_->limits.handshake));
+  judge_.analyse_long_texts([this](std::string text, const sql::Options& options, Analysts::Done done) {
+    return analyse_elsewhere(std::move(text), options, std::move(done));
+  });
   const bool logged_in = co_await log_in(deadline);
   if (!logged_in) co_return;
   claimed_.flow->set_state("idle");
@@ -114,10 +117,15 @@ Task<bool> Connection::forward() {
 
 Task<void> Connection::pump_agent() {
   while (!server_done_ && session_->ending() == Session::Ending::none) {
+    co_await worker_.turns().turn(claimed_.peer->id);
     const std::uint64_t turns = server_turns_;
-    from_agent_.consume(session_->from_agent(from_agent_.view()));
+    {
+      PeerTurns::Work work(worker_.turns(), claimed_.peer->id);
+      from_agent_.consume(session_->from_agent(from_agent_.view()));
+    }
     const bool forwarded = co_await forward();
     if (!forwarded || session_->ending() != Session::Ending::none) break;
+    if (session_->has_more()) continue;
     if (session_->waits()) {
       claimed_.flow->set_wait();
       if (turns == server_turns_ && !server_done_) co_await progress_.wait(Deadline::never());
@@ -207,6 +215,19 @@ void Connection::close_now(std::string why) {
   if (sending_to_agent_) ::shutdown(agent_.get(), SHUT_RDWR);
   ++server_turns_;
   progress_.notify();
+}
+
+bool Connection::analyse_elsewhere(std::string text, const sql::Options& options, Analysts::Done done) {
+  auto arrive = [ring = &worker_.ring(), weak = weak_from_this(), done = std::move(done)](auto analysis) {
+    ring->post([weak, done, analysis = std::move(analysis)] {
+      auto connection = weak.lock();
+      if (!connection) return;
+      done(analysis);
+      ++connection->server_turns_;
+      connection->progress_.notify();
+    });
+  };
+  return worker_.shared().analysts->analyse(claimed_.peer->id, std::move(text), options, std::move(arrive));
 }
 
 void Connection::issue_key(std::size_t secret_size) {

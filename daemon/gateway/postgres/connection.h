@@ -63,6 +63,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<void> say_farewell();
   void note_outcomes();
 
+  bool analyse_elsewhere(std::string text, const sql::Options& options, Analysts::Done done);
   void close_now(std::string why);
   void cancel(std::function<void()> done);
   static Task<void> cancel_upstream(std::shared_ptr<Connection> connection, std::function<void()> done);
@@ -78,7 +79,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::vector<std::string> recording_;  // lines of the batch that is being committed
   std::string sending_;
   Event progress_;  // the server's side has moved, or ended
-  std::uint64_t server_turns_ = 0;
+  std::uint64_t server_turns_ = 0;  // counts what a session that waits may have waited for
   bool server_done_ = false;
   bool sending_to_agent_ = false;
   std::size_t cancels_ = 0;

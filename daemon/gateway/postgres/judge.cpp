@@ -52,6 +52,16 @@ const ParamsPointer& pending_params() {
   return pending;
 }
 
+std::shared_ptr<const sql::Analysis> analysis_over_limit() {
+  auto analysis = std::make_shared<sql::Analysis>();
+  analysis->readable = sql::Readable::over_limit;
+  sql::Statement& statement = analysis->statements.emplace_back();
+  statement.facets = unknown_facets(Unknown::over_limit);
+  statement.kind = ActionKind::admin;
+  statement.runs_unread_code = statement.may_change_settings = true;
+  return analysis;
+}
+
 Judge::Judge(Shared& shared, sql::Cache& analyses, const ClaimedFlow& flow)
     : shared_(shared),
       analyses_(analyses),
@@ -102,11 +112,22 @@ bool Judge::take_generation() {
   sql_ = endpoint->second.sql;
   sql_.ascii_only = ascii_only;
   remembered_ = {};
+  long_text_ = nullptr;  // read under other options
   return true;
 }
 
 std::shared_ptr<const sql::Analysis> Judge::analyse(std::string_view text) {
-  return analyses_.analyse(text, sql_);
+  if (text.size() <= Analysts::longest_at_once || !elsewhere_) {
+    long_text_ = nullptr;
+    return analyses_.analyse(text, sql_);
+  }
+  if (auto found = analyses_.find(text, sql_)) return found;
+  if (long_text_ && long_text_->text == text) return long_text_->analysis;
+  auto asked = std::make_shared<LongText>(LongText{std::string(text), nullptr});
+  long_text_ = asked;
+  const bool taken = elsewhere_(std::string(text), sql_, [asked](auto analysis) { asked->analysis = std::move(analysis); });
+  if (!taken) asked->analysis = analysis_over_limit();
+  return asked->analysis;
 }
 
 SubjectPointer Judge::subject(const std::shared_ptr<const sql::Analysis>& analysis, std::size_t index) {

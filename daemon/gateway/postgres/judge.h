@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "daemon/gateway/analysts.h"
 #include "daemon/gateway/audit_line.h"
 #include "daemon/gateway/gateway.h"
 
@@ -59,6 +61,9 @@ struct Denial {
 // Every facet unknown for `why`, but `statements`, which stays not applicable.
 SqlFacets unknown_facets(Unknown why);
 
+// Of a text that is longer than is looked at, or of which not all is here.
+std::shared_ptr<const sql::Analysis> analysis_over_limit();
+
 class Judge {
  public:
   Judge(Shared& shared, sql::Cache& analyses, const ClaimedFlow& flow);
@@ -76,6 +81,11 @@ class Judge {
 
   // The session's client_encoding. In any but UTF8 a byte above 0x7f could stand for anything.
   void set_encoding(std::string_view client_encoding) { sql_.ascii_only = client_encoding != "UTF8"; }
+  // Where long texts are analysed: calls what it is given on this ring, later, or answers false. Without it
+  // they are analysed at once.
+  using Elsewhere = std::function<bool(std::string text, const sql::Options& options, Analysts::Done done)>;
+  void analyse_long_texts(Elsewhere elsewhere) { elsewhere_ = std::move(elsewhere); }
+  // Null: it is not ready; ask again for the same text once it is.
   std::shared_ptr<const sql::Analysis> analyse(std::string_view text);
 
   // Of one of an analysis's statements: remembered, as a text that is sent again has the same analysis.
@@ -130,6 +140,12 @@ class Judge {
     std::vector<SubjectPointer> subjects;
   };
   std::array<Remembered, 16> remembered_;
+  Elsewhere elsewhere_;
+  struct LongText {
+    std::string text;
+    std::shared_ptr<const sql::Analysis> analysis;  // null: on its way
+  };
+  std::shared_ptr<LongText> long_text_;  // the last one that was asked for
   std::unordered_set<std::string> texts_written_;  // digests, in the segment of the audit log that is
   std::uint64_t texts_segment_ = 0;                // written now
   std::vector<std::string> texts_new_;             // of lines that are not yet committed

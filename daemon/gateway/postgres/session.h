@@ -37,9 +37,11 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   // Agent's bytes. Returns how many were consumed; call again with the rest and more. Where waits() is then
-  // true, not before the server has answered: after the next from_server() that changed something.
+  // true, not before the server has answered or a long text has been analysed.
   std::size_t from_agent(std::string_view bytes);
   bool waits() const { return waits_; }
+  // It stopped before the end of what it can take, so that others have their turn: call again.
+  bool has_more() const { return has_more_; }
 
   // What from_agent() has left to be sent, once the judge's lines have been recorded; if they could not be,
   // refuse_batch() first.
@@ -213,6 +215,7 @@ class Session {
   bool flushed_ = true;    // nothing is unanswered only for want of a Sync or Flush
   bool held_ = false;
   bool waits_ = false;
+  bool has_more_ = false;
   enum class Parts : std::uint8_t {
     forward,
     drop

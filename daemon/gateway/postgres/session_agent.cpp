@@ -6,6 +6,10 @@
 namespace clawpatrol::postgres {
 namespace {
 
+// What is judged in one go, however much has come.
+constexpr std::size_t most_messages = 64;
+constexpr std::size_t most_bytes = 16 << 10;
+
 constexpr std::string_view unacted = "clawpatrol refused this message";
 
 bool is_copy_message(char type) {
@@ -22,7 +26,7 @@ Session::Session(Judge& judge, Limits limits, Kind kind)
       server_frames_(Side::backend, limits.whole_message) {}
 
 std::size_t Session::from_agent(std::string_view bytes) {
-  waits_ = false;
+  waits_ = has_more_ = false;
   if (!judge_.take_generation()) {
     end({.code = "57P01",
          .message = "the gateway's configuration for this connection has changed",
@@ -30,8 +34,10 @@ std::size_t Session::from_agent(std::string_view bytes) {
          .hint = "Connect again."},
         Ending::at_once);
   }
-  std::size_t used = 0;
+  std::size_t used = 0, messages = 0, judged = 0;
   while (ending_ == Ending::none && used < bytes.size()) {
+    has_more_ = messages == most_messages || judged >= most_bytes;
+    if (has_more_) break;
     auto step = agent_frames_.peek(bytes.substr(used));
     if (std::holds_alternative<NeedMore>(step)) break;
     if (auto* malformed = std::get_if<Malformed>(&step)) {
@@ -45,6 +51,8 @@ std::size_t Session::from_agent(std::string_view bytes) {
     }
     agent_frames_.take(frame);
     used += frame.raw.size();
+    ++messages;
+    if (!is_copy_message(frame.type)) judged += frame.raw.size();
   }
   return used;
 }

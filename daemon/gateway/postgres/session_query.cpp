@@ -33,17 +33,6 @@ bool is_followed(Effect effect) {
   return effect != Effect::execute && effect != Effect::fetch && !changes_names(effect);
 }
 
-// Where a text is longer than is looked at and not all of it is here.
-std::shared_ptr<const sql::Analysis> analysis_over_limit() {
-  auto analysis = std::make_shared<sql::Analysis>();
-  analysis->readable = sql::Readable::over_limit;
-  sql::Statement& statement = analysis->statements.emplace_back();
-  statement.facets = unknown_facets(Unknown::over_limit);
-  statement.kind = ActionKind::admin;
-  statement.runs_unread_code = true;
-  return analysis;
-}
-
 std::unique_ptr<Denial> error(std::string_view code, std::string message) {
   auto denial = std::make_unique<Denial>();
   denial->code = code;
@@ -289,6 +278,7 @@ bool Session::on_query(const Frame& frame) {
     if (!query) return protocol_error(query.error().why), true;
     text = query->text;
     analysis = judge_.analyse(text);
+    if (!analysis) return false;
   } else {
     analysis = analysis_over_limit();
   }
@@ -339,6 +329,7 @@ bool Session::on_parse(const Frame& frame) {
     if (!read) return protocol_error(read.error().why), true;
     parse = *read;
     analysis = judge_.analyse(parse.text);
+    if (!analysis) return false;
   } else {
     auto name = peek_parse_name(frame.body);
     if (!name) return protocol_error("Parse with a name that does not end"), true;

@@ -16,6 +16,7 @@
 #include "daemon/audit/budget.h"
 #include "daemon/audit/log.h"
 #include "daemon/gateway/names.h"
+#include "daemon/gateway/analysts.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
 #include "daemon/gateway/postgres/handler.h"
 #include "daemon/gateway/upstream.h"
@@ -182,6 +183,7 @@ Gateway::Gateway(Setup setup) : setup_(std::move(setup)), directory_(scratch("cl
   shared_.credentials = std::move(*credentials::Store::open(directory_ / "credentials"));
   if (!setup_.password.empty()) REQUIRE(shared_.credentials->set("pg", setup_.password));
   shared_.cancel_keys = std::make_unique<CancelKeys>();
+  shared_.analysts = std::make_unique<Analysts>();
   std::tie(listener_, port_) = listen_on_loopback();
   std::promise<void> ready;
   thread_ = std::thread([&] {

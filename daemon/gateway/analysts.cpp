@@ -1,0 +1,51 @@
+#include "daemon/gateway/analysts.h"
+
+#include <sys/resource.h>
+
+namespace clawpatrol {
+
+Analysts::Analysts(std::size_t threads) {
+  for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { serve(); });
+}
+
+Analysts::~Analysts() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+bool Analysts::analyse(std::uint32_t peer_id, std::string text, sql::Options options, Done done) {
+  {
+    std::lock_guard lock(mutex_);
+    std::deque<Job>& jobs = waiting_[peer_id];
+    if (jobs.size() >= waiting_per_peer) return false;
+    jobs.push_back({std::move(text), std::move(options), std::move(done)});
+  }
+  wake_.notify_one();
+  return true;
+}
+
+void Analysts::serve() {
+  // Of this thread alone: the rings go first where cores are few.
+  ::setpriority(PRIO_PROCESS, 0, 10);
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    if (stopping_) return;
+    auto next = waiting_.upper_bound(served_last_);
+    if (next == waiting_.end()) next = waiting_.begin();
+    served_last_ = next->first;
+    Job job = std::move(next->second.front());
+    next->second.pop_front();
+    if (next->second.empty()) waiting_.erase(next);
+    lock.unlock();
+    job.done(std::make_shared<const sql::Analysis>(sql::analyse(job.text, job.options)));
+    job = {};
+    lock.lock();
+  }
+}
+
+}  // namespace clawpatrol

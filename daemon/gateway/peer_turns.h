@@ -1,0 +1,63 @@
+// A worker's time, divided between peers: what one peer's connections do at once is bounded, so that another
+// peer's wait is too, however many connections the first has (attacks.md, 28). Lives on one ring.
+#pragma once
+
+#include <chrono>
+#include <coroutine>
+#include <cstdint>
+#include <deque>
+#include <unordered_map>
+
+#include "daemon/ring/ring.h"
+
+namespace clawpatrol {
+
+class PeerTurns {
+ public:
+  // What a peer may use of one turn of the ring, before its connections take turns too.
+  static constexpr auto share = std::chrono::microseconds(500);
+
+  explicit PeerTurns(Ring& ring);
+
+  // Awaited before work for a peer; at once while it has time left in this turn of the ring.
+  class [[nodiscard]] Turn {
+   public:
+    Turn(PeerTurns& turns, std::uint32_t peer_id) : turns_(turns), peer_id_(peer_id) {}
+    bool await_ready() const { return turns_.may_go_on(peer_id_); }
+    void await_suspend(std::coroutine_handle<> waiter) { turns_.queue(peer_id_, waiter); }
+    void await_resume() const {}
+
+   private:
+    PeerTurns& turns_;
+    std::uint32_t peer_id_;
+  };
+  Turn turn(std::uint32_t peer_id) { return {*this, peer_id}; }
+
+  // Measures the work that is done while it lives.
+  class Work {
+   public:
+    Work(PeerTurns& turns, std::uint32_t peer_id) : turns_(turns), peer_id_(peer_id), begun_(Clock::now()) {}
+    ~Work() { turns_.peers_[peer_id_].used += Clock::now() - begun_; }
+    Work(const Work&) = delete;
+    Work& operator=(const Work&) = delete;
+
+   private:
+    PeerTurns& turns_;
+    std::uint32_t peer_id_;
+    Clock::time_point begun_;
+  };
+
+ private:
+  struct Peer {
+    Clock::duration used{};
+    std::deque<std::coroutine_handle<>> waiting;
+  };
+  bool may_go_on(std::uint32_t peer_id) const;
+  void queue(std::uint32_t peer_id, std::coroutine_handle<> waiter);
+  void begin_turn();
+
+  Ring& ring_;
+  std::unordered_map<std::uint32_t, Peer> peers_;  // who has used time in this turn, or waits
+};
+
+}  // namespace clawpatrol
