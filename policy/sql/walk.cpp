@@ -72,6 +72,14 @@ void Walk::dispatch(const Node* node) {
       use_ = outer;
       return;
     }
+    case Tag::TypeName:
+      // table.column%TYPE
+      if (as<TypeName>(node)->pct_type)
+        relation_in_list(reinterpret_cast<const Node*>(as<TypeName>(node)->names), 1, Use::read);
+      break;
+    case Tag::PublicationObjSpec:  // all tables of a schema
+      if (as<PublicationObjSpec>(node)->pubobjtype != PUBLICATIONOBJ_TABLE) reaches_further();
+      break;
     case Tag::TypeCast: type_runs(as<TypeCast>(node)->typeName); break;
     case Tag::XmlSerialize: type_runs(as<XmlSerialize>(node)->typeName); break;
     case Tag::RangeTableFuncCol: type_runs(as<RangeTableFuncCol>(node)->typeName); break;
@@ -119,11 +127,13 @@ void Walk::relation(const RangeVar* relation, Use use) {
 // Unqualified, it could be in any schema of the search path: public, and pg_catalog, which is searched before
 // the path, when it has a relation of that name. The schema named as the user is the session's to know.
 void Walk::relation_named(std::string_view schema, std::string_view name, Use use) {
+  bool catalog = is_catalog_relation(name) && (schema.empty() || schema == "pg_catalog");
   // Unqualified, a name of the catalogue can be a temporary view's: pg_temp comes first.
   bool certain = (schema == "pg_catalog" && is_catalog_relation(name)) || schema == "information_schema";
   if (use == Use::write || !certain) may_change_settings();
+  if (use == Use::write) ++written_;
+  if (catalog && name == "pg_settings") names_pg_settings_ = true;
   NameSet& used = use == Use::read ? reads_ : writes_;
-  bool catalog = is_catalog_relation(name) && (schema.empty() || schema == "pg_catalog");
   for (NameSet* names : {&tables_, &used}) {
     names->add(name);
     if (!schema.empty()) names->add(schema, name);
@@ -158,12 +168,12 @@ void Walk::unknown_code() {
 
 Statement Walk::finish(std::string_view verb) {
   Statement done;
-  auto listed = [this](NameSet& names) { return NameList{names.take(), open_}; };
+  auto listed = [this](NameSet& names, bool open = false) { return NameList{names.take(), open_ || open}; };
   done.facets.verb = std::string(verb);
   done.facets.verbs = listed(verbs_);
-  done.facets.tables = listed(tables_);
-  done.facets.reads = listed(reads_);
-  done.facets.writes = listed(writes_);
+  done.facets.tables = listed(tables_, reads_open_);
+  done.facets.reads = listed(reads_, reads_open_);
+  done.facets.writes = listed(writes_, writes_open_);
   done.facets.columns = listed(columns_);
   done.facets.functions = listed(functions_);
   NameList classes;

@@ -43,6 +43,8 @@ class Walk {
   void raise(ActionKind kind) { statement_kind_ = std::max(statement_kind_, kind); }
   void classify(Classes classes) { classes_ = static_cast<Classes>(classes_ | classes); }
   void unknown_code();
+  // It reaches relations that its text does not name.
+  void reaches_further() { reads_open_ = writes_open_ = true; }
   void may_change_settings() { may_change_settings_ = true; }
   void guard(ReadingGuard guard) { reading_ = std::max(reading_, guard); }
   void literal(std::string_view text) { literals_.emplace_back(text); }
@@ -70,6 +72,8 @@ class Walk {
   // walk_expression.cpp: what calls code
   void call(const tree::FuncCall& call);
   void called(const tree::List* names);
+  void changes_by_call(const FunctionClass& function);
+  void sequence(const tree::FuncCall& call);
   void set_config(const tree::FuncCall& call);
   void operator_named(const tree::List* names);
   void type_runs(const tree::TypeName* type);
@@ -94,6 +98,7 @@ class Walk {
 
   // walk_definition.cpp: DDL
   std::string_view definition(const tree::Node* node, std::string_view verb);
+  std::string_view definition_parts(const tree::Node* node, std::string_view verb);
   std::string_view drop(const tree::DropStmt& drop);
   std::string_view create_function(const tree::CreateFunctionStmt& create);
   void object_named(tree::ObjectType type, const tree::Node* object);
@@ -110,7 +115,11 @@ class Walk {
   std::vector<std::string> literals_;
   Classes classes_ = class_none;
   ActionKind statement_kind_ = ActionKind::session;
-  bool open_ = false;
+  bool open_ = false;         // all lists
+  bool reads_open_ = false;   // sql.reads and sql.tables
+  bool writes_open_ = false;  // sql.writes, and sql.tables with the other
+  std::size_t written_ = 0;   // how often a relation was named that is written
+  bool names_pg_settings_ = false;
   bool may_change_settings_ = false;
   bool unbounded_ = false;
   CopyFacet copy_;
