@@ -131,6 +131,7 @@ void Walk::relation_named(std::string_view schema, std::string_view name, Use us
   // Unqualified, a name of the catalogue can be a temporary view's: pg_temp comes first.
   bool certain = (schema == "pg_catalog" && is_catalog_relation(name)) || schema == "information_schema";
   if (use == Use::write || !certain) may_change_settings();
+  if (catalog) classify(catalog_relation_classes(name));
   if (use == Use::write) ++written_;
   if (catalog && name == "pg_settings") names_pg_settings_ = true;
   NameSet& used = use == Use::read ? reads_ : writes_;
@@ -176,12 +177,7 @@ Statement Walk::finish(std::string_view verb) {
   done.facets.writes = listed(writes_, writes_open_);
   done.facets.columns = listed(columns_);
   done.facets.functions = listed(functions_);
-  NameList classes;
-  for (std::size_t bit = 0; bit < class_names().size(); ++bit) {
-    if ((classes_ >> bit & 1) != 0) classes.items.emplace_back(class_names()[bit]);
-  }
-  classes.open = open_;
-  done.facets.classes = std::move(classes);
+  done.facets.classes = NameList{names_of_classes(classes_), open_};
   done.facets.unbounded = unbounded_;
   done.facets.copy = copy_;
   done.facets.literals = NameList{std::move(literals_), open_};

@@ -183,6 +183,16 @@ std::string_view Walk::definition_parts(const Node* node, std::string_view name)
         classify(class_code);
       }
       break;
+    case Tag::CreateRangeStmt:
+      for (const Node* item : cells(as<CreateRangeStmt>(node)->params)) {
+        const auto* option = as<DefElem>(item);
+        std::string_view option_name = option == nullptr ? std::string_view() : view(option->defname);
+        if (option_name != "canonical" && option_name != "subtype_diff") continue;
+        classify(class_code);
+        const auto* function = as<TypeName>(option->arg);
+        called(function == nullptr ? nullptr : function->names);
+      }
+      break;
     case Tag::CreateTrigStmt: called(as<CreateTrigStmt>(node)->funcname); break;
     case Tag::CreateEventTrigStmt: called(as<CreateEventTrigStmt>(node)->funcname); break;
     case Tag::DoStmt: {
@@ -199,6 +209,7 @@ std::string_view Walk::definition_parts(const Node* node, std::string_view name)
         const auto* command = as<AlterTableCmd>(item);
         const auto* definition = command == nullptr ? nullptr : as<ColumnDef>(command->def);
         if (command != nullptr && command->name != nullptr) columns_.add(view(command->name));
+        if (command != nullptr && command->subtype == AT_GenericOptions) classify(class_network);
         if (definition != nullptr) type_runs(definition->typeName);
       }
       break;
@@ -303,6 +314,7 @@ void Walk::setting(const VariableSetStmt& set) {
     return;
   }
   classify(class_settings);
+  classify(setting_classes(name));
   if (set.kind == VAR_RESET_ALL || decides_reading(name)) may_change_settings();
   if (setting_matters(name)) raise(ActionKind::admin);
   // RESET and DEFAULT go back to what the login set, which the gateway decided; FROM CURRENT copies what is.

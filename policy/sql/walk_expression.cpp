@@ -152,6 +152,7 @@ void Walk::set_config(const FuncCall& call) {
   guard(guard_setting(setting_name, setting_value == nullptr
                                         ? std::nullopt
                                         : std::optional<std::string_view>(setting_value)));
+  classify(setting_classes(setting_name));
   raise(setting_matters(setting_name) ? ActionKind::admin : ActionKind::session);
 }
 
@@ -215,6 +216,9 @@ void Walk::sample(const RangeTableSample& sample) {
 // that are plain strings in the tree.
 void Walk::option(const DefElem& option) {
   const Node* value = option.arg;
+  // file_fdw's
+  if (view(option.defname) == "program") classify(class_program);
+  if (view(option.defname) == "filename") classify(class_file);
   if (value != nullptr && value->type == Tag::List) {
     if (view(option.defname) == "owned_by") return relation_in_list(value, 1, Use::write);
     if (view(option.defname) == "sequence_name") return relation_in_list(value, 0, Use::write);

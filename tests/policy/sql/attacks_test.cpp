@@ -612,12 +612,44 @@ TEST_CASE("what functions and statements can do is in their classes") {
       {"SELECT * FROM crosstab('select 1') AS x(a int)", "dynamic_sql"},
       {"SELECT set_config('a.b', 'c', false)", "settings"},
       {"EXPLAIN SELECT pg_read_file('x')", "file"},
+      {"ALTER FOREIGN TABLE x OPTIONS (ADD program 'id')", "program"},
+      {"ALTER FOREIGN TABLE x OPTIONS (ADD filename '/etc/passwd')", "file"},
+      {"ALTER FOREIGN TABLE x OPTIONS (SET table_name 'y')", "network"},
+      {"CREATE FOREIGN TABLE x (a int) SERVER s OPTIONS (program 'id')", "program"},
+      {"CREATE FOREIGN TABLE x (a int) SERVER s OPTIONS (filename '/etc/passwd')", "file"},
+      {"IMPORT FOREIGN SCHEMA a FROM SERVER s INTO b OPTIONS (filename 'x')", "file"},
+      {"ALTER SYSTEM SET archive_command = 'id'", "program"},
+      {"ALTER SYSTEM SET restore_command = 'id'", "program"},
+      {"ALTER SYSTEM SET ssl_passphrase_command = 'id'", "program"},
+      {"ALTER SYSTEM SET Recovery_End_Command = 'id'", "program"},
+      {"ALTER SYSTEM SET archive_cleanup_command = 'id'", "program"},
+      {"ALTER SYSTEM SET shared_preload_libraries = 'x'", "code"},
+      {"ALTER SYSTEM SET archive_library = 'x'", "code"},
+      {"ALTER ROLE r SET session_preload_libraries = 'x'", "code"},
+      {"ALTER DATABASE d SET local_preload_libraries = 'x'", "code"},
+      {"SET dynamic_library_path = '/tmp'", "code"},
+      {"SELECT set_config('dynamic_library_path', '/tmp', false)", "code"},
+      {"ALTER SYSTEM SET hba_file = '/tmp/x'", "file"},
+      {"SELECT * FROM pg_hba_file_rules", "file"},
+      {"SELECT * FROM pg_catalog.pg_file_settings", "file"},
+      {"COPY pg_ident_file_mappings TO STDOUT", "file"},
+      {"SELECT data FROM pg_largeobject", "large_object"},
+      {"CREATE TYPE r AS RANGE (subtype = int, subtype_diff = f)", "code"},
+      {"CREATE TYPE r AS RANGE (subtype = int, canonical = s.f)", "code"},
   };
   for (const auto& row : rows) {
     INFO(row.text << " " << row.name);
     CHECK(has_class(one(row.text), row.name));
   }
   CHECK(one("SELECT 1 FROM pg_proc").facets.classes->items.empty());
+  CHECK(one("SELECT 1 FROM sec.pg_hba_file_rules").facets.classes->items.empty());
+  CHECK(one("CREATE TYPE r AS RANGE (subtype = int)").facets.classes->items.empty());
+  CHECK(has(one("CREATE TYPE r AS RANGE (subtype = int, subtype_diff = s.f)").facets.functions, "s.f"));
+  CHECK(one("SELECT * FROM pg_hba_file_rules").kind == ActionKind::admin);
+  CHECK(one("ALTER SYSTEM SET archive_command = 'id'").kind == ActionKind::exec);
+  CHECK(one("ALTER SYSTEM SET work_mem = 1").kind == ActionKind::admin);
+  CHECK(analyse_setting("local_preload_libraries", "x").kind == ActionKind::exec);
+  CHECK(has_class(analyse_setting("local_preload_libraries", "x"), "code"));
 }
 
 TEST_CASE("attack 9: an analysis is kept by its whole text and by every option that decides it") {
