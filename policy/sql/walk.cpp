@@ -120,7 +120,7 @@ void Walk::relation(const RangeVar* relation, Use use) {
   bool cte = use == Use::read && relation->schemaname == nullptr && !visible_ctes_.empty() &&
              visible_ctes_.contains(name);
   std::string_view alias = relation->alias == nullptr ? name : view(relation->alias->aliasname);
-  ranges_.push_back({alias, cte ? std::string_view() : name});
+  ranges_.add(alias, cte ? std::string_view() : name);
   if (!cte) relation_named(view(relation->schemaname), name, use);
 }
 

@@ -10,6 +10,7 @@
 
 #include "policy/sql/analysis.h"
 #include "policy/sql/name_set.h"
+#include "policy/sql/ranges.h"
 #include "policy/sql/statements.h"
 #include "policy/sql/tree.h"
 
@@ -26,9 +27,18 @@ class Walk {
  private:
   enum class Use : std::uint8_t { read, write };
   enum class Wrapper : std::uint8_t { none, runs_execute, nested };  // what stands around a statement
-  struct Range {  // a member of a FROM clause, by the name that columns use
-    std::string_view alias;
-    std::string_view relation;  // leaf name, "" where it is no relation
+  // The names that a query has, forgotten at its end.
+  class Level {
+   public:
+    explicit Level(Walk& walk);
+    ~Level();
+    Level(const Level&) = delete;
+    Level& operator=(const Level&) = delete;
+
+   private:
+    Walk& walk_;
+    std::size_t ctes_, ranges_, scope_;
+    std::string_view target_;
   };
 
   // walk.cpp: recursion, names
@@ -66,7 +76,6 @@ class Walk {
   void from_alias(const tree::Alias* alias);
   void column(const tree::ColumnRef& column);
   void star(std::string_view qualifier);
-  std::string_view relation_of_alias(std::string_view alias) const;
   void target_column(std::string_view name);
 
   // walk_expression.cpp: what calls code
@@ -130,7 +139,7 @@ class Walk {
 
   std::unordered_map<std::string_view, unsigned> visible_ctes_;
   std::vector<std::string_view> cte_order_;  // as they came into scope
-  std::vector<Range> ranges_;
+  Ranges ranges_;
   std::size_t scope_ = 0;    // first of ranges_ that belongs to the innermost query
   std::string_view target_;  // leaf name of the table whose columns are assigned
   int body_depth_ = 0;

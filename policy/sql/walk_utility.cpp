@@ -156,8 +156,9 @@ std::string_view Walk::copy(const CopyStmt& copy) {
 std::string_view Walk::create_as(const CreateTableAsStmt& create) {
   verb("create");
   if (create.into != nullptr) {
+    std::size_t ranges = ranges_.size();
     relation(create.into->rel, Use::write);
-    ranges_.clear();  // columns cannot come from it
+    ranges_.cut(ranges);  // columns cannot come from it
     list(create.into->options);
   }
   statement(create.query, Wrapper::runs_execute);
