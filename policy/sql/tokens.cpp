@@ -9,7 +9,6 @@
 #include <pg_query.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 
 namespace clawpatrol::sql {
@@ -25,7 +24,6 @@ constexpr std::uint64_t token_sql_comment = 275;
 constexpr std::uint64_t token_c_comment = 276;
 constexpr std::uint64_t reserved_keyword = 4;
 constexpr std::size_t longest_name = 63;
-constexpr std::size_t operator_run_steps = std::size_t{5} * 1000 * 1000;  // 1 to 12 ns each
 
 class Wire {
  public:
@@ -129,19 +127,6 @@ TokenCount count_tokens(const std::string& text, std::size_t limit) {
   Scan all = scan(text);
   if (all.failed) return TokenCount::unscannable;
   return all.tokens.size() <= limit ? TokenCount::within : TokenCount::over;
-}
-
-bool operator_runs_within_limit(std::string_view text) {
-  constexpr std::string_view operator_characters = "~!@#^&|`?+-*/%<>=";
-  std::array<bool, 256> is_operator{};
-  for (char c : operator_characters) is_operator[static_cast<unsigned char>(c)] = true;
-  std::size_t steps = 0;
-  std::size_t run = 0;
-  for (char c : text) {
-    run = is_operator[static_cast<unsigned char>(c)] ? run + 1 : 0;
-    steps += run;
-  }
-  return steps <= operator_run_steps;
 }
 
 std::optional<std::vector<std::string>> qualified_name(std::string_view text) {

@@ -33,7 +33,7 @@ TokenCount count_tokens(const std::string& text, std::size_t limit);
 
 // The server's lexer takes time that is quadratic in a run of operator characters (`/*/*/*...`, `++++...`):
 // it matches the whole run, keeps a character or two, and starts again; 64 kB of that take 4 s. False when
-// the runs are long enough to matter (60 ms), wherever they stand.
+// the runs are long enough to matter (60 ms). In strings and comments they do not.
 bool operator_runs_within_limit(std::string_view text);
 
 // The parts of a dotted name in a string, as nextval('a."B"') has it, folded as the server's regclassin()
