@@ -42,7 +42,9 @@ constexpr std::string_view facets_preamble = R"(# Facets
 What a rule's `condition` may ask about an action. A facet that does not apply to the action, or that the gateway could
 not obtain, is *unknown*: it spreads through every operator except where `&&` or `||` is already decided, and a rule
 whose condition is unknown in the end denies.
-A list may be *open*: it holds what was found, and there may be more, because the statement runs code that was not read.
+A list may be *open*: it holds what was found, and there may be more, because the statement runs code that was not read
+(then every list is), or reaches relations that it does not name, as `DROP SCHEMA s CASCADE`, `CREATE ROLE r` and
+`VACUUM` do (then `sql.tables`, `sql.reads` and `sql.writes` are).
 Of an open list `in` and `exists` can be true; absence, `size`, `==`, `all` and indexing are unknown.
 )";
 

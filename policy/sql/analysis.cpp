@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "policy/sql/catalog.h"
 #include "policy/sql/deep_stack.h"
 #include "policy/sql/names.h"
 #include "policy/sql/settings.h"
@@ -204,7 +205,8 @@ Statement analyse_setting(std::string_view name, std::string_view value) {
   facets.statement = "SET " + std::string(name) + " TO '" + quoted + "'";
   facets.verb = std::string("set");
   facets.verbs = NameList{{"set"}, false};
-  facets.classes = NameList{{"settings"}, false};
+  Classes classes = static_cast<Classes>(class_settings | setting_classes(name));
+  facets.classes = NameList{names_of_classes(classes), false};
   facets.literals = NameList{{std::string(value)}, false};
   for (Facet<NameList>* list :
        {&facets.tables, &facets.reads, &facets.writes, &facets.columns, &facets.functions}) {
@@ -213,7 +215,8 @@ Statement analyse_setting(std::string_view name, std::string_view value) {
   facets.unbounded = false;
   facets.copy = CopyFacet{};
   facets.statements = 1;
-  statement.kind = setting_matters(name) ? ActionKind::admin : ActionKind::session;
+  statement.kind =
+      std::max(setting_matters(name) ? ActionKind::admin : ActionKind::session, kind_of_classes(classes));
   statement.length = facets.statement->size();
   statement.reading = guard_setting(name, value);
   statement.may_change_settings = decides_reading(name);

@@ -23,6 +23,14 @@ std::span<const std::string_view> class_names() {
   return names;
 }
 
+std::vector<std::string> names_of_classes(Classes classes) {
+  std::vector<std::string> listed;
+  for (std::size_t bit = 0; bit < names.size(); ++bit) {
+    if ((classes >> bit & 1) != 0) listed.emplace_back(names[bit]);
+  }
+  return listed;
+}
+
 ActionKind kind_of_classes(Classes classes) {
   constexpr Classes exec =
       class_network | class_program | class_code | class_dynamic_sql | class_unknown_code;
@@ -46,6 +54,14 @@ bool is_catalog_operator(std::string_view name) {
 }
 bool is_catalog_relation(std::string_view name) {
   return std::ranges::binary_search(catalog_relations, name);
+}
+
+// pg_show_all_file_settings(), pg_hba_file_rules(), pg_ident_file_mappings(); the rest of system_views.sql
+// calls what is safe.
+Classes catalog_relation_classes(std::string_view name) {
+  if (name == "pg_file_settings" || name == "pg_hba_file_rules" || name == "pg_ident_file_mappings")
+    return class_file;
+  return name == "pg_largeobject" ? class_large_object : class_none;
 }
 
 }  // namespace clawpatrol::sql

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "parsers/facets.h"
 
@@ -27,6 +29,7 @@ enum Class : std::uint16_t {
 using Classes = std::uint16_t;
 
 std::span<const std::string_view> class_names();  // by bit
+std::vector<std::string> names_of_classes(Classes classes);
 // The kind that an action of these classes has at least.
 ActionKind kind_of_classes(Classes classes);
 
@@ -44,6 +47,8 @@ bool is_catalog_function(std::string_view name);
 bool is_catalog_type(std::string_view name);
 bool is_catalog_operator(std::string_view name);
 bool is_catalog_relation(std::string_view name);
+// Of the catalogue's views, what the functions behind them can do; of its tables, what they hold.
+Classes catalog_relation_classes(std::string_view name);
 // By leaf name, whatever the schema: an extension can be in any. Null: not in the list.
 const FunctionClass* find_function_class(std::string_view name);
 

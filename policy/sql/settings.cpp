@@ -79,6 +79,47 @@ constexpr std::string_view matters[] = {
 };
 static_assert(std::ranges::is_sorted(matters));
 
+struct SettingClass {
+  std::string_view name;
+  Classes classes;
+};
+constexpr SettingClass classed_settings[] = {
+    {"archive_cleanup_command", class_program},
+    {"archive_command", class_program},
+    {"archive_library", class_code},
+    {"config_file", class_file},
+    {"data_directory", class_file},
+    {"dynamic_library_path", class_code},
+    {"external_pid_file", class_file},
+    {"hba_file", class_file},
+    {"ident_file", class_file},
+    {"jit_provider", class_code},
+    {"krb_server_keyfile", class_file},
+    {"local_preload_libraries", class_code},
+    {"log_directory", class_file},
+    {"log_filename", class_file},
+    {"plperl.on_init", class_code},
+    {"plperl.on_plperl_init", class_code},
+    {"plperl.on_plperlu_init", class_code},
+    {"pltcl.start_proc", class_code},
+    {"pltclu.start_proc", class_code},
+    {"primary_conninfo", class_network},
+    {"promote_trigger_file", class_file},
+    {"recovery_end_command", class_program},
+    {"restore_command", class_program},
+    {"session_preload_libraries", class_code},
+    {"shared_preload_libraries", class_code},
+    {"ssl_ca_file", class_file},
+    {"ssl_cert_file", class_file},
+    {"ssl_crl_dir", class_file},
+    {"ssl_crl_file", class_file},
+    {"ssl_dh_params_file", class_file},
+    {"ssl_key_file", class_file},
+    {"ssl_passphrase_command", class_program},
+    {"stats_temp_directory", class_file},
+};
+static_assert(std::ranges::is_sorted(classed_settings, {}, &SettingClass::name));
+
 }  // namespace
 
 bool is_safe_encoding(std::string_view name) {
@@ -110,6 +151,13 @@ ReadingGuard guard_setting(std::string_view name, std::optional<std::string_view
 
 bool setting_matters(std::string_view name) {
   return std::ranges::binary_search(matters, lower(name));
+}
+
+Classes setting_classes(std::string_view name) {
+  std::string setting = lower(name);
+  const SettingClass* found =
+      std::ranges::lower_bound(classed_settings, std::string_view(setting), {}, &SettingClass::name);
+  return found != std::end(classed_settings) && found->name == setting ? found->classes : class_none;
 }
 
 bool mentions_reading_settings(std::string_view text) {

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "policy/sql/analysis.h"
+#include "policy/sql/catalog.h"
 
 namespace clawpatrol::sql {
 
@@ -23,6 +24,9 @@ bool is_safe_encoding(std::string_view name);
 
 // Changes what statements mean or what the session may do: role, search_path, row_security, ...
 bool setting_matters(std::string_view name);
+
+// What else setting it amounts to: archive_command runs a program, shared_preload_libraries loads code, ...
+Classes setting_classes(std::string_view name);
 
 // Text that is not read as SQL (the body of a DO, of a function) speaks of a setting that decides reading.
 bool mentions_reading_settings(std::string_view text);

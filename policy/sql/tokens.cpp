@@ -8,7 +8,7 @@
 
 #include <pg_query.h>
 
-#include <array>
+#include <algorithm>
 #include <cstdint>
 
 namespace clawpatrol::sql {
@@ -24,7 +24,6 @@ constexpr std::uint64_t token_sql_comment = 275;
 constexpr std::uint64_t token_c_comment = 276;
 constexpr std::uint64_t reserved_keyword = 4;
 constexpr std::size_t longest_name = 63;
-constexpr std::size_t operator_run_steps = std::size_t{5} * 1000 * 1000;  // 1 to 12 ns each
 
 class Wire {
  public:
@@ -130,17 +129,35 @@ TokenCount count_tokens(const std::string& text, std::size_t limit) {
   return all.tokens.size() <= limit ? TokenCount::within : TokenCount::over;
 }
 
-bool operator_runs_within_limit(std::string_view text) {
-  constexpr std::string_view operator_characters = "~!@#^&|`?+-*/%<>=";
-  std::array<bool, 256> is_operator{};
-  for (char c : operator_characters) is_operator[static_cast<unsigned char>(c)] = true;
-  std::size_t steps = 0;
-  std::size_t run = 0;
-  for (char c : text) {
-    run = is_operator[static_cast<unsigned char>(c)] ? run + 1 : 0;
-    steps += run;
+std::optional<std::vector<std::string>> qualified_name(std::string_view text) {
+  constexpr std::string_view space = " \t\n\r\f";
+  std::vector<std::string> parts;
+  while (true) {
+    std::size_t start = text.find_first_not_of(space);
+    if (start == std::string_view::npos) return std::nullopt;
+    text.remove_prefix(start);
+    std::size_t end = 0;
+    if (text.front() == '"') {
+      end = 1;
+      while (end < text.size() && (text[end] != '"' || text.substr(end).starts_with("\"\""))) {
+        end += text[end] == '"' ? 2 : 1;
+      }
+      if (end >= text.size()) return std::nullopt;
+      ++end;
+    } else {
+      end = std::min(text.find_first_of(". \t\n\r\f"), text.size());
+      bool folds_surely = std::ranges::all_of(text.substr(0, end),
+                                              [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+      bool number = text.front() >= '0' && text.front() <= '9';
+      if (end == 0 || !folds_surely || number || text.substr(0, end) == "-") return std::nullopt;
+    }
+    parts.push_back(identifier_value(text.substr(0, end)));
+    text.remove_prefix(end);
+    std::size_t next = text.find_first_not_of(space);
+    if (next == std::string_view::npos) return parts;
+    if (text[next] != '.') return std::nullopt;
+    text.remove_prefix(next + 1);
   }
-  return steps <= operator_run_steps;
 }
 
 std::string identifier_value(std::string_view written) {

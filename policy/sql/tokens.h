@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,8 +33,12 @@ TokenCount count_tokens(const std::string& text, std::size_t limit);
 
 // The server's lexer takes time that is quadratic in a run of operator characters (`/*/*/*...`, `++++...`):
 // it matches the whole run, keeps a character or two, and starts again; 64 kB of that take 4 s. False when
-// the runs are long enough to matter (60 ms), wherever they stand.
+// the runs are long enough to matter (60 ms). In strings and comments they do not.
 bool operator_runs_within_limit(std::string_view text);
+
+// The parts of a dotted name in a string, as nextval('a."B"') has it, folded as the server's regclassin()
+// does. Nullopt for what is none, and for an OID.
+std::optional<std::vector<std::string>> qualified_name(std::string_view text);
 
 // What an identifier token means: folded, unquoted, cut at 63 bytes as the server cuts it. Not for U&"".
 std::string identifier_value(std::string_view written);

@@ -72,6 +72,14 @@ void Walk::dispatch(const Node* node) {
       use_ = outer;
       return;
     }
+    case Tag::TypeName:
+      // table.column%TYPE
+      if (as<TypeName>(node)->pct_type)
+        relation_in_list(reinterpret_cast<const Node*>(as<TypeName>(node)->names), 1, Use::read);
+      break;
+    case Tag::PublicationObjSpec:  // all tables of a schema
+      if (as<PublicationObjSpec>(node)->pubobjtype != PUBLICATIONOBJ_TABLE) reaches_further();
+      break;
     case Tag::TypeCast: type_runs(as<TypeCast>(node)->typeName); break;
     case Tag::XmlSerialize: type_runs(as<XmlSerialize>(node)->typeName); break;
     case Tag::RangeTableFuncCol: type_runs(as<RangeTableFuncCol>(node)->typeName); break;
@@ -112,18 +120,21 @@ void Walk::relation(const RangeVar* relation, Use use) {
   bool cte = use == Use::read && relation->schemaname == nullptr && !visible_ctes_.empty() &&
              visible_ctes_.contains(name);
   std::string_view alias = relation->alias == nullptr ? name : view(relation->alias->aliasname);
-  ranges_.push_back({alias, cte ? std::string_view() : name});
+  ranges_.add(alias, cte ? std::string_view() : name);
   if (!cte) relation_named(view(relation->schemaname), name, use);
 }
 
 // Unqualified, it could be in any schema of the search path: public, and pg_catalog, which is searched before
 // the path, when it has a relation of that name. The schema named as the user is the session's to know.
 void Walk::relation_named(std::string_view schema, std::string_view name, Use use) {
+  bool catalog = is_catalog_relation(name) && (schema.empty() || schema == "pg_catalog");
   // Unqualified, a name of the catalogue can be a temporary view's: pg_temp comes first.
   bool certain = (schema == "pg_catalog" && is_catalog_relation(name)) || schema == "information_schema";
   if (use == Use::write || !certain) may_change_settings();
+  if (catalog) classify(catalog_relation_classes(name));
+  if (use == Use::write) ++written_;
+  if (catalog && name == "pg_settings") names_pg_settings_ = true;
   NameSet& used = use == Use::read ? reads_ : writes_;
-  bool catalog = is_catalog_relation(name) && (schema.empty() || schema == "pg_catalog");
   for (NameSet* names : {&tables_, &used}) {
     names->add(name);
     if (!schema.empty()) names->add(schema, name);
@@ -158,20 +169,15 @@ void Walk::unknown_code() {
 
 Statement Walk::finish(std::string_view verb) {
   Statement done;
-  auto listed = [this](NameSet& names) { return NameList{names.take(), open_}; };
+  auto listed = [this](NameSet& names, bool open = false) { return NameList{names.take(), open_ || open}; };
   done.facets.verb = std::string(verb);
   done.facets.verbs = listed(verbs_);
-  done.facets.tables = listed(tables_);
-  done.facets.reads = listed(reads_);
-  done.facets.writes = listed(writes_);
+  done.facets.tables = listed(tables_, reads_open_);
+  done.facets.reads = listed(reads_, reads_open_);
+  done.facets.writes = listed(writes_, writes_open_);
   done.facets.columns = listed(columns_);
   done.facets.functions = listed(functions_);
-  NameList classes;
-  for (std::size_t bit = 0; bit < class_names().size(); ++bit) {
-    if ((classes_ >> bit & 1) != 0) classes.items.emplace_back(class_names()[bit]);
-  }
-  classes.open = open_;
-  done.facets.classes = std::move(classes);
+  done.facets.classes = NameList{names_of_classes(classes_), open_};
   done.facets.unbounded = unbounded_;
   done.facets.copy = copy_;
   done.facets.literals = NameList{std::move(literals_), open_};

@@ -10,6 +10,7 @@
 
 #include "policy/sql/analysis.h"
 #include "policy/sql/name_set.h"
+#include "policy/sql/ranges.h"
 #include "policy/sql/statements.h"
 #include "policy/sql/tree.h"
 
@@ -26,9 +27,18 @@ class Walk {
  private:
   enum class Use : std::uint8_t { read, write };
   enum class Wrapper : std::uint8_t { none, runs_execute, nested };  // what stands around a statement
-  struct Range {  // a member of a FROM clause, by the name that columns use
-    std::string_view alias;
-    std::string_view relation;  // leaf name, "" where it is no relation
+  // The names that a query has, forgotten at its end.
+  class Level {
+   public:
+    explicit Level(Walk& walk);
+    ~Level();
+    Level(const Level&) = delete;
+    Level& operator=(const Level&) = delete;
+
+   private:
+    Walk& walk_;
+    std::size_t ctes_, ranges_, scope_;
+    std::string_view target_;
   };
 
   // walk.cpp: recursion, names
@@ -43,6 +53,8 @@ class Walk {
   void raise(ActionKind kind) { statement_kind_ = std::max(statement_kind_, kind); }
   void classify(Classes classes) { classes_ = static_cast<Classes>(classes_ | classes); }
   void unknown_code();
+  // It reaches relations that its text does not name.
+  void reaches_further() { reads_open_ = writes_open_ = true; }
   void may_change_settings() { may_change_settings_ = true; }
   void guard(ReadingGuard guard) { reading_ = std::max(reading_, guard); }
   void literal(std::string_view text) { literals_.emplace_back(text); }
@@ -64,12 +76,13 @@ class Walk {
   void from_alias(const tree::Alias* alias);
   void column(const tree::ColumnRef& column);
   void star(std::string_view qualifier);
-  std::string_view relation_of_alias(std::string_view alias) const;
   void target_column(std::string_view name);
 
   // walk_expression.cpp: what calls code
   void call(const tree::FuncCall& call);
   void called(const tree::List* names);
+  void changes_by_call(const FunctionClass& function);
+  void sequence(const tree::FuncCall& call);
   void set_config(const tree::FuncCall& call);
   void operator_named(const tree::List* names);
   void type_runs(const tree::TypeName* type);
@@ -94,6 +107,7 @@ class Walk {
 
   // walk_definition.cpp: DDL
   std::string_view definition(const tree::Node* node, std::string_view verb);
+  std::string_view definition_parts(const tree::Node* node, std::string_view verb);
   std::string_view drop(const tree::DropStmt& drop);
   std::string_view create_function(const tree::CreateFunctionStmt& create);
   void object_named(tree::ObjectType type, const tree::Node* object);
@@ -110,7 +124,11 @@ class Walk {
   std::vector<std::string> literals_;
   Classes classes_ = class_none;
   ActionKind statement_kind_ = ActionKind::session;
-  bool open_ = false;
+  bool open_ = false;         // all lists
+  bool reads_open_ = false;   // sql.reads and sql.tables
+  bool writes_open_ = false;  // sql.writes, and sql.tables with the other
+  std::size_t written_ = 0;   // how often a relation was named that is written
+  bool names_pg_settings_ = false;
   bool may_change_settings_ = false;
   bool unbounded_ = false;
   CopyFacet copy_;
@@ -121,7 +139,7 @@ class Walk {
 
   std::unordered_map<std::string_view, unsigned> visible_ctes_;
   std::vector<std::string_view> cte_order_;  // as they came into scope
-  std::vector<Range> ranges_;
+  Ranges ranges_;
   std::size_t scope_ = 0;    // first of ranges_ that belongs to the innermost query
   std::string_view target_;  // leaf name of the table whose columns are assigned
   int body_depth_ = 0;

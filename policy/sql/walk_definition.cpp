@@ -19,6 +19,113 @@ bool defines_code(ObjectType type) {
          type == OBJECT_TSPARSER || type == OBJECT_TSTEMPLATE;
 }
 
+// Objects that no relation is part of.
+bool is_code(ObjectType type) {
+  switch (type) {
+    case OBJECT_AGGREGATE:
+    case OBJECT_CAST:
+    case OBJECT_COLLATION:
+    case OBJECT_CONVERSION:
+    case OBJECT_DOMAIN:
+    case OBJECT_DOMCONSTRAINT:
+    case OBJECT_FUNCTION:
+    case OBJECT_LANGUAGE:
+    case OBJECT_OPCLASS:
+    case OBJECT_OPERATOR:
+    case OBJECT_OPFAMILY:
+    case OBJECT_PROCEDURE:
+    case OBJECT_ROUTINE:
+    case OBJECT_STATISTIC_EXT:
+    case OBJECT_TSCONFIGURATION:
+    case OBJECT_TSDICTIONARY:
+    case OBJECT_TSPARSER:
+    case OBJECT_TSTEMPLATE:
+    case OBJECT_TYPE: return true;
+    default: return false;
+  }
+}
+
+bool is_built_in(const TypeName& type) {
+  std::string_view first, leaf;
+  for (const Node* part : cells(type.names)) {
+    if (leaf.empty()) first = string_of(part);
+    leaf = string_of(part);
+  }
+  return (length(type.names) == 1 || first == "pg_catalog") && is_catalog_type(leaf);
+}
+
+bool cascades(const AlterTableStmt& alter) {
+  for (const Node* item : cells(alter.cmds)) {
+    const auto* command = as<AlterTableCmd>(item);
+    if (command == nullptr || command->behavior == DROP_CASCADE) return true;
+  }
+  return false;
+}
+
+// Whether a statement changes relations, or what is shared by all, beyond those that it names. `named`: it
+// names one that it changes.
+bool changes_more(const Node* node, bool named) {
+  switch (node->type) {
+    case Tag::DropStmt: return !named || as<DropStmt>(node)->behavior == DROP_CASCADE;
+    case Tag::TruncateStmt:
+      return as<TruncateStmt>(node)->restart_seqs || as<TruncateStmt>(node)->behavior == DROP_CASCADE;
+    case Tag::AlterTableStmt: return cascades(*as<AlterTableStmt>(node));
+    case Tag::AlterDomainStmt: return as<AlterDomainStmt>(node)->behavior == DROP_CASCADE;
+    case Tag::RenameStmt: {
+      const auto& rename = *as<RenameStmt>(node);
+      return rename.behavior == DROP_CASCADE || (!named && !is_code(rename.renameType));
+    }
+    case Tag::AlterObjectSchemaStmt: return !named && !is_code(as<AlterObjectSchemaStmt>(node)->objectType);
+    case Tag::AlterOwnerStmt: {
+      ObjectType type = as<AlterOwnerStmt>(node)->objectType;
+      return !named && !is_code(type) && type != OBJECT_SCHEMA;
+    }
+    case Tag::GrantStmt: {
+      const auto& grant = *as<GrantStmt>(node);
+      if (grant.targtype != ACL_TARGET_OBJECT) return true;
+      return !named && !is_code(grant.objtype) && grant.objtype != OBJECT_SCHEMA;
+    }
+    case Tag::ImportForeignSchemaStmt:
+      return as<ImportForeignSchemaStmt>(node)->list_type != FDW_IMPORT_SCHEMA_LIMIT_TO;
+    // What makes or changes something that is no relation, and reaches none.
+    case Tag::AlterCollationStmt:
+    case Tag::AlterEnumStmt:
+    case Tag::AlterFunctionStmt:
+    case Tag::AlterOpFamilyStmt:
+    case Tag::AlterOperatorStmt:
+    case Tag::AlterStatsStmt:
+    case Tag::AlterTSConfigurationStmt:
+    case Tag::AlterTSDictionaryStmt:
+    case Tag::AlterTypeStmt:
+    case Tag::CommentStmt:
+    case Tag::CompositeTypeStmt:
+    case Tag::CreateAmStmt:
+    case Tag::CreateCastStmt:
+    case Tag::CreateConversionStmt:
+    case Tag::CreateDomainStmt:
+    case Tag::CreateEnumStmt:
+    case Tag::CreateFunctionStmt:
+    case Tag::CreateOpClassStmt:
+    case Tag::CreateOpFamilyStmt:
+    case Tag::CreatePLangStmt:
+    case Tag::CreateRangeStmt:
+    case Tag::CreateSchemaStmt:
+    case Tag::CreateTransformStmt:
+    case Tag::DefineStmt:
+    case Tag::SecLabelStmt:
+    // What changes nothing that lasts.
+    case Tag::CallStmt:
+    case Tag::CheckPointStmt:
+    case Tag::ConstraintsSetStmt:
+    case Tag::LockStmt:
+    case Tag::ReturnStmt:
+    case Tag::NotifyStmt:
+    case Tag::UnlistenStmt:
+    case Tag::VariableShowStmt: return false;
+    default: return !named;
+  }
+}
+
 }  // namespace
 
 // DDL and what else has no function of its own: the relations that it names are changed by it.
@@ -28,6 +135,16 @@ std::string_view Walk::definition(const Node* node, std::string_view name) {
   if (const auto* vacuum = as<VacuumStmt>(node)) name = vacuum->is_vacuumcmd ? "vacuum" : "analyze";
   verb(name);
   plain_strings(node);
+  std::size_t before = written_;
+  name = definition_parts(node, name);
+  if (changes_more(node, written_ > before)) reaches_further();
+  if (node->type == Tag::NotifyStmt) writes_open_ = true;  // no relation
+  if ((node->type == Tag::ViewStmt || node->type == Tag::RuleStmt) && names_pg_settings_)
+    classify(class_settings);
+  return name;
+}
+
+std::string_view Walk::definition_parts(const Node* node, std::string_view name) {
   switch (node->type) {
     case Tag::DropStmt: return drop(*as<DropStmt>(node));
     case Tag::CreateFunctionStmt: return create_function(*as<CreateFunctionStmt>(node));
@@ -38,7 +155,13 @@ std::string_view Walk::definition(const Node* node, std::string_view name) {
       return name;
     case Tag::ConstraintsSetStmt: return name;  // its names are constraints
     case Tag::CompositeTypeStmt:                // its name is a type's
-      list(as<CompositeTypeStmt>(node)->coldeflist);
+      for (const Node* item : cells(as<CompositeTypeStmt>(node)->coldeflist)) {
+        // A type that is not a built-in one can be a table's row.
+        const auto* column = as<ColumnDef>(item);
+        if (column != nullptr && column->typeName != nullptr && !is_built_in(*column->typeName))
+          relation_in_list(node_of(column->typeName->names), 0, Use::read);
+        this->node(item);
+      }
       return name;
     case Tag::LockStmt: {  // a lock runs no code, whatever it locks
       bool before = may_change_settings_;
@@ -48,12 +171,26 @@ std::string_view Walk::definition(const Node* node, std::string_view name) {
     }
     case Tag::TruncateStmt: unbounded_ = true; break;
     case Tag::CommentStmt: object_named(as<CommentStmt>(node)->objtype, as<CommentStmt>(node)->object); break;
+    case Tag::AlterExtensionContentsStmt:
+      object_named(as<AlterExtensionContentsStmt>(node)->objtype,
+                   as<AlterExtensionContentsStmt>(node)->object);
+      break;
     case Tag::SecLabelStmt:
       object_named(as<SecLabelStmt>(node)->objtype, as<SecLabelStmt>(node)->object);
       break;
     case Tag::DefineStmt:
       if (defines_code(as<DefineStmt>(node)->kind)) {
         classify(class_code);
+      }
+      break;
+    case Tag::CreateRangeStmt:
+      for (const Node* item : cells(as<CreateRangeStmt>(node)->params)) {
+        const auto* option = as<DefElem>(item);
+        std::string_view option_name = option == nullptr ? std::string_view() : view(option->defname);
+        if (option_name != "canonical" && option_name != "subtype_diff") continue;
+        classify(class_code);
+        const auto* function = as<TypeName>(option->arg);
+        called(function == nullptr ? nullptr : function->names);
       }
       break;
     case Tag::CreateTrigStmt: called(as<CreateTrigStmt>(node)->funcname); break;
@@ -72,6 +209,7 @@ std::string_view Walk::definition(const Node* node, std::string_view name) {
         const auto* command = as<AlterTableCmd>(item);
         const auto* definition = command == nullptr ? nullptr : as<ColumnDef>(command->def);
         if (command != nullptr && command->name != nullptr) columns_.add(view(command->name));
+        if (command != nullptr && command->subtype == AT_GenericOptions) classify(class_network);
         if (definition != nullptr) type_runs(definition->typeName);
       }
       break;
@@ -176,6 +314,7 @@ void Walk::setting(const VariableSetStmt& set) {
     return;
   }
   classify(class_settings);
+  classify(setting_classes(name));
   if (set.kind == VAR_RESET_ALL || decides_reading(name)) may_change_settings();
   if (setting_matters(name)) raise(ActionKind::admin);
   // RESET and DEFAULT go back to what the login set, which the gateway decided; FROM CURRENT copies what is.

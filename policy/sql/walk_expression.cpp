@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "policy/sql/settings.h"
+#include "policy/sql/tokens.h"
 #include "policy/sql/walk.h"
 
 namespace clawpatrol::sql {
@@ -48,7 +51,10 @@ const char* string_constant(const Node* node) {
 void Walk::call(const FuncCall& call) {
   called(call.funcname);
   QualifiedName name = qualified(call.funcname);
-  if (name.leaf == "set_config" && (name.schema.empty() || name.schema == "pg_catalog")) set_config(call);
+  if (name.schema.empty() || name.schema == "pg_catalog") {
+    if (name.leaf == "set_config") set_config(call);
+    if (name.leaf == "nextval" || name.leaf == "setval") sequence(call);
+  }
   list(call.args);
   list(call.agg_order);
   node(call.agg_filter);
@@ -75,11 +81,51 @@ void Walk::called(const List* names) {
     raise(known->kind == ActionKind::exec && vouched ? ActionKind::read : known->kind);
     // Sequences, large objects and NOTIFY run no code.
     if (!built_in || (known->classes & ~class_large_object) != 0) may_change_settings();
+    if (known->closed && built_in) changes_by_call(*known);
     if (vouched || (known->closed && built_in)) return;
   } else if (vouched) {
     return may_change_settings();
   }
   unknown_code();
+}
+
+// What a built-in function changes without being told its name in the text, or in a constant that sequence()
+// reads.
+void Walk::changes_by_call(const FunctionClass& function) {
+  if (function.classes == class_large_object) {
+    for (std::string_view name : {"pg_largeobject", "pg_largeobject_metadata"}) {
+      for (NameSet* names : {&tables_, function.kind == ActionKind::write ? &writes_ : &reads_}) {
+        names->add(name);
+        names->add("pg_catalog", name);
+      }
+    }
+    return;
+  }
+  if (function.name == "nextval" || function.name == "setval") return;
+  if (function.name == "pg_notify") {
+    writes_open_ = true;  // no relation
+  } else if (function.kind >= ActionKind::write && function.classes != class_signal) {
+    reaches_further();
+  }
+}
+
+// nextval('schema.name'): the constant is a name, as the server's regclassin() reads it.
+void Walk::sequence(const FuncCall& call) {
+  const Node* argument = length(call.args) == 0 || call.func_variadic ? nullptr : *cells(call.args).begin();
+  if (const auto* cast = as<TypeCast>(argument)) {
+    QualifiedName type = cast->typeName == nullptr ? QualifiedName{} : qualified(cast->typeName->names);
+    bool plain = type.schema.empty() || type.schema == "pg_catalog";
+    bool keeps =
+        plain && (type.leaf == "regclass" || type.leaf == "text") && length(cast->typeName->arrayBounds) == 0;
+    argument = keeps ? cast->arg : nullptr;
+  }
+  const char* text = string_constant(argument);
+  std::optional<std::vector<std::string>> parts = text == nullptr ? std::nullopt : qualified_name(text);
+  if (!parts) return reaches_further();
+  bool before = may_change_settings_;  // a sequence runs no code
+  relation_named(parts->size() > 1 ? (*parts)[parts->size() - 2] : std::string_view(), parts->back(),
+                 Use::write);
+  may_change_settings_ = before;
 }
 
 void Walk::set_config(const FuncCall& call) {
@@ -106,6 +152,7 @@ void Walk::set_config(const FuncCall& call) {
   guard(guard_setting(setting_name, setting_value == nullptr
                                         ? std::nullopt
                                         : std::optional<std::string_view>(setting_value)));
+  classify(setting_classes(setting_name));
   raise(setting_matters(setting_name) ? ActionKind::admin : ActionKind::session);
 }
 
@@ -165,9 +212,17 @@ void Walk::sample(const RangeTableSample& sample) {
   node(sample.repeatable);
 }
 
-// OPTIONS (host 'x'), PASSWORD 'x', AS 'body': constants that are plain strings in the tree.
+// OWNED BY table.column, SEQUENCE NAME schema.name; OPTIONS (host 'x'), PASSWORD 'x', AS 'body': constants
+// that are plain strings in the tree.
 void Walk::option(const DefElem& option) {
   const Node* value = option.arg;
+  // file_fdw's
+  if (view(option.defname) == "program") classify(class_program);
+  if (view(option.defname) == "filename") classify(class_file);
+  if (value != nullptr && value->type == Tag::List) {
+    if (view(option.defname) == "owned_by") return relation_in_list(value, 1, Use::write);
+    if (view(option.defname) == "sequence_name") return relation_in_list(value, 0, Use::write);
+  }
   if (const auto* text = as<String>(value)) return literal(view(text->sval));
   if (value != nullptr && value->type == Tag::List) {
     for (const Node* part : cells(reinterpret_cast<const List*>(value))) {

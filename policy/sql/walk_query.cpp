@@ -7,12 +7,24 @@ namespace clawpatrol::sql {
 
 using namespace tree;
 
+Walk::Level::Level(Walk& walk)
+    : walk_(walk),
+      ctes_(walk.cte_order_.size()),
+      ranges_(walk.ranges_.size()),
+      scope_(std::exchange(walk.scope_, walk.ranges_.size())),
+      target_(walk.target_) {}
+
+Walk::Level::~Level() {
+  walk_.target_ = target_;
+  walk_.ranges_.cut(ranges_);
+  walk_.scope_ = scope_;
+  walk_.forget_with(ctes_);
+}
+
 std::string_view Walk::select(const SelectStmt& select) {
   verb("select");
   raise(ActionKind::read);
-  std::size_t outer_ctes = cte_order_.size();
-  std::size_t outer_ranges = ranges_.size();
-  std::size_t outer_scope = std::exchange(scope_, outer_ranges);
+  Level level(*this);
   with(select.withClause);
   list(select.fromClause);  // first: columns are looked up in it
   if (select.intoClause != nullptr) select_into(select);
@@ -29,9 +41,6 @@ std::string_view Walk::select(const SelectStmt& select) {
   node(select.limitOffset);
   node(select.limitCount);
   list(select.lockingClause);
-  ranges_.resize(outer_ranges);
-  scope_ = outer_scope;
-  forget_with(outer_ctes);
   return select.intoClause != nullptr ? "create" : "select";
 }
 
@@ -40,7 +49,7 @@ void Walk::select_into(const SelectStmt& select) {
   raise(ActionKind::admin);
   std::size_t ranges = ranges_.size();
   relation(select.intoClause->rel, Use::write);
-  ranges_.resize(ranges);  // it is not something that columns can come from
+  ranges_.cut(ranges);  // it is not something that columns can come from
   list(select.intoClause->options);
 }
 
@@ -88,10 +97,7 @@ void Walk::target(const RangeVar* relation, bool also_read) {
 std::string_view Walk::insert(const InsertStmt& insert) {
   verb("insert");
   raise(ActionKind::write);
-  std::size_t outer_ctes = cte_order_.size();
-  std::size_t outer_ranges = ranges_.size();
-  std::size_t outer_scope = std::exchange(scope_, outer_ranges);
-  std::string_view outer_target = target_;
+  Level level(*this);
   with(insert.withClause);
   node(insert.selectStmt);  // does not see the target
   bool updates = insert.onConflictClause != nullptr && insert.onConflictClause->action == ONCONFLICT_UPDATE;
@@ -100,15 +106,11 @@ std::string_view Walk::insert(const InsertStmt& insert) {
   if (length(insert.cols) == 0) star(target_);
   if (insert.onConflictClause != nullptr) on_conflict(*insert.onConflictClause);
   list(insert.returningList);
-  target_ = outer_target;
-  ranges_.resize(outer_ranges);
-  scope_ = outer_scope;
-  forget_with(outer_ctes);
   return "insert";
 }
 
 void Walk::on_conflict(const OnConflictClause& clause) {
-  ranges_.push_back({"excluded", target_});
+  ranges_.add("excluded", target_);
   if (clause.infer != nullptr) {
     for (const Node* element : cells(clause.infer->indexElems)) {
       const auto* index = as<IndexElem>(element);
@@ -125,10 +127,7 @@ void Walk::on_conflict(const OnConflictClause& clause) {
 std::string_view Walk::update(const UpdateStmt& update) {
   verb("update");
   raise(ActionKind::write);
-  std::size_t outer_ctes = cte_order_.size();
-  std::size_t outer_ranges = ranges_.size();
-  std::size_t outer_scope = std::exchange(scope_, outer_ranges);
-  std::string_view outer_target = target_;
+  Level level(*this);
   with(update.withClause);
   bool reads =
       update.whereClause != nullptr || length(update.fromClause) > 0 || length(update.returningList) > 0;
@@ -138,19 +137,13 @@ std::string_view Walk::update(const UpdateStmt& update) {
   node(update.whereClause);
   list(update.returningList);
   if (holds_for_every_row(update.whereClause)) unbounded_ = true;
-  target_ = outer_target;
-  ranges_.resize(outer_ranges);
-  scope_ = outer_scope;
-  forget_with(outer_ctes);
   return "update";
 }
 
 std::string_view Walk::remove(const DeleteStmt& remove) {
   verb("delete");
   raise(ActionKind::write);
-  std::size_t outer_ctes = cte_order_.size();
-  std::size_t outer_ranges = ranges_.size();
-  std::size_t outer_scope = std::exchange(scope_, outer_ranges);
+  Level level(*this);
   with(remove.withClause);
   bool reads =
       remove.whereClause != nullptr || length(remove.usingClause) > 0 || length(remove.returningList) > 0;
@@ -161,19 +154,13 @@ std::string_view Walk::remove(const DeleteStmt& remove) {
   node(remove.whereClause);
   list(remove.returningList);
   if (holds_for_every_row(remove.whereClause)) unbounded_ = true;
-  ranges_.resize(outer_ranges);
-  scope_ = outer_scope;
-  forget_with(outer_ctes);
   return "delete";
 }
 
 std::string_view Walk::merge(const MergeStmt& merge) {
   verb("merge");
   raise(ActionKind::write);
-  std::size_t outer_ctes = cte_order_.size();
-  std::size_t outer_ranges = ranges_.size();
-  std::size_t outer_scope = std::exchange(scope_, outer_ranges);
-  std::string_view outer_target = target_;
+  Level level(*this);
   with(merge.withClause);
   target(merge.relation, true);
   node(merge.sourceRelation);
@@ -185,10 +172,6 @@ std::string_view Walk::merge(const MergeStmt& merge) {
     if (changes && every_row && holds_for_every_row(when->condition)) unbounded_ = true;
     node(clause);
   }
-  target_ = outer_target;
-  ranges_.resize(outer_ranges);
-  scope_ = outer_scope;
-  forget_with(outer_ctes);
   return "merge";
 }
 
@@ -222,22 +205,13 @@ void Walk::target_column(std::string_view name) {
 
 // The alias of a subquery, function or join: a name that columns use and that is no relation.
 void Walk::from_alias(const Alias* alias) {
-  if (alias->aliasname != nullptr) ranges_.push_back({view(alias->aliasname), {}});
-}
-
-std::string_view Walk::relation_of_alias(std::string_view alias) const {
-  for (std::size_t i = ranges_.size(); i-- > 0;) {
-    if (ranges_[i].alias == alias) return ranges_[i].relation.empty() ? alias : ranges_[i].relation;
-  }
-  return alias;
+  if (alias->aliasname != nullptr) ranges_.add(view(alias->aliasname), {});
 }
 
 void Walk::star(std::string_view qualifier) {
   columns_.add("*");
-  if (!qualifier.empty()) return columns_.add(relation_of_alias(qualifier), "*");
-  for (std::size_t i = scope_; i < ranges_.size(); ++i) {
-    if (!ranges_[i].relation.empty()) columns_.add(ranges_[i].relation, "*");
-  }
+  if (!qualifier.empty()) return columns_.add(ranges_.relation_of(qualifier), "*");
+  ranges_.all_rows(scope_, [this](std::string_view relation) { columns_.add(relation, "*"); });
 }
 
 // A column is listed by its own name and, where the text tells its table, as table.column. A name that is an
@@ -256,13 +230,10 @@ void Walk::column(const ColumnRef& column) {
   }
   if (starred) return star(last);
   columns_.add(last);
-  if (!previous.empty()) return columns_.add(relation_of_alias(previous), last);
-  std::string_view only;
-  for (const Range& range : ranges_) {
-    if (range.alias == last && !range.relation.empty()) columns_.add(range.relation, "*");
-  }
-  if (ranges_.size() == 1) only = ranges_.front().relation;
-  if (!only.empty() && ranges_.front().alias != last) columns_.add(only, last);
+  if (!previous.empty()) return columns_.add(ranges_.relation_of(previous), last);
+  ranges_.rows_of(last, [this](std::string_view relation) { columns_.add(relation, "*"); });
+  std::string_view only = ranges_.only_one_but(last);
+  if (!only.empty()) columns_.add(only, last);
 }
 
 }  // namespace clawpatrol::sql

@@ -156,11 +156,13 @@ std::string_view Walk::copy(const CopyStmt& copy) {
 std::string_view Walk::create_as(const CreateTableAsStmt& create) {
   verb("create");
   if (create.into != nullptr) {
+    std::size_t ranges = ranges_.size();
     relation(create.into->rel, Use::write);
-    ranges_.clear();  // columns cannot come from it
+    ranges_.cut(ranges);  // columns cannot come from it
     list(create.into->options);
   }
   statement(create.query, Wrapper::runs_execute);
+  if (create.objtype == OBJECT_MATVIEW && names_pg_settings_) classify(class_settings);
   return "create";
 }
 
@@ -189,7 +191,10 @@ std::string_view Walk::transaction(const TransactionStmt& transaction, Wrapper w
   if (row.effect != Effect::begin && row.effect != Effect::savepoint && row.effect != Effect::release)
     may_change_settings();
   // Another session's work is finished here.
-  if (row.effect == Effect::none) raise(ActionKind::write);
+  if (row.effect == Effect::none) {
+    raise(ActionKind::write);
+    reaches_further();
+  }
   if (transaction.gid != nullptr) literal(view(transaction.gid));
   effect(row.effect, transaction.gid != nullptr ? transaction.gid : transaction.savepoint_name, wrapper);
   for (const Node* option : cells(transaction.options)) {

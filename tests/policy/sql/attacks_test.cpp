@@ -26,6 +26,10 @@ Statement one(std::string_view text, const Options& options = {}) {
   return analysis.statements.front();
 }
 
+bool has(const Facet<NameList>& list, std::string_view name) {
+  return std::ranges::find(list->items, name) != list->items.end();
+}
+
 bool has_class(const Statement& statement, std::string_view name) {
   return std::ranges::find(statement.facets.classes->items, name) != statement.facets.classes->items.end();
 }
@@ -399,6 +403,175 @@ TEST_CASE("attack 6: what is known to be safe leaves lists closed") {
   }
 }
 
+TEST_CASE(
+    "attack 6: what reaches relations that its text does not name leaves tables, reads and writes open") {
+  for (const char* text :
+       {"DROP SCHEMA sec",
+        "DROP SCHEMA sec CASCADE",
+        "DROP TYPE t",
+        "DROP DOMAIN d",
+        "DROP FUNCTION f",
+        "DROP EXTENSION e",
+        "DROP TABLE t CASCADE",
+        "DROP VIEW v CASCADE",
+        "DROP TRIGGER g ON t CASCADE",
+        "DROP OWNED BY x",
+        "DROP ROLE x",
+        "DROP DATABASE d",
+        "DROP SERVER s",
+        "DROP PUBLICATION p",
+        "REASSIGN OWNED BY a TO b",
+        "TRUNCATE t CASCADE",
+        "TRUNCATE t RESTART IDENTITY",
+        "ALTER TABLE t DROP COLUMN c CASCADE",
+        "ALTER DOMAIN d DROP CONSTRAINT c CASCADE",
+        "ALTER TYPE t RENAME ATTRIBUTE a TO b CASCADE",
+        "ALTER SCHEMA sec RENAME TO mine",
+        "ALTER ROLE a RENAME TO b",
+        "ALTER EXTENSION e SET SCHEMA s",
+        "ALTER EXTENSION e ADD FUNCTION f()",
+        "ALTER EXTENSION e UPDATE",
+        "ALTER DATABASE d OWNER TO x",
+        "GRANT ALL ON ALL TABLES IN SCHEMA sec TO PUBLIC",
+        "REVOKE ALL ON ALL TABLES IN SCHEMA sec FROM PUBLIC",
+        "GRANT pg_read_all_data TO x",
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
+        "ALTER TABLE ALL IN TABLESPACE a SET TABLESPACE b",
+        "VACUUM",
+        "ANALYZE",
+        "CLUSTER",
+        "REINDEX SCHEMA sec",
+        "REINDEX DATABASE d",
+        "REINDEX SYSTEM d",
+        "CREATE ROLE evil SUPERUSER LOGIN",
+        "CREATE USER evil",
+        "ALTER ROLE a SUPERUSER",
+        "ALTER ROLE a SET search_path = x",
+        "CREATE DATABASE d",
+        "ALTER DATABASE d SET work_mem = 1",
+        "ALTER SYSTEM SET work_mem = 1",
+        "CREATE EXTENSION e",
+        "CREATE PUBLICATION p FOR ALL TABLES",
+        "CREATE PUBLICATION p FOR TABLE a, TABLES IN SCHEMA sec",
+        "CREATE SUBSCRIPTION s CONNECTION 'host=x' PUBLICATION p",
+        "IMPORT FOREIGN SCHEMA a FROM SERVER s INTO b",
+        "IMPORT FOREIGN SCHEMA a EXCEPT (x) FROM SERVER s INTO b",
+        "COMMIT PREPARED 'x'",
+        "SELECT setval($1, 999)",
+        "SELECT nextval(a) FROM t",
+        "SELECT nextval('1259')",
+        "SELECT nextval('s'::varchar(1))",
+        "SELECT brin_summarize_new_values('i')",
+        "SELECT pg_import_system_collations('s')",
+        "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'DROP OWNED BY x'",
+        "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'UPDATE a SET x = 1; DROP SCHEMA sec'"}) {
+    INFO(text);
+    Statement statement = one(text);
+    CHECK(statement.facets.tables->open);
+    CHECK(statement.facets.reads->open);
+    CHECK(statement.facets.writes->open);
+    CHECK_FALSE(statement.facets.functions->open);
+    CHECK_FALSE(has_class(statement, "unknown_code"));
+    CHECK_FALSE(statement.runs_unread_code);
+  }
+  for (const char* text : {"DROP TABLE t",
+                           "DROP TRIGGER g ON t",
+                           "TRUNCATE t",
+                           "ALTER TABLE t DROP COLUMN c",
+                           "ALTER TABLE t RENAME TO u",
+                           "ALTER TABLE t OWNER TO x",
+                           "ALTER TABLE t SET SCHEMA s",
+                           "ALTER FUNCTION f() OWNER TO x",
+                           "ALTER SCHEMA s OWNER TO x",
+                           "ALTER TYPE t ADD VALUE 'x'",
+                           "GRANT SELECT ON t TO x",
+                           "GRANT USAGE ON SCHEMA s TO x",
+                           "GRANT EXECUTE ON FUNCTION f() TO x",
+                           "VACUUM t",
+                           "ANALYZE t",
+                           "CLUSTER t",
+                           "REINDEX TABLE t",
+                           "CREATE SCHEMA s",
+                           "CREATE TYPE t AS ENUM ('a')",
+                           "CREATE DOMAIN d AS int",
+                           "CREATE INDEX ON t (a)",
+                           "CREATE PUBLICATION p FOR TABLE a",
+                           "IMPORT FOREIGN SCHEMA a LIMIT TO (x) FROM SERVER s INTO b",
+                           "COMMENT ON FUNCTION f() IS 'x'",
+                           "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+                           "SET CONSTRAINTS ALL DEFERRED",
+                           "SHOW ALL",
+                           "CHECKPOINT",
+                           "LOCK TABLE t",
+                           "LISTEN c",
+                           "UNLISTEN c",
+                           "COMMIT",
+                           "ROLLBACK",
+                           "DISCARD ALL",
+                           "RESET ALL",
+                           "SET work_mem = 1",
+                           "EXPLAIN SELECT 1",
+                           "SELECT set_config('a.b', 'c', false)"}) {
+    INFO(text);
+    Statement statement = one(text);
+    CHECK_FALSE(statement.facets.tables->open);
+    CHECK_FALSE(statement.facets.reads->open);
+    CHECK_FALSE(statement.facets.writes->open);
+  }
+  // No relation, and yet something is sent.
+  for (const char* text : {"NOTIFY c, 'x'", "SELECT pg_notify('c', 'x')"}) {
+    INFO(text);
+    CHECK(one(text).facets.writes->open);
+    CHECK_FALSE(one(text).facets.tables->open);
+  }
+}
+
+TEST_CASE("attack 6: sequences and large objects are written, and what belongs to something changes it") {
+  struct {
+    const char* text;
+    const char* name;
+  } writes[] = {
+      {"SELECT nextval('s')", "public.s"},
+      {"SELECT nextval('sec.\"My Seq\"'::regclass)", "sec.My Seq"},
+      {"SELECT nextval(' Sec . S ')", "sec.s"},
+      {"SELECT pg_catalog.setval('public.s', 999, true)", "public.s"},
+      {"SELECT nextval('d.\"a\"\"b\".s'::text)", "a\"b.s"},
+      {"SELECT lo_unlink(lo_create(0))", "pg_catalog.pg_largeobject"},
+      {"SELECT lo_put(1, 0, '')", "pg_largeobject"},
+      {"ALTER EXTENSION file_fdw ADD TABLE sec.users", "sec.users"},
+      {"ALTER EXTENSION file_fdw DROP VIEW users", "public.users"},
+      {"ALTER SEQUENCE s OWNED BY sec.users.id", "sec.users"},
+      {"CREATE SEQUENCE s OWNED BY users.id", "users"},
+  };
+  for (const auto& row : writes) {
+    INFO(row.text << " " << row.name);
+    Statement statement = one(row.text);
+    CHECK(has(statement.facets.writes, row.name));
+    CHECK(has(statement.facets.tables, row.name));
+    CHECK_FALSE(statement.facets.writes->open);
+  }
+  CHECK(has(one("SELECT lo_get(1)").facets.reads, "pg_largeobject"));
+  CHECK(one("SELECT lo_get(1)").facets.writes->items.empty());
+  CHECK_FALSE(has(one("ALTER SEQUENCE s OWNED BY NONE").facets.tables, "none"));
+  CHECK(has(one("CREATE TYPE t AS (a int, b sec.users)").facets.reads, "sec.users"));
+  CHECK(one("CREATE TYPE t AS (a int, b numeric(3))").facets.tables->items.empty());
+  CHECK(has(one("CREATE FUNCTION f(users.ssn%TYPE) RETURNS int LANGUAGE sql AS 'SELECT 1'").facets.tables,
+            "users"));
+}
+
+TEST_CASE("attack 2: a view or rule over pg_settings has the class settings") {
+  for (const char* text :
+       {"CREATE TEMP VIEW sv AS SELECT * FROM pg_settings",
+        "CREATE OR REPLACE VIEW sv AS SELECT 1 FROM t WHERE EXISTS (TABLE pg_catalog.pg_settings)",
+        "CREATE MATERIALIZED VIEW sv AS SELECT * FROM pg_settings",
+        "CREATE RULE r AS ON INSERT TO t DO INSTEAD SELECT * FROM pg_settings"}) {
+    INFO(text);
+    CHECK(has_class(one(text), "settings"));
+  }
+  CHECK_FALSE(has_class(one("SELECT * FROM pg_settings"), "settings"));
+  CHECK_FALSE(has_class(one("CREATE VIEW v AS SELECT * FROM sec.pg_settings"), "settings"));
+}
+
 TEST_CASE("attack 6: functions that the operator vouches for do not open lists, by the name as written") {
   Options options;
   options.safe_functions = std::make_shared<const std::unordered_set<std::string>>(
@@ -439,12 +612,44 @@ TEST_CASE("what functions and statements can do is in their classes") {
       {"SELECT * FROM crosstab('select 1') AS x(a int)", "dynamic_sql"},
       {"SELECT set_config('a.b', 'c', false)", "settings"},
       {"EXPLAIN SELECT pg_read_file('x')", "file"},
+      {"ALTER FOREIGN TABLE x OPTIONS (ADD program 'id')", "program"},
+      {"ALTER FOREIGN TABLE x OPTIONS (ADD filename '/etc/passwd')", "file"},
+      {"ALTER FOREIGN TABLE x OPTIONS (SET table_name 'y')", "network"},
+      {"CREATE FOREIGN TABLE x (a int) SERVER s OPTIONS (program 'id')", "program"},
+      {"CREATE FOREIGN TABLE x (a int) SERVER s OPTIONS (filename '/etc/passwd')", "file"},
+      {"IMPORT FOREIGN SCHEMA a FROM SERVER s INTO b OPTIONS (filename 'x')", "file"},
+      {"ALTER SYSTEM SET archive_command = 'id'", "program"},
+      {"ALTER SYSTEM SET restore_command = 'id'", "program"},
+      {"ALTER SYSTEM SET ssl_passphrase_command = 'id'", "program"},
+      {"ALTER SYSTEM SET Recovery_End_Command = 'id'", "program"},
+      {"ALTER SYSTEM SET archive_cleanup_command = 'id'", "program"},
+      {"ALTER SYSTEM SET shared_preload_libraries = 'x'", "code"},
+      {"ALTER SYSTEM SET archive_library = 'x'", "code"},
+      {"ALTER ROLE r SET session_preload_libraries = 'x'", "code"},
+      {"ALTER DATABASE d SET local_preload_libraries = 'x'", "code"},
+      {"SET dynamic_library_path = '/tmp'", "code"},
+      {"SELECT set_config('dynamic_library_path', '/tmp', false)", "code"},
+      {"ALTER SYSTEM SET hba_file = '/tmp/x'", "file"},
+      {"SELECT * FROM pg_hba_file_rules", "file"},
+      {"SELECT * FROM pg_catalog.pg_file_settings", "file"},
+      {"COPY pg_ident_file_mappings TO STDOUT", "file"},
+      {"SELECT data FROM pg_largeobject", "large_object"},
+      {"CREATE TYPE r AS RANGE (subtype = int, subtype_diff = f)", "code"},
+      {"CREATE TYPE r AS RANGE (subtype = int, canonical = s.f)", "code"},
   };
   for (const auto& row : rows) {
     INFO(row.text << " " << row.name);
     CHECK(has_class(one(row.text), row.name));
   }
   CHECK(one("SELECT 1 FROM pg_proc").facets.classes->items.empty());
+  CHECK(one("SELECT 1 FROM sec.pg_hba_file_rules").facets.classes->items.empty());
+  CHECK(one("CREATE TYPE r AS RANGE (subtype = int)").facets.classes->items.empty());
+  CHECK(has(one("CREATE TYPE r AS RANGE (subtype = int, subtype_diff = s.f)").facets.functions, "s.f"));
+  CHECK(one("SELECT * FROM pg_hba_file_rules").kind == ActionKind::admin);
+  CHECK(one("ALTER SYSTEM SET archive_command = 'id'").kind == ActionKind::exec);
+  CHECK(one("ALTER SYSTEM SET work_mem = 1").kind == ActionKind::admin);
+  CHECK(analyse_setting("local_preload_libraries", "x").kind == ActionKind::exec);
+  CHECK(has_class(analyse_setting("local_preload_libraries", "x"), "code"));
 }
 
 TEST_CASE("attack 9: an analysis is kept by its whole text and by every option that decides it") {
