@@ -90,7 +90,8 @@ class Bench {
     options.key_file = directory / "key";
     log_ = std::move(audit::Log::open(options).value());
     claimed_.flow = flow_;
-    claimed_.peer = std::make_shared<Peer>();
+    shared_.peers.replace({{.id = 1, .name = "p", .addresses = {}, .key_fingerprint = 0}});
+    claimed_.peer = shared_.peers.by_id(1);
     claimed_.peer_facets = {"p", "data", "10.0.0.2", {}};
     claimed_.endpoint_facets = {"pg", "postgres"};
     claimed_.dest = {"db", 5432};

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The rows of attacks.md about names, the network, the processes and the audit log, performed from an agent."""
 
+import contextlib
 import json
 import pathlib
 import re
@@ -12,7 +13,7 @@ import time
 import unittest
 
 import wire
-from lab import ALLOW_ALL, DAEMON_UID, Lab, run, wait_until
+from lab import ALLOW_ALL, DAEMON_UID, Lab, environment, run, wait_until
 
 RULES = ALLOW_ALL + """
 [[rule]]
@@ -212,43 +213,71 @@ except OSError as e:
             shown = self.lab.cpctl(*argv).stdout
             self.assertFalse(re.search("[\x00-\x09\x0b-\x1f\x7f\u202a-\u202e\u200b\u2066-\u2069]", shown), argv)
 
+    def percentile(self, count=400):
+        """The 99th of the other peer's statements, in seconds."""
+        connection = self.session(namespace=self.lab.other_agent)
+        taken = []
+        for _ in range(count):
+            begun = time.perf_counter()
+            connection.simple("SELECT 1")
+            taken.append(time.perf_counter() - begun)
+            time.sleep(0.002)  # a rate that leaves most of each core to the flood
+        return sorted(taken)[int(count * 0.99)]
+
     def test_28_one_hostile_peer(self):
         """attack 28: with one peer that floods, another's 99th percentile at most doubles"""
-        def latencies(count=300):
-            connection = self.session(namespace=self.lab.other_agent)
-            taken = []
-            for _ in range(count):
-                begun = time.perf_counter()
-                connection.simple("SELECT 1")
-                taken.append(time.perf_counter() - begun)
-            return sorted(taken)[int(count * 0.99)]
+        floods = {"long lists": "DELETE FROM users WHERE id IN (" + ",".join(map(str, range(100_000, 115_000))) + ")",
+                  "deep sums": "DELETE FROM users WHERE id = " + "+".join(["1"] * 16_000),
+                  "columns": "DELETE FROM users USING " + ",".join(f"a{i}" for i in range(3000)) + " WHERE "
+                             + " AND ".join(f"b{i} = 1" for i in range(3000)),
+                  "many statements": "DELETE FROM users;" * 90,
+                  "pipelined": None}
+        # Refused, so that all that it costs is ours.
+        self.lab.reload('[[rule]]\nname = "no"\nendpoint = "pg-prod"\npriority = 9\nverdict = "deny"\n'
+                        'condition = "!(sql.verb in [\'select\'])"\n' + self.lab.rules)
+        quiet = min(self.percentile(), self.percentile())
+        for name, text in floods.items():
+            question = wire.query(text) if text else wire.query("DELETE FROM users") * 2000
+            with self.flood(question, 1 if text else 2000):
+                loud = min(self.percentile(), self.percentile())
+            print(f"\n    99th percentile of the other peer: {quiet * 1000:.2f} ms alone, {loud * 1000:.2f} ms beside {name}")
+            # Two cores are shared with the flood itself and with whatever else the machine does: what is noise there
+            # is a few milliseconds, and what a ring's thread that parses does is tens to hundreds of them. A refusal
+            # costs the server a message too, so that many small ones keep its processes busy on the same cores.
+            self.assertLess(loud, quiet * 2 + (0.012 if text else 0.06), name)
 
-        def flood(stop):
-            # Slow parses, many connections, many prepared texts; from a process of its own, as an agent's would be.
-            while not stop.is_set():
-                try:
-                    connection = wire.Connection(self.lab.connect(self.address, timeout=2)).login()
-                    for i in range(200):
-                        if stop.is_set():
-                            return
-                        connection.send(wire.query("SELECT 1 WHERE 1 IN (" + ",".join(str(i + n) for n in range(5000)) + ")"))
-                        connection.until("Z")
-                except (OSError, wire.Closed, wire.Refused):
-                    pass
-        quiet = latencies()
-        stop = threading.Event()
-        threads = [threading.Thread(target=flood, args=(stop,)) for _ in range(2)]
-        for thread in threads:
-            thread.start()
+    @contextlib.contextmanager
+    def flood(self, question, answers, connections=4):
+        """Sends the question over and over, on connections of a process of its own."""
+        code = f"""
+import sys, threading
+sys.path.insert(0, {str(pathlib.Path(__file__).parent)!r})
+import socket, wire
+question = sys.stdin.buffer.read()
+def ask():
+    connection = wire.Connection(socket.create_connection(({self.address!r}, 5432))).login()
+    while True:
+        connection.send(question)
+        for _ in range({answers}):
+            connection.until("Z")
+for _ in range({connections}):
+    threading.Thread(target=ask).start()
+"""
+        process = subprocess.Popen(self.lab.inside(self.lab.agent, "/usr/bin/python3", "-c", code), stdin=subprocess.PIPE,
+                                   env=environment())
+        process.stdin.write(question)
+        process.stdin.close()
         try:
-            loud = latencies()
+            before = self.denied()
+            wait_until(lambda: self.denied() > before + 4, "the flood to be refused", process=process)
+            yield
         finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
-        # The flood, python and PostgreSQL share two cores with us here, so the figure is printed and the bound is loose.
-        print(f"\n    99th percentile of the other peer: {quiet * 1000:.2f} ms alone, {loud * 1000:.2f} ms beside the flood")
-        self.assertLess(loud, max(quiet * 20, 0.25))
+            process.kill()
+            process.wait()
+
+    def denied(self):
+        flows = [json.loads(line) for line in self.lab.cpctl("flows", "-o", "json").stdout.splitlines()]
+        return sum(flow.get("denied", 0) for flow in flows)
 
     def test_28_slow_names(self):
         """attack 28: names of one peer that nobody answers hold up no other's login, nor its own to a name in /etc/hosts"""

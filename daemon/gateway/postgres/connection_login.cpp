@@ -104,12 +104,7 @@ Task<bool> Connection::log_in(Deadline deadline) {
                         deadline);
         co_return false;
       }
-      Grant grant(judge_.policy(), *claimed_.peer, claimed_.peer_facets.profile,
-                  claimed_.endpoint_facets.name, claimed_.dest);
-      const Identity& identity = judge_.identity();
-      grant.logged_in({identity.credential, identity.user, identity.declared_user},
-                      worker_.shared().credentials.get());
-      give_grant(worker_.shared(), *claimed_.flow, std::move(grant));
+      give_grant(worker_.shared(), *claimed_.flow, judge_.grant());
       const bool logged_in = co_await log_in_upstream(*plan, deadline);
       judge_.outcome(plan->action, {.id = {},
                                     .ok = logged_in,

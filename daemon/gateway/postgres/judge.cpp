@@ -18,11 +18,6 @@ std::shared_ptr<const FlowFacets> facets_of(const ClaimedFlow& flow, std::string
       FlowFacets{flow.peer_facets, flow.endpoint_facets, flow.dest, std::move(credential), std::nullopt});
 }
 
-// What a connection rests on: an endpoint that is configured as it was.
-bool same_endpoint(const EndpointConfig& a, const EndpointConfig& b) {
-  return a.hosts == b.hosts && a.tls == b.tls && a.ca == b.ca && a.type == b.type;
-}
-
 SubjectPointer subject_of(const std::shared_ptr<const sql::Analysis>& analysis, std::size_t index) {
   auto made = std::make_shared<Subject>();
   made->sql = {analysis, &analysis->statements[index].facets};
@@ -66,8 +61,7 @@ Judge::Judge(Shared& shared, sql::Cache& analyses, const ClaimedFlow& flow)
     : shared_(shared),
       analyses_(analyses),
       flow_(*flow.flow),
-      peer_id_(flow.peer->id),
-      peer_key_(flow.peer->key_fingerprint),
+      peer_(flow.peer),
       facets_(facets_of(flow, "")),
       audit_(*facets_, flow.flow->id) {}
 
@@ -78,38 +72,25 @@ void Judge::become(Identity identity) {
   facets.sql = {identity_.database, identity_.user, identity_.declared_user};
   facets_ = std::make_shared<const FlowFacets>(std::move(facets));
   audit_ = AuditLines(*facets_, flow_.id);
+  if (grant_)
+    grant_->logged_in({identity_.credential, identity_.user, identity_.declared_user}, shared_.credentials.get());
   if (shared_.credentials && !identity_.credential.empty())
     credential_version_ = shared_.credentials->version(identity_.credential);
 }
 
 bool Judge::take_generation() {
+  // A peer that changed, or is gone, ends the connection by close_orphans().
   auto current = shared_.policy.current();
-  if (shared_.credentials && !identity_.credential.empty() &&
-      shared_.credentials->version(identity_.credential) != credential_version_)
-    return false;
-  if (current == policy_) return true;
-  const auto endpoint = current->endpoints.find(facets_->endpoint.name);
-  const auto peer = current->peers.find(facets_->peer.name);
-  if (endpoint == current->endpoints.end() || peer == current->peers.end()) return false;
-  if (peer->second.profile != facets_->peer.profile) return false;
-  if (!current->reaches(facets_->peer.profile, facets_->endpoint.name)) return false;
-  if (policy_) {
-    if (!same_endpoint(policy_->endpoints.find(facets_->endpoint.name)->second, endpoint->second))
-      return false;
-    auto known = shared_.peers.by_id(peer_id_);
-    if (known && known->key_fingerprint != peer_key_) return false;
-    if (!identity_.user.empty()) {  // logged in: the grant must still stand
-      auto granted = current->select_credential(
-          facets_->peer.profile, facets_->endpoint.name,
-          identity_.credential.empty() ? identity_.declared_user : identity_.credential);
-      if (!granted) return false;
-      if ((*granted ? (*granted)->name : "") != identity_.credential) return false;
-      if (*granted && (*granted)->user != identity_.user) return false;
-    }
-  }
+  const bool same_credential =
+      !shared_.credentials || identity_.credential.empty() ||
+      shared_.credentials->version(identity_.credential) == credential_version_;
+  if (current == policy_ && same_credential) return true;
+  if (!current->endpoints.contains(facets_->endpoint.name)) return false;
+  if (!grant_) grant_.emplace(*current, *peer_, facets_->peer.profile, facets_->endpoint.name, facets_->dest);
+  if (!grant_->stands(*current, shared_.peers, shared_.credentials.get())) return false;
   policy_ = std::move(current);
   const bool ascii_only = sql_.ascii_only;
-  sql_ = endpoint->second.sql;
+  sql_ = policy_->endpoints.find(facets_->endpoint.name)->second.sql;
   sql_.ascii_only = ascii_only;
   remembered_ = {};
   long_text_ = nullptr;  // read under other options

@@ -14,6 +14,7 @@
 #include "daemon/gateway/analysts.h"
 #include "daemon/gateway/audit_line.h"
 #include "daemon/gateway/gateway.h"
+#include "daemon/gateway/grant.h"
 
 namespace clawpatrol::postgres {
 
@@ -70,10 +71,11 @@ class Judge {
 
   // The login decides who this is; every action after it is judged as that.
   void become(Identity identity);
+  const Grant& grant() const { return *grant_; }  // once take_generation() said true
   const Identity& identity() const { return identity_; }
 
-  // Takes the generation in force for what follows. False: the endpoint or the peer's profile is not in it
-  // any more, or differs, so that the connection must close.
+  // Takes the generation in force for what follows. False: what the connection rests on does not stand any
+  // more, so that it must close.
   bool take_generation();
   const Policy& policy() const { return *policy_; }
   const DestFacets& dest() const { return facets_->dest; }
@@ -127,8 +129,8 @@ class Judge {
   Shared& shared_;
   sql::Cache& analyses_;
   Flow& flow_;
-  std::uint32_t peer_id_;
-  std::uint64_t peer_key_;
+  std::shared_ptr<const Peer> peer_;
+  std::optional<Grant> grant_;
   std::shared_ptr<const FlowFacets> facets_;
   AuditLines audit_;
   Identity identity_;
