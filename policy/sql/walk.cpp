@@ -55,6 +55,11 @@ void Walk::dispatch(const Node* node) {
       // Of BETWEEN the name is its keyword; it compares with >= and <=.
       if (as<A_Expr>(node)->kind < AEXPR_BETWEEN) operator_named(as<A_Expr>(node)->name);
       break;
+    case Tag::A_Indirection:
+      for (const Node* part : cells(as<A_Indirection>(node)->indirection)) {
+        if (part != nullptr && part->type == Tag::String) field_or_call(part);
+      }
+      break;
     case Tag::SubLink: operator_named(as<SubLink>(node)->operName); break;
     case Tag::SortBy: operator_named(as<SortBy>(node)->useOp); break;
     case Tag::JoinExpr:

@@ -81,6 +81,8 @@ class Walk {
   // walk_expression.cpp: what calls code
   void call(const tree::FuncCall& call);
   void called(const tree::List* names);
+  void called(std::string_view schema, std::string_view leaf);
+  void field_or_call(const tree::Node* name);
   void changes_by_call(const FunctionClass& function);
   void sequence(const tree::FuncCall& call);
   void set_config(const tree::FuncCall& call);

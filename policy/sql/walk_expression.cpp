@@ -65,6 +65,16 @@ void Walk::call(const FuncCall& call) {
 // for other argument types would be missed, and that is for the database role.
 void Walk::called(const List* names) {
   auto [schema, leaf] = qualified(names);
+  called(schema, leaf);
+}
+
+// (value).name is a field of a composite value, or name(value): which of them, the text does not tell.
+void Walk::field_or_call(const Node* name) {
+  called({}, string_of(name));
+  if (string_of(name) == "nextval") reaches_further();  // of a sequence that only the value tells
+}
+
+void Walk::called(std::string_view schema, std::string_view leaf) {
   if (leaf.empty()) return unknown_code();
   functions_.add(leaf);
   bool built_in = schema.empty() ? is_catalog_function(leaf) : schema == "pg_catalog";

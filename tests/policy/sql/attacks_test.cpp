@@ -572,6 +572,95 @@ TEST_CASE("attack 2: a view or rule over pg_settings has the class settings") {
   CHECK_FALSE(has_class(one("CREATE VIEW v AS SELECT * FROM sec.pg_settings"), "settings"));
 }
 
+TEST_CASE("attack 6: a function called as if it were a field is a call") {
+  CHECK(has_class(one("SELECT ('/etc/passwd'::text).pg_read_file"), "file"));
+  CHECK(has_class(one("SELECT (x.y).pg_ls_dir FROM (SELECT '/etc' AS y) x"), "file"));
+  CHECK(has_class(one("SELECT (0).pg_terminate_backend"), "signal"));
+  CHECK(has(one("SELECT (10).pg_sleep").facets.functions, "pg_catalog.pg_sleep"));
+  CHECK_FALSE(one("SELECT (10).pg_sleep").facets.functions->open);
+  CHECK(one("SELECT ('s'::regclass).nextval").facets.writes->open);
+  CHECK(one("SELECT ('s'::regclass).nextval").kind == ActionKind::write);
+  for (const char* text :
+       {"SELECT (1).my_func", "SELECT (t.a).my_func FROM t", "SELECT (array['x'])[1].my_func",
+        "SELECT ((SELECT 'x')).my_func", "SELECT ($1).my_func", "UPDATE t SET a = ('x'::text).my_func"}) {
+    INFO(text);
+    CHECK(all_open(one(text).facets));
+    CHECK(one(text).may_change_settings);
+    CHECK(has(one(text).facets.functions, "my_func"));
+  }
+  Options vouching;
+  vouching.safe_functions =
+      std::make_shared<const std::unordered_set<std::string>>(std::unordered_set<std::string>{"street"});
+  CHECK_FALSE(one("SELECT (address).street FROM t", vouching).facets.tables->open);
+  CHECK_FALSE(one("SELECT (f.a).*, t.a[1], (t.a)[1], t.street FROM t, generate_series(1, 2) f(a)")
+                  .facets.tables->open);
+}
+
+TEST_CASE("what drivers, psql and pg_dump send is read, is not refused and leaves lists closed") {
+  for (const char* text :
+       {"SELECT c.oid, n.nspname, c.relname FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_namespace n "
+        "ON n.oid = "
+        "c.relnamespace WHERE c.relname OPERATOR(pg_catalog.~) '^(t)$' COLLATE pg_catalog.default AND "
+        "pg_catalog.pg_table_is_visible(c.oid) ORDER BY 2, 3",
+        "SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), (SELECT "
+        "pg_catalog.pg_get_expr(d.adbin, d.adrelid, true) FROM pg_catalog.pg_attrdef d WHERE d.adrelid = "
+        "a.attrelid AND d.adnum = a.attnum AND a.atthasdef) FROM pg_catalog.pg_attribute a WHERE a.attrelid "
+        "= "
+        "'16384' AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+        "SELECT pubname FROM pg_catalog.pg_publication p JOIN pg_catalog.pg_publication_rel pr ON p.oid = "
+        "pr.prpubid WHERE pr.prrelid = '16384'::pg_catalog.regclass",
+        "SELECT pg_catalog.set_config('search_path', '', false)",
+        "SELECT pg_catalog.pg_is_in_recovery()",
+        "SET DATESTYLE = ISO",
+        "SET extra_float_digits TO 3",
+        "SET synchronize_seqscans TO off",
+        "SET statement_timeout = 0",
+        "SET row_security = off",
+        "SET idle_in_transaction_session_timeout = 0",
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+        "LOCK TABLE public.t IN ACCESS SHARE MODE",
+        "COPY public.t (a, b) TO stdout",
+        "SELECT pg_catalog.setval('public.t_id_seq', 1, true)",
+        "ALTER TABLE ONLY public.t ADD CONSTRAINT t_pkey PRIMARY KEY (id)",
+        "ALTER TABLE public.t OWNER TO x",
+        "ALTER SEQUENCE public.t_id_seq OWNED BY public.t.id",
+        "SET client_encoding = 'UTF8'",
+        "ALTER TABLE ONLY public.t ALTER COLUMN id SET DEFAULT nextval('public.t_id_seq'::regclass)",
+        "SET standard_conforming_strings = on",
+        "SET client_min_messages TO 'warning'",
+        "SET SESSION timezone TO 'UTC'",
+        "SELECT t.oid, t.typname FROM pg_type as t WHERE t.typname IN ('int2')",
+        "SELECT set_config('TimeZone', 'UTC', false)",
+        "INSERT INTO \"t\" (\"a\") VALUES ($1) RETURNING \"id\"",
+        "select nextval('users_seq')",
+        "select nextval('\"Users_seq\"')",
+        "SELECT pg_catalog.version()",
+        "show standard_conforming_strings",
+        "SELECT pg_advisory_unlock_all()",
+        "CLOSE ALL",
+        "UNLISTEN *",
+        "RESET ALL",
+        "DISCARD ALL",
+        "SELECT current_setting('jit') AS cur, set_config('jit', $1, false) AS new",
+        "select set_config('search_path', $1, true), set_config('role', $2, true)",
+        "SELECT set_config('search_path'::text, 'a'::text, false)",
+        "BEGIN",
+        "COMMIT",
+        "ROLLBACK",
+        "UPDATE t SET a = $1 WHERE id = $2",
+        "CREATE TABLE schema_migrations (version varchar PRIMARY KEY)",
+        "CREATE TYPE status AS ENUM ('a', 'b')",
+        "CREATE INDEX CONCURRENTLY i ON t (a)",
+        "DROP TABLE IF EXISTS t"}) {
+    INFO(text);
+    Statement statement = one(text);
+    CHECK(statement.reading == ReadingGuard::none);
+    CHECK_FALSE(statement.facets.tables->open);
+    CHECK_FALSE(statement.facets.reads->open);
+    CHECK_FALSE(statement.facets.writes->open);
+  }
+}
+
 TEST_CASE("attack 6: functions that the operator vouches for do not open lists, by the name as written") {
   Options options;
   options.safe_functions = std::make_shared<const std::unordered_set<std::string>>(
