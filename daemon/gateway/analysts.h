@@ -1,5 +1,5 @@
-// Threads that analyse the texts that are too long for a ring's own thread. Peers are served in turn, and each
-// may have so many waiting (attacks.md, 28).
+// Threads that analyse the texts that are too long for a ring's own thread. Peers are served in turn, and
+// each may have so many waiting (attacks.md, 28).
 #pragma once
 
 #include <condition_variable>

@@ -9,12 +9,12 @@
 #include <charconv>
 
 #include "daemon/audit/log.h"
+#include "daemon/gateway/analysts.h"
 #include "daemon/gateway/commands.h"
 #include "daemon/gateway/dns/service.h"
 #include "daemon/gateway/grant.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
-#include "daemon/gateway/analysts.h"
 #include "daemon/gateway/sandbox.h"
 
 namespace clawpatrol {

@@ -59,7 +59,8 @@ struct Gateway {
                 std::memcpy(message.welcome.address_v4, address.bytes.data(), 16);
                 return message;
               },
-              [this] { return peers; }, [this] { return drops; }, [this] {
+              [this] { return peers; }, [this] { return drops; },
+              [this] {
                 ReloadAnswer answer{.done = reload_problem.empty(), .problems = {}};
                 if (!answer.done) answer.problems.push_back(reload_problem);
                 return answer;

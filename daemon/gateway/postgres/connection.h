@@ -78,7 +78,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   ReceiveBuffer from_agent_, from_server_;
   std::vector<std::string> recording_;  // lines of the batch that is being committed
   std::string sending_;
-  Event progress_;  // the server's side has moved, or ended
+  Event progress_;                  // the server's side has moved, or ended
   std::uint64_t server_turns_ = 0;  // counts what a session that waits may have waited for
   bool server_done_ = false;
   bool sending_to_agent_ = false;

@@ -73,7 +73,8 @@ void Judge::become(Identity identity) {
   facets_ = std::make_shared<const FlowFacets>(std::move(facets));
   audit_ = AuditLines(*facets_, flow_.id);
   if (grant_)
-    grant_->logged_in({identity_.credential, identity_.user, identity_.declared_user}, shared_.credentials.get());
+    grant_->logged_in({identity_.credential, identity_.user, identity_.declared_user},
+                      shared_.credentials.get());
   if (shared_.credentials && !identity_.credential.empty())
     credential_version_ = shared_.credentials->version(identity_.credential);
 }
@@ -81,9 +82,8 @@ void Judge::become(Identity identity) {
 bool Judge::take_generation() {
   // A peer that changed, or is gone, ends the connection by close_orphans().
   auto current = shared_.policy.current();
-  const bool same_credential =
-      !shared_.credentials || identity_.credential.empty() ||
-      shared_.credentials->version(identity_.credential) == credential_version_;
+  const bool same_credential = !shared_.credentials || identity_.credential.empty() ||
+                               shared_.credentials->version(identity_.credential) == credential_version_;
   if (current == policy_ && same_credential) return true;
   if (!current->endpoints.contains(facets_->endpoint.name)) return false;
   if (!grant_) grant_.emplace(*current, *peer_, facets_->peer.profile, facets_->endpoint.name, facets_->dest);
@@ -106,7 +106,8 @@ std::shared_ptr<const sql::Analysis> Judge::analyse(std::string_view text) {
   if (long_text_ && long_text_->text == text) return long_text_->analysis;
   auto asked = std::make_shared<LongText>(LongText{std::string(text), nullptr});
   long_text_ = asked;
-  const bool taken = elsewhere_(std::string(text), sql_, [asked](auto analysis) { asked->analysis = std::move(analysis); });
+  const bool taken =
+      elsewhere_(std::string(text), sql_, [asked](auto analysis) { asked->analysis = std::move(analysis); });
   if (!taken) asked->analysis = analysis_over_limit();
   return asked->analysis;
 }

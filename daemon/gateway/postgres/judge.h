@@ -2,8 +2,8 @@
 #pragma once
 
 #include <array>
-#include <functional>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -147,7 +147,7 @@ class Judge {
     std::string text;
     std::shared_ptr<const sql::Analysis> analysis;  // null: on its way
   };
-  std::shared_ptr<LongText> long_text_;  // the last one that was asked for
+  std::shared_ptr<LongText> long_text_;            // the last one that was asked for
   std::unordered_set<std::string> texts_written_;  // digests, in the segment of the audit log that is
   std::uint64_t texts_segment_ = 0;                // written now
   std::vector<std::string> texts_new_;             // of lines that are not yet committed

@@ -15,8 +15,8 @@
 
 #include "daemon/audit/budget.h"
 #include "daemon/audit/log.h"
-#include "daemon/gateway/names.h"
 #include "daemon/gateway/analysts.h"
+#include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
 #include "daemon/gateway/postgres/handler.h"
 #include "daemon/gateway/upstream.h"
