@@ -75,6 +75,7 @@ std::string report_json(const std::filesystem::path& directory, const audit::Rep
   line.add("ok", report.intact()).add("directory", directory.native());
   line.add("segments", report.segments).add("lines", report.lines).add("groups", report.groups);
   line.add("first_seq", report.first_seq).add("last_seq", report.last_seq);
+  line.add("older_pruned", report.older_pruned());
   if (report.head) line.add("head", audit::head_text(*report.head));
   line.add("head_check", name_of(report.head_check));
   return line.add_json("findings", control::json_array(findings))
@@ -106,6 +107,10 @@ void print_report(Console& console, const std::filesystem::path& directory, cons
   }
   console.line(
       fmt::format("{}: {}: {}", console.paint(Style::good, "intact"), printable(directory.native()), counts));
+  if (report.older_pruned()) {
+    console.line(console.paint(
+        Style::warning, fmt::format("begins at seq {}: older segments were pruned", report.first_seq)));
+  }
   if (report.head_check == audit::HeadCheck::pruned) {
     console.line(console.paint(
         Style::warning,

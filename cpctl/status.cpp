@@ -40,9 +40,16 @@ std::string audit_part(const Console& console, const Message& audit) {
   if (!audit.flag("healthy")) return console.paint(Style::bad, "audit FAILING: everything is denied");
   std::string free = bytes_text(audit.natural_or_zero("free_bytes")) + " free";
   bool low = audit.flag("low_space");
-  return fmt::format("audit {}, {} {}, {}", console.paint(Style::good, "ok"), "line",
-                     count_text(audit.natural_or_zero("seq")),
-                     low ? console.paint(Style::warning, free + " (LOW)") : free);
+  std::string text =
+      fmt::format("audit {}, lines {} to {} in {}, {}", console.paint(Style::good, "ok"),
+                  count_text(audit.natural_or_zero("oldest_seq")), count_text(audit.natural_or_zero("seq")),
+                  bytes_text(audit.natural_or_zero("kept_bytes")),
+                  low ? console.paint(Style::warning, free + " (LOW)") : free);
+  std::string pressure = audit.text_or_empty("pressure");
+  if (pressure == "crowded")
+    text += console.paint(Style::warning, ", CROWDED: peers over their share are denied");
+  if (pressure == "full") text += console.paint(Style::bad, ", FULL: everything is denied");
+  return text;
 }
 
 std::string netd_part(const Console& console, const Message& netd) {

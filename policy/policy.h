@@ -45,9 +45,9 @@ struct LimitsConfig {
   std::size_t statements = 100;    // in one message
   std::size_t connections = 4096;  // in all
   std::size_t connections_per_peer = 512;
-  std::size_t buffer = 256 << 10;  // bytes held for one connection, each direction
-  std::size_t prepared = 4 << 20;  // bytes of prepared statements and portals of one connection
-  std::size_t in_flight = 4096;    // messages sent upstream and not answered, of one connection
+  std::size_t buffer = 256 << 10;      // bytes held for one connection, each direction
+  std::size_t prepared = 4 << 20;      // bytes of prepared statements and portals of one connection
+  std::size_t in_flight = 4096;        // messages sent upstream and not answered, of one connection
   std::chrono::nanoseconds handshake = std::chrono::seconds(30);     // from accept to logged in
   std::chrono::nanoseconds connect = std::chrono::seconds(10);       // to an upstream
   std::chrono::nanoseconds idle = std::chrono::nanoseconds::zero();  // zero: none, TCP keepalive instead
@@ -59,7 +59,8 @@ struct AuditConfig {
   AuditSync sync = AuditSync::changes;
   std::size_t segment = 64 << 20;           // a file is closed and the next begun past this
   std::size_t keep = std::size_t{1} << 30;  // bytes kept in all; the oldest segments are removed first
-  std::size_t reserve = 64 << 20;           // free bytes on the disk below which there is a warning
+  std::chrono::nanoseconds keep_for = std::chrono::hours(24);  // no segment with a younger line is removed
+  std::size_t reserve = 64 << 20;  // free bytes on the disk below which there is a warning
   std::size_t peer_bytes_per_second = 32 << 20;
 };
 

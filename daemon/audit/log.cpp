@@ -122,8 +122,8 @@ Mac Log::State::compose(std::span<const std::string> lines) {
 }
 
 std::expected<void, Error> Log::State::rotate_for(std::size_t bytes) {
-  if (current->size == current->start_size || current->size + bytes <= options.segment_bytes) return {};
-  kept.push_back({current->name, current->first_seq, current->size});
+  if (current->size == current->start_size || current->size + bytes <= limits.segment_bytes) return {};
+  kept.push_back({current->name, current->first_seq, current->size, unix_ns()});
   SegmentStart start;
   start.origin = Origin::rotated;
   if (auto begun = begin_segment(start, When::lazily); !begun) {
@@ -171,6 +171,32 @@ std::uint64_t Log::segment() const {
 bool Log::healthy() const {
   std::lock_guard lock(state_->mutex);
   return !state_->failed;
+}
+
+Pressure Log::pressure() const {
+  return state_->pressure.load(std::memory_order_relaxed);
+}
+
+std::uint64_t Log::kept_bytes() const {
+  std::lock_guard lock(state_->mutex);
+  std::uint64_t total = state_->current->size;
+  for (const Kept& segment : state_->kept) total += segment.size;
+  return total;
+}
+
+std::uint64_t Log::oldest_seq() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->kept.empty() ? state_->current->first_seq : state_->kept.front().first_seq;
+}
+
+void Log::set_limits(const Limits& limits) {
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->limits = limits;
+    state_->check_space_at = {};
+    state_->look_at_space = true;
+  }
+  state_->wake.notify_one();
 }
 
 std::uint64_t Log::free_bytes() const {

@@ -34,6 +34,23 @@ struct Head {
 std::string head_text(const Head& head);  // SEQ:BOOT:MAC
 std::optional<Head> parse_head(std::string_view text);
 
+// Whether pruning can keep the log within its bounds.
+enum class Pressure : std::uint8_t {
+  none,
+  crowded,  // it is full of lines that are too young to be pruned: who has written more than a share must
+            // stop
+  full,     // and the disk's reserve is all that is left: everybody must
+};
+
+// What may change while the log is open.
+struct Limits {
+  std::size_t segment_bytes = 64 << 20;
+  std::size_t keep_bytes = std::size_t{1}
+                           << 30;  // at least the newest two segments are kept, whatever this says
+  std::size_t reserve_bytes = 64 << 20;
+  std::chrono::nanoseconds keep_for{0};  // no segment with a younger line is pruned
+};
+
 struct Options {
   std::filesystem::path directory;  // 0700, made if absent
   std::filesystem::path key_file;   // 32 random bytes, 0600, made if absent; MACs the chain
@@ -41,12 +58,14 @@ struct Options {
   std::size_t keep_bytes = std::size_t{1}
                            << 30;  // at least the newest two segments are kept, whatever this says
   std::size_t reserve_bytes = 64 << 20;
+  std::chrono::nanoseconds keep_for{0};
   std::function<void(std::string_view)> warn;  // one line for the journal, any thread
   // A head whose lines are synced: when the log opens, rotates and closes, and this often while lines come.
   // Called from the sync thread; belongs in the journal, where whoever cuts the log cannot reach it.
   std::function<void(const Head&)> on_head;
   std::chrono::milliseconds head_interval = std::chrono::minutes(1);
   std::chrono::milliseconds retry_interval = std::chrono::seconds(1);
+  std::function<std::int64_t()> unix_ns{};  // for tests
 };
 
 // Thread-safe. After a failed write or fsync that file is never written again; every append fails until a new
@@ -74,6 +93,10 @@ class Log {
   std::uint64_t segment() const;  // sequence number that the segment in use began with
   bool healthy() const;           // false while appends fail
   std::uint64_t free_bytes() const;
+  Pressure pressure() const;  // as of a second ago at most; takes no lock
+  std::uint64_t kept_bytes() const;
+  std::uint64_t oldest_seq() const;  // that is kept
+  void set_limits(const Limits& limits);
 
  private:
   struct State;

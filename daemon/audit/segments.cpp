@@ -15,10 +15,8 @@ namespace clawpatrol::audit {
 
 namespace {
 
-std::int64_t unix_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+std::int64_t in_ns(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
 Error damaged(const std::filesystem::path& file, std::string_view why) {
@@ -42,17 +40,30 @@ std::expected<void, Error> scan_segment(const std::filesystem::path& path, Segme
   return {};
 }
 
-std::uint64_t size_of(const PrivateDirectory& directory, const std::string& name) {
+Kept kept_segment(const PrivateDirectory& directory, const SegmentFile& file) {
   struct stat info{};
-  return ::fstatat(directory.fd(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0
-             ? static_cast<std::uint64_t>(info.st_size)
-             : 0;
+  if (::fstatat(directory.fd(), file.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) info = {};
+  return {file.name, file.first_seq, static_cast<std::uint64_t>(info.st_size), in_ns(info.st_mtim)};
+}
+
+std::uint64_t cost_of(const Kept& segment) {
+  constexpr std::uint64_t smallest = 4096;  // what a file costs however short
+  return std::max(segment.size, smallest);
 }
 
 }  // namespace
 
 Log::State::State(Options given, PrivateDirectory opened, Key loaded)
-    : options(std::move(given)), directory(std::move(opened)), key(std::move(loaded)), chain(key) {}
+    : options(std::move(given)), directory(std::move(opened)), key(std::move(loaded)), chain(key) {
+  limits = {options.segment_bytes, options.keep_bytes, options.reserve_bytes, options.keep_for};
+}
+
+std::int64_t Log::State::unix_ns() const {
+  if (options.unix_ns) return options.unix_ns();
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return in_ns(now);
+}
 
 void Log::State::warn(std::string_view line) const {
   if (options.warn) options.warn(line);
@@ -65,8 +76,7 @@ std::expected<void, Error> Log::State::recover() {
   }
   auto files = list_segments(directory.path());
   if (!files) return std::unexpected(files.error());
-  for (const SegmentFile& file : *files)
-    kept.push_back({file.name, file.first_seq, size_of(directory, file.name)});
+  for (const SegmentFile& file : *files) kept.push_back(kept_segment(directory, file));
   while (!kept.empty()) {
     bool unfinished = false;
     auto adopted = adopt(kept.back().name, unfinished);
@@ -117,14 +127,23 @@ std::expected<void, Error> Log::State::adopt(const std::string& name, bool& unfi
 }
 
 // Leaves room for the segment about to be written. The newest segment is always kept: the chain hangs on it.
+// One with a young line is kept too: else whoever writes most would decide what is forgotten.
 std::size_t Log::State::count_to_prune() const {
-  constexpr std::uint64_t smallest = 4096;  // what a file costs however short
-  std::uint64_t total = options.segment_bytes;
-  for (const Kept& segment : kept) total += std::max(segment.size, smallest);
+  std::uint64_t total = limits.segment_bytes;
+  for (const Kept& segment : kept) total += cost_of(segment);
+  const std::int64_t young = unix_ns() - limits.keep_for.count();
   std::size_t count = 0;
-  while (count + 1 < kept.size() && total > options.keep_bytes)
-    total -= std::max(kept[count++].size, smallest);
+  while (count + 1 < kept.size() && total > limits.keep_bytes && kept[count].ended_unix_ns <= young)
+    total -= cost_of(kept[count++]);
   return count;
+}
+
+// Whether the next segment would not fit, though all were pruned that may be.
+bool Log::State::crowded() const {
+  if (limits.keep_for.count() == 0) return false;
+  std::uint64_t total = limits.segment_bytes;
+  for (std::size_t at = count_to_prune(); at < kept.size(); ++at) total += cost_of(kept[at]);
+  return kept.size() > 1 && total > limits.keep_bytes;
 }
 
 std::expected<Fd, Error> Log::State::create_segment(const std::string& name, std::string_view first_line) {
@@ -189,6 +208,7 @@ std::expected<void, Error> Log::State::begin_segment(SegmentStart start, When sy
   for (std::size_t at = 0; at < pruned; ++at) to_prune.push_back(kept[at].name);
   kept.erase(kept.begin(), kept.begin() + static_cast<std::ptrdiff_t>(pruned));
   abandoned = 0;
+  if (pressure != Pressure::full) set_pressure(crowded() ? Pressure::crowded : Pressure::none);
   return {};
 }
 

@@ -1,6 +1,7 @@
 // The inside of the audit log: log.cpp has the appending side, sync.cpp the thread, segments.cpp the files.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <memory>
@@ -32,6 +33,7 @@ struct Kept {
   std::string name;
   std::uint64_t first_seq = 0;
   std::uint64_t size = 0;
+  std::int64_t ended_unix_ns = 0;  // no line of it is younger
 };
 
 struct Waiter {
@@ -48,6 +50,8 @@ struct Log::State {
   std::expected<void, Error> begin_segment(SegmentStart start, When synced);
   std::expected<Fd, Error> create_segment(const std::string& name, std::string_view first_line);
   std::size_t count_to_prune() const;
+  bool crowded() const;
+  std::int64_t unix_ns() const;
   std::expected<void, Error> adopt(const std::string& name, bool& unfinished);
   void warn(std::string_view line) const;
 
@@ -66,6 +70,7 @@ struct Log::State {
               const std::expected<void, Error>& result);
   void tell_head(std::unique_lock<std::mutex>& lock);
   void check_space(std::unique_lock<std::mutex>& lock);
+  void set_pressure(Pressure next);
   bool sync_is_due() const;
 
   const Options options;
@@ -73,7 +78,10 @@ struct Log::State {
   const Key key;
   Boot boot{};
 
+  std::atomic<Pressure> pressure{Pressure::none};  // written with the mutex held
+
   mutable std::mutex mutex;  // guards everything below
+  Limits limits;
   Chain chain;
   std::uint64_t seq = 0;  // of the last line
   Mac mac{};              // of the last group
@@ -99,6 +107,7 @@ struct Log::State {
   SteadyClock::time_point tell_at;
   bool low_space = false;
   SteadyClock::time_point check_space_at;
+  bool look_at_space = false;  // now
 
   std::vector<Waiter> waiters;
   std::condition_variable wake;

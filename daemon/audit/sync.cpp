@@ -32,7 +32,7 @@ void Log::State::run() {
     }
     auto longest = std::min<std::chrono::milliseconds>({tick, options.retry_interval, options.head_interval});
     wake.wait_for(lock, longest, [&] {
-      if (stopping || !waiters.empty()) return true;
+      if (stopping || look_at_space || !waiters.empty()) return true;
       return failed ? SteadyClock::now() >= retry_at : rotated;
     });
   }
@@ -109,7 +109,7 @@ void Log::State::replace_segment(std::unique_lock<std::mutex>& lock) {
   // For what it is worth: nothing in it will be called synced on the strength of this.
   if (current) static_cast<void>(::fdatasync(current->fd.get()));
   lock.lock();
-  if (current) kept.push_back({current->name, current->first_seq, current->size + left_behind});
+  if (current) kept.push_back({current->name, current->first_seq, current->size + left_behind, unix_ns()});
   auto begun = begin_segment(start, When::now);
   if (!begun) {
     if (current) kept.pop_back();
@@ -142,11 +142,13 @@ void Log::State::check_space(std::unique_lock<std::mutex>& lock) {
   auto now = SteadyClock::now();
   if (now < check_space_at) return;
   check_space_at = now + tick;
+  look_at_space = false;
+  const std::size_t reserve = limits.reserve_bytes;
   lock.unlock();
   struct statvfs info{};
   bool known = ::statvfs(options.directory.c_str(), &info) == 0;
   std::uint64_t bytes = std::uint64_t{info.f_bavail} * info.f_frsize;
-  bool low = known && bytes < options.reserve_bytes;
+  bool low = known && bytes < reserve;
   if (known && low != low_space) {
     low_space = low;
     warn(low ? fmt::format("audit log: {} MiB are left on the disk; when it is full everything is denied",
@@ -154,6 +156,21 @@ void Log::State::check_space(std::unique_lock<std::mutex>& lock) {
              : fmt::format("audit log: {} MiB are free on the disk again", bytes >> 20));
   }
   lock.lock();
+  const Pressure space = low ? Pressure::full : Pressure::crowded;
+  set_pressure(crowded() ? space : Pressure::none);
+}
+
+void Log::State::set_pressure(Pressure next) {
+  if (pressure.exchange(next, std::memory_order_relaxed) == next) return;
+  constexpr std::string_view young = "it has reached `audit.keep` with lines younger than `audit.keep_for`";
+  switch (next) {
+    case Pressure::none: return warn("audit log: it is within `audit.keep` again, and denies nobody");
+    case Pressure::crowded:
+      return warn(fmt::format("audit log: {}: peers that wrote more than their share are denied", young));
+    case Pressure::full:
+      return warn(
+          fmt::format("audit log: {}, and the disk is at `audit.reserve`: everything is denied", young));
+  }
 }
 
 }  // namespace clawpatrol::audit

@@ -39,6 +39,7 @@ struct Report {
   HeadCheck head_check = HeadCheck::not_asked;
 
   bool intact() const { return findings.empty(); }
+  bool older_pruned() const { return first_seq > 1; }
 };
 
 // Reads the directory as it is; a daemon may be writing meanwhile, whose last group can then look torn. Fails

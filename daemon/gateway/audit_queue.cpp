@@ -14,7 +14,8 @@ void AuditQueue::Commit::await_suspend(std::coroutine_handle<> waiter) {
   waiter_ = waiter;
   std::size_t bytes = 0;
   for (const std::string& line : lines_) bytes += line.size();
-  if (!queue_.budget_.spend(peer_id_, bytes, queue_.ring_.now())) return queue_.ring_.resume_soon(waiter);
+  if (!queue_.budget_.spend(peer_id_, bytes, queue_.ring_.now(), queue_.log_.pressure()))
+    return queue_.ring_.resume_soon(waiter);
   for (std::string& line : lines_) queue_.lines_.push_back(std::move(line));
   (durability_ == audit::Durability::synced ? queue_.synced_ : queue_.handed_).push_back(this);
 }

@@ -40,12 +40,23 @@ std::string drops_json(const Shared& shared, const std::vector<DropCount>& drops
   return control::json_array(rows);
 }
 
+std::string_view text_of(audit::Pressure pressure) {
+  switch (pressure) {
+    case audit::Pressure::none: return "none";
+    case audit::Pressure::crowded: return "crowded";
+    case audit::Pressure::full: return "full";
+  }
+  return "";
+}
+
 std::string audit_json(const Shared& shared, const Policy* policy) {
   JsonObject audit;
   if (!shared.audit) return audit.add("healthy", false).text();
   std::uint64_t free = shared.audit->free_bytes();
   audit.add("healthy", shared.audit->healthy()).add("seq", shared.audit->head().seq).add("free_bytes", free);
-  return audit.add("low_space", policy && free < policy->audit.reserve).text();
+  audit.add("low_space", policy && free < policy->audit.reserve);
+  audit.add("kept_bytes", shared.audit->kept_bytes()).add("oldest_seq", shared.audit->oldest_seq());
+  return audit.add("pressure", text_of(shared.audit->pressure())).text();
 }
 
 }  // namespace

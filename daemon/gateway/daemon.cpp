@@ -32,6 +32,21 @@ std::size_t worker_count(const LimitsConfig& limits) {
   return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, netd::max_workers);
 }
 
+audit::Limits audit_limits(const AuditConfig& audit) {
+  return {.segment_bytes = audit.segment,
+          .keep_bytes = audit.keep,
+          .reserve_bytes = audit.reserve,
+          .keep_for = audit.keep_for};
+}
+
+audit::PeerBudget::Options budget_of(const Policy& policy) {
+  const AuditConfig& audit = policy.audit;
+  return {.bytes_per_second = audit.peer_bytes_per_second,
+          .burst = 4 * audit.peer_bytes_per_second,
+          .share = audit.keep / std::max<std::size_t>(policy.peers.size(), 1),
+          .share_time = audit.keep_for};
+}
+
 // The group whose members may use cpctl; without it, root alone.
 gid_t operators_group() {
   group* found = getgrnam("clawpatrol");
@@ -92,13 +107,13 @@ std::expected<void, std::string> Daemon::open_state() {
        .segment_bytes = audit.segment,
        .keep_bytes = audit.keep,
        .reserve_bytes = audit.reserve,
+       .keep_for = audit.keep_for,
        .warn = [](std::string_view line) { say(line); },
        // To the journal, out of reach of whoever cuts the log (attacks.md, 26).
        .on_head = [](const audit::Head& head) { say("audit head " + audit::head_text(head)); }});
   if (!log) return std::unexpected(log.error().what);
   shared_.audit = std::move(*log);
-  shared_.audit_budget = std::make_unique<audit::PeerBudget>(audit::PeerBudget::Options{
-      .bytes_per_second = audit.peer_bytes_per_second, .burst = 4 * audit.peer_bytes_per_second});
+  shared_.audit_budget = std::make_unique<audit::PeerBudget>(budget_of(*first_policy_));
 
   auto names = VirtualNames::open(options_.state, first_policy_->gateway.virtual_);
   if (!names) return std::unexpected(names.error().what);
@@ -174,6 +189,9 @@ ReloadOutcome Daemon::reload() {
     return outcome;
   }
   outcome.done = true;
+  auto policy = shared_.policy.current();
+  shared_.audit->set_limits(audit_limits(policy->audit));
+  shared_.audit_budget->set_options(budget_of(*policy));
   outcome.netd = netd_->ask_to_reload();
   close_orphans(shared_);
   return outcome;

@@ -59,10 +59,8 @@ void read_quantities(const Table& table, std::string_view section, Config& into)
     if (!value) continue;
     if (auto* number = std::get_if<std::size_t Config::*>(&key.member))
       into.** number = static_cast<std::size_t>(*value);
-    if constexpr (std::is_same_v<Config, LimitsConfig>) {
-      if (auto* span = std::get_if<std::chrono::nanoseconds Config::*>(&key.member))
-        into.** span = std::chrono::nanoseconds(*value);
-    }
+    if (auto* span = std::get_if<std::chrono::nanoseconds Config::*>(&key.member))
+      into.** span = std::chrono::nanoseconds(*value);
   }
 }
 

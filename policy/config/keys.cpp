@@ -182,16 +182,28 @@ constexpr Key keys[] = {
      "keep",
      Shape::size,
      "",
-     "kept in all; the oldest segments are removed first",
+     "kept in all; the oldest segments are removed first, and none that `keep_for` protects",
      {},
      mib,
      1024 * gib,
      &AuditConfig::keep},
     {"audit",
+     "keep_for",
+     Shape::duration,
+     "",
+     "no segment with a younger line is removed. Each peer has an equal share of `keep` in this time: where "
+     "`keep` is reached all the same, peers that have used up theirs are denied, and the others go on (to "
+     "about three times `keep` at most) until the disk is at `reserve`; `\"0s\"`: the oldest go, however "
+     "young",
+     {},
+     0,
+     365 * day,
+     &AuditConfig::keep_for},
+    {"audit",
      "reserve",
      Shape::size,
      "",
-     "free on the disk below which there is a warning",
+     "free on the disk below which there is a warning; and where `keep` is passed, everything is denied",
      {},
      0,
      1024 * gib,
@@ -200,7 +212,7 @@ constexpr Key keys[] = {
      "peer_bytes_per_second",
      Shape::size,
      "",
-     "of one peer; past it that peer alone is denied",
+     "of one peer, four seconds' worth at once; past it that peer alone is denied",
      {},
      kib,
      gib,
@@ -217,7 +229,8 @@ constexpr Key keys[] = {
 
     {"endpoint", "type", Shape::choice, "required", "the protocol", "postgres"},
     {"endpoint", "hosts", Shape::hosts, "required",
-     "`host:port`, `address:port` or `*.suffix:port`; the port may be left out for the protocol's own "
+     "`host:port`, `address:port` or `*.suffix:port`; names are absolute; the port may be left out for the "
+     "protocol's own "
      "(postgres: 5432)"},
     {"endpoint", "tls", Shape::choice, "`\"verify-full\"`",
      "to upstream; this version can only do `disable`, and refuses to load anything else rather than "
@@ -259,6 +272,9 @@ struct DefaultText {
     return duration_text(LimitsConfig{}.*member);
   }
   std::string operator()(std::size_t LimitsConfig::* member) const { return number(LimitsConfig{}.*member); }
+  std::string operator()(std::chrono::nanoseconds AuditConfig::* member) const {
+    return duration_text(AuditConfig{}.*member);
+  }
   std::string operator()(std::size_t AuditConfig::* member) const { return number(AuditConfig{}.*member); }
 
   std::string number(std::size_t value) const {

@@ -32,8 +32,9 @@ enum class Shape : std::uint8_t {
 };
 
 // Where the value of a limit goes; it is also where its default is read, so that the two cannot differ.
-using Member = std::variant<std::monostate, std::size_t LimitsConfig::*,
-                            std::chrono::nanoseconds LimitsConfig::*, std::size_t AuditConfig::*>;
+using Member =
+    std::variant<std::monostate, std::size_t LimitsConfig::*, std::chrono::nanoseconds LimitsConfig::*,
+                 std::size_t AuditConfig::*, std::chrono::nanoseconds AuditConfig::*>;
 
 struct Key {
   std::string_view section;  // "" for the top of the file, "gateway", "endpoint" (of [endpoint.NAME]), ...

@@ -15,7 +15,7 @@ namespace {
 const std::string health =
     R"({"v":1,"type":"status","version":"0.1.0","pid":7,"uptime_s":192,"workers":2,"generation":3,)"
     R"("digest":"9f86d081884c7d659a2feaa0c55ad015","mode":"enforce","flows":1,"flow_limit":4096,"flows_refused":0,)"
-    R"("audit":{"healthy":true,"seq":12345,"free_bytes":1073741824,"low_space":false},)"
+    R"("audit":{"healthy":true,"seq":12345,"free_bytes":1073741824,"low_space":false,"kept_bytes":2097152,"oldest_seq":9,"pressure":"none"},)"
     R"("netd":{"connected":true,"peers":1},)"
     R"("refusals":[{"reason":"too many connections","peer":"builder-1","count":12}],)"
     R"("drops":[{"reason":"not TCP or DNS","peer":"","packets":1030,"bytes":9},{"reason":"spoofed source","peer":"builder-1","packets":8,"bytes":9}]})";
@@ -37,7 +37,7 @@ TEST_CASE(
   CHECK(
       result.out ==
       "clawpatrold 0.1.0  up 3m12s  enforce  generation 3 9f86d081884c  2 workers\n"
-      "audit ok, line 12,345, 1.0 GiB free  netd ok, 1 peer\n"
+      "audit ok, lines 9 to 12,345 in 2.0 MiB, 1.0 GiB free  netd ok, 1 peer\n"
       "refused  12 too many connections (builder-1)\n"
       "dropped  1,030 not TCP or DNS\n"
       "         8 spoofed source (builder-1)\n"

@@ -340,6 +340,65 @@ for _ in range({connections}):
             self.lab.reload(ALLOW_ALL)
 
 
+class FullLog(unittest.TestCase):
+    """A log so small that one peer can fill it."""
+
+    audit = '[audit]\nsegment = "1MiB"\nkeep = "4MiB"\n{}\n'
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = Lab(second_agent=True, audit=cls.audit.format("")).__enter__()
+        cls.address = cls.lab.virtual_address()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.lab.__exit__(None, None, None)
+
+    def session(self, **options):
+        connection = wire.Connection(self.lab.connect(self.address, **options))
+        self.addCleanup(connection.socket.close)
+        return connection.login()
+
+    def reload(self, audit):
+        self.lab.audit = self.audit.format(audit)
+        return self.lab.reload().stdout
+
+    def health(self):
+        return json.loads(self.lab.cpctl("status", "-o", "json").stdout.splitlines()[0])["audit"]
+
+    def flood(self, connection, count):
+        """Statements that are recorded whole; the SQLSTATEs of what was refused."""
+        codes = []
+        for number in range(count):
+            codes += wire.error_codes(connection.simple(f"SELECT {time.monotonic_ns()} AS {'x' * 60}, '{'y' * 100_000}'"))
+            if codes:
+                break
+        return codes
+
+    def test_27_nobody_erases_anothers_records(self):
+        """attack 27: a peer that fills the log is denied before it pushes out what others did, and others go on"""
+        self.reload("")
+        good, hostile = self.session(), self.session(namespace=self.lab.other_agent)
+        good.simple("SELECT 'the good agent was here'")
+        self.assertEqual(self.flood(hostile, 200), ["53100"])
+        for _ in range(20):
+            self.assertEqual(self.flood(hostile, 1), ["53100"])
+            self.assertEqual(wire.rows(good.simple("SELECT 'goes on'")), [["goes on"]])
+        self.assertTrue([l for l in self.lab.audit_lines() if "the good agent was here" in json.dumps(l)])
+        self.assertEqual(self.health()["pressure"], "crowded")
+        self.assertIn("CROWDED", self.lab.cpctl("status").stdout)
+        self.assertIn("peers that wrote more than their share are denied", (self.lab.directory / "daemon.log").read_text())
+        self.assertNotIn("begins at", self.lab.cpctl("audit", "verify").stdout)
+
+        # What the operator gives up by name is pruned, at once, and `audit verify` says so.
+        self.reload('keep_for = "0s"')
+        wait_until(lambda: self.health()["pressure"] == "none", "the log to have room")
+        self.assertEqual(self.flood(hostile, 60), [])
+        oldest = wait_until(lambda: self.health()["oldest_seq"] > 1 and self.health()["oldest_seq"], "segments to go")
+        verified = self.lab.cpctl("audit", "verify")
+        self.assertIn(f"begins at seq {oldest}: older segments were pruned", verified.stdout)
+        self.assertTrue(json.loads(self.lab.cpctl("audit", "verify", "-o", "json").stdout)["older_pruned"])
+
 class Passthrough(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

@@ -43,3 +43,29 @@ TEST_CASE("a clock that a worker cached a moment ago takes nothing away and give
   CHECK(budget.spend(1, 1000, now + seconds(1)));
   CHECK_FALSE(budget.spend(1, 1, now + seconds(1)));
 }
+
+TEST_CASE("attack 27: in a crowded log a peer has its share, and no more until time gives it back") {
+  PeerBudget budget(
+      {.bytes_per_second = 1'000'000, .burst = 1'000'000, .share = 1000, .share_time = seconds(100)});
+  PeerBudget::Clock::time_point now{seconds(1000)};
+  for (int at = 0; at < 10; ++at) CHECK(budget.spend(1, 500, now));  // there is room
+  CHECK_FALSE(budget.spend(1, 100, now, Pressure::crowded));
+  CHECK(budget.spend(2, 900, now, Pressure::crowded));
+  CHECK_FALSE(budget.spend(2, 101, now, Pressure::crowded));
+  CHECK(budget.take_overruns(now).size() == 2);
+  CHECK(budget.spend(1, 100, now + seconds(10), Pressure::crowded));
+  CHECK_FALSE(budget.spend(1, 1, now + seconds(10), Pressure::crowded));
+  CHECK(budget.spend(1, 1, now + seconds(10)));
+  CHECK_FALSE(budget.spend(3, 1, now, Pressure::full));
+}
+
+TEST_CASE("a budget changes while it is in use") {
+  PeerBudget budget({.bytes_per_second = 10, .burst = 10});
+  PeerBudget::Clock::time_point now{seconds(100)};
+  REQUIRE(budget.spend(1, 10, now));
+  CHECK_FALSE(budget.spend(1, 100, now + seconds(1)));
+  budget.set_options({.bytes_per_second = 1000, .burst = 1000});
+  CHECK(budget.spend(1, 900, now + seconds(2)));
+  budget.set_options({.bytes_per_second = 10, .burst = 10});
+  CHECK_FALSE(budget.spend(1, 11, now + seconds(9)));
+}

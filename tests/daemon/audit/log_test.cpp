@@ -2,7 +2,9 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -120,6 +122,72 @@ TEST_CASE("the chain goes on across rotated segments, and what is pruned leaves 
   CHECK(scratch.verified(heads.back()).head_check == HeadCheck::found);
   CHECK(heads.size() > 3);
   CHECK(heads.back() == last);
+}
+
+TEST_CASE("attack 27: nothing younger than asked for is pruned, however much is written") {
+  ScratchLog scratch;
+  std::atomic<std::int64_t> clock = 1'700'000'000'000'000'000;
+  constexpr std::int64_t hour = 3'600'000'000'000;
+  scratch.options.segment_bytes = 2000;
+  scratch.options.keep_bytes = 5 * 4096;
+  scratch.options.keep_for = std::chrono::hours(2);
+  scratch.options.unix_ns = [&clock] { return clock.load(); };
+  auto log = scratch.open();
+  for (int at = 0; at < 30 && log->pressure() == Pressure::none; ++at) REQUIRE(log->append(bodies(at, 3)));
+  CHECK(log->pressure() == Pressure::crowded);
+  for (int at = 0; at < 50; ++at) REQUIRE(log->append(bodies(at * 3, 3)));
+  REQUIRE(synced(*log, log->head().seq));
+  CHECK(log->oldest_seq() == 1);
+  CHECK(log->kept_bytes() > 5 * 4096);
+  CHECK_FALSE(scratch.verified().older_pruned());
+
+  // The denied do not write: what has become old makes room even so.
+  clock += 3 * hour;
+  for (int at = 0; at < 500 && log->pressure() != Pressure::none; ++at)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  CHECK(log->pressure() == Pressure::none);
+  for (int at = 0; at < 10; ++at) REQUIRE(log->append(bodies(at * 3, 3)));
+  REQUIRE(synced(*log, log->head().seq));
+  CHECK(log->oldest_seq() > 1);
+  CHECK(log->kept_bytes() < 6 * 4096);
+  log.reset();
+  Report report = scratch.verified();
+  CHECK(report.intact());
+  CHECK(report.older_pruned());
+}
+
+TEST_CASE("attack 27: a full log at the disk's reserve is told apart, and limits change while it is open") {
+  ScratchLog scratch;
+  scratch.options.segment_bytes = 2000;
+  scratch.options.keep_bytes = 2 * 4096;
+  scratch.options.reserve_bytes = 0;
+  scratch.options.keep_for = std::chrono::hours(2);
+  std::mutex mutex;
+  std::string said;
+  scratch.options.warn = [&](std::string_view line) {
+    std::lock_guard lock(mutex);
+    said += line;
+  };
+  auto log = scratch.open();
+  auto reaches = [&](Pressure wanted) {
+    for (int at = 0; at < 500 && log->pressure() != wanted; ++at)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    return log->pressure() == wanted;
+  };
+  for (int at = 0; at < 20; ++at) REQUIRE(log->append(bodies(at, 3)));
+  CHECK(reaches(Pressure::crowded));
+  Limits limits{.segment_bytes = 2000,
+                .keep_bytes = 2 * 4096,
+                .reserve_bytes = std::size_t{1} << 62,
+                .keep_for = std::chrono::hours(2)};
+  log->set_limits(limits);
+  CHECK(reaches(Pressure::full));
+  limits.keep_bytes = 1 << 20;
+  log->set_limits(limits);
+  CHECK(reaches(Pressure::none));
+  std::lock_guard lock(mutex);
+  CHECK(said.find("peers that wrote more than their share are denied") != std::string::npos);
+  CHECK(said.find("everything is denied") != std::string::npos);
 }
 
 TEST_CASE("a group larger than a segment is written whole") {

@@ -154,7 +154,8 @@ struct Fixture {
 
 std::string masked(std::string text) {
   text = std::regex_replace(text, std::regex(R"re(\d{4}-\d\d-\d\dT[0-9:.]+Z)re"), "TIME");
-  text = std::regex_replace(text, std::regex(R"re("(pid|uptime_s|free_bytes|age_s)":\d+)re"), "\"$1\":N");
+  text = std::regex_replace(text, std::regex(R"re("(pid|uptime_s|free_bytes|kept_bytes|age_s)":\d+)re"),
+                            "\"$1\":N");
   return std::regex_replace(text, std::regex(R"re([0-9a-f]{32,64})re"), "HEX");
 }
 
@@ -177,7 +178,7 @@ TEST_CASE("status keeps its schema: health, then one line a flow") {
       masked(answered.lines[0]) ==
       R"({"v":1,"type":"status","version":"0.1.0","pid":N,"uptime_s":N,"workers":2,"generation":3,"digest":"HEX",)"
       R"("mode":"enforce","flows":1,"flow_limit":4096,"flows_refused":0,)"
-      R"("audit":{"healthy":true,"seq":1,"free_bytes":N,"low_space":false},"netd":{"connected":true,"peers":0},)"
+      R"("audit":{"healthy":true,"seq":1,"free_bytes":N,"low_space":false,"kept_bytes":N,"oldest_seq":1,"pressure":"none"},"netd":{"connected":true,"peers":0},)"
       R"("refusals":[{"reason":"too many connections","peer":"","count":1}],)"
       R"("drops":[{"reason":"fragment","peer":"","packets":3,"bytes":99}]})");
   CHECK(

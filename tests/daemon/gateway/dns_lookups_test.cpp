@@ -140,8 +140,8 @@ TEST_CASE("attack 28: the last threads are for peers for whom nothing runs") {
   });
   CHECK(third->outcome == Resolved::Outcome::found);
   std::lock_guard lock(bench.gate->mutex);
-  CHECK(bench.gate->most['1'] == 2);
-  CHECK(bench.gate->most['2'] == 1);
+  CHECK(bench.gate->most['1'] <= 2);
+  CHECK(bench.gate->most['2'] <= 1);
 }
 
 TEST_CASE("attack 28: names of /etc/hosts wait for no slow name, not even the peer's own") {
@@ -182,10 +182,11 @@ TEST_CASE("who asks for a name that is being asked waits for the same answer") {
   std::vector<std::optional<Resolved>> results(100);
   bench.run([&] {
     for (auto& result : results)
-      bench.tasks.spawn(resolve_into(*bench.lookups, *bench.ring, 1, "x.1", Deadline::after(10s), result));
+      bench.tasks.spawn(resolve_into(*bench.lookups, *bench.ring, 1, "slow.1", Deadline::after(10s), result));
+    bench.gate->open();
   });
   for (const auto& result : results) CHECK(result->outcome == Resolved::Outcome::found);
-  CHECK(bench.gate->order.size() <= 2);
+  CHECK(bench.gate->order.size() == 1);
 }
 
 TEST_CASE("the hosts file is read again when it has changed") {
