@@ -107,9 +107,9 @@ struct Options {
 // for each thread), of which the worst nesting within the default limits uses 2. Thread-safe, no other thread
 // involved. Takes 2-13 us for ordinary statements, up to 0.2 s at the limits.
 //
-// What a text cannot tell, and is for the database role: that `t.f` calls a function f(t) of a row, that an operator,
-// an implicit cast or a built-in name resolves to a user's overload for other types, and what views,
-// triggers, rules and the input functions of a column's type reach.
+// What a text cannot tell, and is for the database role: that `t.f` calls a function f(t) of a row, that an
+// operator, an implicit cast or a built-in name resolves to a user's overload for other types, and what
+// views, triggers, rules and the input functions of a column's type reach.
 Analysis analyse(std::string_view text, const Options& options);
 
 // The facets of `SET name TO value` as a statement, for startup parameters: they are judged as one. The guard
