@@ -10,8 +10,8 @@ namespace {
 #include "policy/sql/generated/catalog.inc"
 
 static_assert(std::ranges::is_sorted(safe_functions) && std::ranges::is_sorted(catalog_functions) &&
-              std::ranges::is_sorted(catalog_types) && std::ranges::is_sorted(catalog_operators) &&
-              std::ranges::is_sorted(catalog_relations));
+              std::ranges::is_sorted(row_functions) && std::ranges::is_sorted(catalog_types) &&
+              std::ranges::is_sorted(catalog_operators) && std::ranges::is_sorted(catalog_relations));
 
 constexpr std::array<std::string_view, 10> names = {"file",         "network",     "program", "code",
                                                     "large_object", "admin",       "signal",  "settings",
@@ -45,6 +45,9 @@ bool is_safe_function(std::string_view name) {
 }
 bool is_catalog_function(std::string_view name) {
   return std::ranges::binary_search(catalog_functions, name);
+}
+bool is_row_function(std::string_view name) {
+  return std::ranges::binary_search(row_functions, name);
 }
 bool is_catalog_type(std::string_view name) {
   return std::ranges::binary_search(catalog_types, name);

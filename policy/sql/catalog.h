@@ -44,6 +44,7 @@ struct FunctionClass {
 
 bool is_safe_function(std::string_view name);
 bool is_catalog_function(std::string_view name);
+bool is_row_function(std::string_view name);  // of the catalogue: always returns rows, never one value
 bool is_catalog_type(std::string_view name);
 bool is_catalog_operator(std::string_view name);
 bool is_catalog_relation(std::string_view name);

@@ -38,6 +38,8 @@ array() { echo "constexpr std::string_view $1[] = {"; sed 's/.*/    "&",/' | sed
   sql "select proname from pg_proc where $catalog and prokind in ('f', 'a', 'w') and proname !~ '^($other)\$'
        group by proname having bool_and(provolatile <> 'v') or proname ~ '^($safe)\$'" | array safe_functions
   sql "select proname from pg_proc where $catalog" | array catalog_functions
+  sql "select proname from pg_proc p join pg_type t on t.oid = prorettype where $catalog
+       group by proname having bool_and(prorettype = 'record'::regtype or typtype = 'c')" | array row_functions
   sql "select typname from pg_type where typnamespace = 'pg_catalog'::regnamespace and typtype in ('b', 'p', 'r', 'm')" | array catalog_types
   sql "select oprname from pg_operator where oprnamespace = 'pg_catalog'::regnamespace" | array catalog_operators
   sql "select relname from pg_class where relnamespace = 'pg_catalog'::regnamespace and relkind in ('r', 'v')" | array catalog_relations

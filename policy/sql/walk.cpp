@@ -57,7 +57,7 @@ void Walk::dispatch(const Node* node) {
       break;
     case Tag::A_Indirection:
       for (const Node* part : cells(as<A_Indirection>(node)->indirection)) {
-        if (part != nullptr && part->type == Tag::String) field_or_call(part);
+        if (part != nullptr && part->type == Tag::String) field_or_call(string_of(part));
       }
       break;
     case Tag::SubLink: operator_named(as<SubLink>(node)->operName); break;
@@ -66,6 +66,7 @@ void Walk::dispatch(const Node* node) {
       for (const Node* name : cells(as<JoinExpr>(node)->usingClause)) columns_.add(string_of(name));
       break;
     case Tag::RangeFunction:
+      range_function(*as<RangeFunction>(node));
       for (const Node* column : cells(as<RangeFunction>(node)->coldeflist)) {
         if (const auto* definition = as<ColumnDef>(column)) type_runs(definition->typeName);
       }

@@ -82,7 +82,9 @@ class Walk {
   void call(const tree::FuncCall& call);
   void called(const tree::List* names);
   void called(std::string_view schema, std::string_view leaf);
-  void field_or_call(const tree::Node* name);
+  void range_function(const tree::RangeFunction& range);
+  bool is_call_of_scalar(std::string_view alias, std::string_view name) const;
+  void field_or_call(std::string_view name);
   void changes_by_call(const FunctionClass& function);
   void sequence(const tree::FuncCall& call);
   void set_config(const tree::FuncCall& call);
@@ -142,6 +144,8 @@ class Walk {
   std::unordered_map<std::string_view, unsigned> visible_ctes_;
   std::vector<std::string_view> cte_order_;  // as they came into scope
   Ranges ranges_;
+  std::unordered_map<std::string_view, std::string_view>
+      scalars_;              // functions in FROM that are one value: alias, column ("": not known)
   std::size_t scope_ = 0;    // first of ranges_ that belongs to the innermost query
   std::string_view target_;  // leaf name of the table whose columns are assigned
   int body_depth_ = 0;

@@ -46,6 +46,13 @@ const char* string_constant(const Node* node) {
   return constant->val.sval.sval;
 }
 
+// Of a function in FROM that returns one value; by its one OUT parameter where it has one.
+std::string_view column_of(std::string_view function, std::string_view alias) {
+  if (function.starts_with("json") && function.find("_array_elements") != std::string_view::npos)
+    return "value";
+  return function == "pg_partition_ancestors" ? "relid" : alias;
+}
+
 }  // namespace
 
 void Walk::call(const FuncCall& call) {
@@ -68,10 +75,41 @@ void Walk::called(const List* names) {
   called(schema, leaf);
 }
 
+// FROM lower('A') x: x is the value itself, and x.name is name(x), except for its one column.
+void Walk::range_function(const RangeFunction& range) {
+  if (range.ordinality || length(range.functions) != 1 || length(range.coldeflist) > 0) return;
+  const Node* item = *cells(range.functions).begin();
+  const auto* pair =
+      item != nullptr && item->type == Tag::List ? reinterpret_cast<const List*>(item) : nullptr;
+  if (pair == nullptr || length(pair) == 0) return;
+  for (const Node* definitions : cells(pair)) {
+    if (definitions != nullptr && definitions->type == Tag::List) return;  // record columns
+  }
+  const auto* call = as<FuncCall>(*cells(pair).begin());
+  QualifiedName name = call == nullptr ? QualifiedName{} : qualified(call->funcname);
+  if (is_row_function(name.leaf)) return;
+  std::string_view alias = range.alias == nullptr ? name.leaf : view(range.alias->aliasname);
+  bool built_in =
+      name.schema.empty() ? call == nullptr || is_catalog_function(name.leaf) : name.schema == "pg_catalog";
+  std::string_view column = built_in ? column_of(name.leaf, alias) : std::string_view();
+  const List* columns = range.alias == nullptr ? nullptr : range.alias->colnames;
+  if (length(columns) > 0) column = string_of(*cells(columns).begin());
+  if (!alias.empty()) scalars_[alias] = column;
+}
+
+bool Walk::is_call_of_scalar(std::string_view alias, std::string_view name) const {
+  auto found = scalars_.empty() || alias.empty() ? scalars_.end() : scalars_.find(alias);
+  if (found == scalars_.end()) return false;
+  // The columns of a function of the operator's own are not known here.
+  if (found->second.empty())
+    return find_function_class(name) != nullptr || (is_catalog_function(name) && !is_safe_function(name));
+  return found->second != name;
+}
+
 // (value).name is a field of a composite value, or name(value): which of them, the text does not tell.
-void Walk::field_or_call(const Node* name) {
-  called({}, string_of(name));
-  if (string_of(name) == "nextval") reaches_further();  // of a sequence that only the value tells
+void Walk::field_or_call(std::string_view name) {
+  called({}, name);
+  if (name == "nextval") reaches_further();  // of a sequence that only the value tells
 }
 
 void Walk::called(std::string_view schema, std::string_view leaf) {

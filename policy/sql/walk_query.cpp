@@ -230,6 +230,7 @@ void Walk::column(const ColumnRef& column) {
   }
   if (starred) return star(last);
   columns_.add(last);
+  if (is_call_of_scalar(previous, last)) field_or_call(last);
   if (!previous.empty()) return columns_.add(ranges_.relation_of(previous), last);
   ranges_.rows_of(last, [this](std::string_view relation) { columns_.add(relation, "*"); });
   std::string_view only = ranges_.only_one_but(last);

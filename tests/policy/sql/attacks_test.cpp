@@ -588,9 +588,33 @@ TEST_CASE("attack 6: a function called as if it were a field is a call") {
     CHECK(one(text).may_change_settings);
     CHECK(has(one(text).facets.functions, "my_func"));
   }
+  // A function in FROM that is one value is that value.
+  CHECK(has_class(one("SELECT x.pg_read_file FROM lower('/etc/passwd') x"), "file"));
+  CHECK(has_class(one("SELECT lower.pg_read_file FROM lower('/etc/passwd')"), "file"));
+  CHECK(has_class(one("SELECT x.pg_read_file FROM CAST('/etc/passwd' AS text) AS x"), "file"));
+  CHECK(has_class(one("SELECT x.pg_read_file FROM unnest(ARRAY['/etc/passwd']) AS x(y)"), "file"));
+  CHECK(has_class(one("SELECT (SELECT x.pg_read_file) FROM lower('/etc/passwd') x"), "file"));
+  CHECK(all_open(one("SELECT x.my_func FROM lower('a') x").facets));
+  for (const char* text :
+       {"SELECT g.g, generate_series.generate_series FROM generate_series(1, 2) g, generate_series(1, 3)",
+        "SELECT e.key, e.value FROM t, jsonb_each(t.a) e", "SELECT u.x FROM unnest($1::int[]) AS u(x)",
+        "SELECT u.x, u.ord FROM unnest($1::int[]) WITH ORDINALITY AS u(x, ord)",
+        "SELECT g.* FROM generate_series(1, 2) g",
+        "SELECT r.a FROM json_to_recordset('[]') AS r(a int, b text)",
+        "SELECT e.value FROM t, jsonb_array_elements(t.a) e", "SELECT s.schedule FROM s",
+        "SELECT x.http FROM (SELECT 1 AS http) x",
+        "SELECT a.attname, o.option_name FROM pg_catalog.pg_attribute a, "
+        "pg_catalog.pg_options_to_table(a.attfdwoptions) o",
+        "SELECT l.mode FROM pg_lock_status() l",
+        "SELECT d.datname, x.grantee FROM pg_database d, aclexplode(d.datacl) x"}) {
+    INFO(text);
+    CHECK_FALSE(one(text).facets.tables->open);
+  }
   Options vouching;
-  vouching.safe_functions =
-      std::make_shared<const std::unordered_set<std::string>>(std::unordered_set<std::string>{"street"});
+  vouching.safe_functions = std::make_shared<const std::unordered_set<std::string>>(
+      std::unordered_set<std::string>{"street", "app.people"});
+  CHECK_FALSE(one("SELECT p.city FROM app.people() p", vouching).facets.tables->open);
+  CHECK(has_class(one("SELECT p.pg_read_file FROM app.people() p", vouching), "file"));
   CHECK_FALSE(one("SELECT (address).street FROM t", vouching).facets.tables->open);
   CHECK_FALSE(one("SELECT (f.a).*, t.a[1], (t.a)[1], t.street FROM t, generate_series(1, 2) f(a)")
                   .facets.tables->open);
