@@ -190,6 +190,10 @@ ReloadOutcome Daemon::reload() {
   auto policy = shared_.policy.current();
   shared_.audit->set_limits(audit_limits(policy->audit));
   shared_.audit_budget->set_options(budget_of(*policy));
+  if (std::size_t count = worker_count(policy->limits); count != workers_.size())
+    outcome.diagnostics +=
+        fmt::format("note: `limits.workers` asks for {}; {} run, until clawpatrold is started again\n", count,
+                    workers_.size());
   outcome.netd = netd_->ask_to_reload();
   close_orphans(shared_);
   return outcome;
