@@ -385,6 +385,22 @@ class FullLog(unittest.TestCase):
         self.assertNotIn("until clawpatrold", self.reload(free))
 
 
+class Rates(unittest.TestCase):
+    def test_28_rates_are_options(self):
+        """attack 28: how many new connections a peer may make is netd's option"""
+        class Slow(Lab):
+            netd_options = ("--connections-per-second", "1", "--connection-burst", "3")
+        with Slow(postgres=False) as lab:
+            address, made = lab.virtual_address(), 0
+            for _ in range(6):
+                with contextlib.suppress(OSError):
+                    lab.connect(address, timeout=0.1).close()
+                    made += 1
+            self.assertIn(made, (3, 4))
+            drops = lambda: json.loads(lab.cpctl("status", "-o", "json").stdout.splitlines()[0])["drops"]
+            wait_until(lambda: any(row["reason"] == "rate" for row in drops()), "the drops to be counted")
+
+
 class Passthrough(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

@@ -93,6 +93,7 @@ def wait_until(condition, what, seconds=20.0, process=None):
 class Lab:
     """tunnel: 'veth' (the agent's Ethernet is an ingress), 'kernel' (wireguard.ko) or 'go' (wireguard-go)."""
 
+    netd_options = ()
     daemon_prefix = ()  # a command that starts the daemon, such as prlimit
 
     def __init__(self, rules=ALLOW_ALL, tunnel="veth", policy=None, extra_peers="", workers=None, audit="",
@@ -232,7 +233,7 @@ class Lab:
             self.gateway, "setpriv", f"--reuid={NETD_UID}", f"--regid={NETD_UID}", "--clear-groups", "--no-new-privs",
             f"--inh-caps={caps}", f"--ambient-caps={caps}", f"--bounding-set={caps}",
             BUILD / "daemon" / "clawpatrol-netd", "--config", self.config, "--state", self.netd_state,
-            "--run", self.run_dir, "--daemon-uid", DAEMON_UID))
+            "--run", self.run_dir, "--daemon-uid", DAEMON_UID, *self.netd_options))
         wait_until(socket_path.exists, "netd's socket", process=self.netd)
 
     def start_daemon(self):
