@@ -45,9 +45,10 @@ struct LimitsConfig {
   std::size_t statements = 100;    // in one message
   std::size_t connections = 4096;  // in all
   std::size_t connections_per_peer = 512;
-  std::size_t buffer = 256 << 10;  // bytes held for one connection, each direction
-  std::size_t prepared = 4 << 20;  // bytes of prepared statements and portals of one connection
-  std::size_t in_flight = 4096;    // messages sent upstream and not answered, of one connection
+  std::size_t upstream_per_peer = 64;  // logged in, or about to be, of one peer at one endpoint
+  std::size_t buffer = 256 << 10;      // bytes held for one connection, each direction
+  std::size_t prepared = 4 << 20;      // bytes of prepared statements and portals of one connection
+  std::size_t in_flight = 4096;        // messages sent upstream and not answered, of one connection
   std::chrono::nanoseconds handshake = std::chrono::seconds(30);     // from accept to logged in
   std::chrono::nanoseconds connect = std::chrono::seconds(10);       // to an upstream
   std::chrono::nanoseconds idle = std::chrono::nanoseconds::zero();  // zero: none, TCP keepalive instead

@@ -11,6 +11,7 @@
 #include "daemon/audit/log.h"
 #include "daemon/gateway/analysts.h"
 #include "daemon/gateway/commands.h"
+#include "daemon/gateway/descriptors.h"
 #include "daemon/gateway/dns/service.h"
 #include "daemon/gateway/grant.h"
 #include "daemon/gateway/names.h"
@@ -61,6 +62,14 @@ gid_t operators_group() {
 std::expected<std::unique_ptr<Daemon>, std::string> Daemon::create(const Options& options) {
   if (auto renounced = renounce_privileges(); !renounced) return std::unexpected(renounced.error().what);
   std::unique_ptr<Daemon> made(new Daemon(options));
+  const std::size_t descriptors = raise_descriptor_limit();
+  made->most_connections_ = most_connections(descriptors);
+  if (made->most_connections_ == 0)
+    return std::unexpected(
+        fmt::format("cannot serve: {} descriptors are too few\nhint: Raise the limit on open files "
+                    "(LimitNOFILE=) to {} and "
+                    "two for each connection.",
+                    descriptors, descriptors_beside));
   auto loop = control::Loop::create();
   if (!loop) return std::unexpected(loop.error().what);
   made->loop_ = std::move(*loop);
@@ -192,6 +201,10 @@ ReloadOutcome Daemon::reload() {
   auto policy = shared_.policy.current();
   shared_.audit->set_limits(audit_limits(policy->audit));
   shared_.audit_budget->set_options(budget_of(*policy));
+  if (std::size_t count = worker_count(policy->limits); count != workers_.size())
+    outcome.diagnostics +=
+        fmt::format("note: `limits.workers` asks for {}; {} run, until clawpatrold is started again\n", count,
+                    workers_.size());
   outcome.netd = netd_->ask_to_reload();
   close_orphans(shared_);
   return outcome;
@@ -207,6 +220,13 @@ std::expected<void, Error> Daemon::put_in_force(std::shared_ptr<Policy> policy) 
   else if (size.error().code != ENOENT)
     return std::unexpected(size.error());
   policy->generation = last + 1;
+  if (std::size_t& connections = policy->limits.connections; connections > most_connections_) {
+    say(
+        fmt::format("`limits.connections` is {}, but there are descriptors for {} only; that is the limit\n"
+                    "hint: Raise the hard limit on open files (LimitNOFILE=) to {}.",
+                    connections, most_connections_, 2 * connections + descriptors_beside));
+    connections = most_connections_;
+  }
   if (auto kept = state_->replace("generation", std::to_string(policy->generation)); !kept) return kept;
   if (auto adopted = shared_.names->adopt(*policy); !adopted) return adopted;
   shared_.policy.replace(std::move(policy));

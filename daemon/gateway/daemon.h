@@ -39,6 +39,7 @@ class Daemon {
   int end();
 
   Options options_;
+  std::size_t most_connections_ = 0;  // for which there are descriptors
   std::optional<PrivateDirectory> state_;
   std::shared_ptr<Policy> first_policy_;
   Shared shared_;

@@ -15,6 +15,7 @@
 #include "daemon/gateway/audit_queue.h"
 #include "daemon/gateway/flows.h"
 #include "daemon/gateway/peer_turns.h"
+#include "daemon/gateway/upstream_places.h"
 #include "daemon/ring/ring.h"
 #include "daemon/ring/task_group.h"
 #include "policy/policy.h"
@@ -83,6 +84,7 @@ struct Shared {
   PolicyHolder policy;
   Peers peers;
   FlowTable flows;
+  UpstreamPlaces upstream_places;
   RecentActions actions;
   Refusals refusals;
   std::unique_ptr<audit::Log> audit;

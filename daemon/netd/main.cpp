@@ -76,7 +76,7 @@ int run(const Options& options) {
   Fd signal_fd(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!signal_fd) return fail(1, os_error(errno, "cannot wait for signals").what);
 
-  Netd gateway({options.config, options.state, options.run, daemon->uid, group});
+  Netd gateway({options.config, options.state, options.run, daemon->uid, group, options.rates});
   if (auto started = gateway.start(); !started) return fail(1, started.error().what);
   if (auto forbidden = forbid_system_calls(); !forbidden) return fail(1, forbidden.error().what);
   log_line("ready");

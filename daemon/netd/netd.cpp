@@ -67,7 +67,7 @@ std::expected<void, Error> Netd::start() {
   auto events = NetlinkEvents::open();
   if (!events) return std::unexpected(events.error());
   events_.emplace(std::move(*events));
-  auto steering = Steering::load(listen_port);
+  auto steering = Steering::load(listen_port, settings_.rates);
   if (!steering) return std::unexpected(steering.error());
   steering_.emplace(std::move(*steering));
   for (const std::string& problem : set_machine_parameters(listen_port)) log_line("{}", problem);

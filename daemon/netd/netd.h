@@ -18,6 +18,7 @@
 #include "daemon/netd/operator_door.h"
 #include "daemon/netd/peer_book.h"
 #include "daemon/netd/poller.h"
+#include "daemon/netd/rates.h"
 #include "daemon/netd/steering.h"
 #include "daemon/netd/wireguard.h"
 
@@ -32,6 +33,7 @@ class Netd {
     std::filesystem::path config, state, run;
     uid_t daemon_uid;
     gid_t operator_group;
+    Rates rates;
   };
   explicit Netd(Settings settings);
 

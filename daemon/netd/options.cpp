@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <getopt.h>
 
+#include <charconv>
+
 namespace clawpatrol::netd {
 namespace {
 
@@ -12,10 +14,26 @@ constexpr option long_options[] = {{"config", required_argument, nullptr, 'c'},
                                    {"daemon-uid", required_argument, nullptr, 'd'},
                                    {"operator-group", required_argument, nullptr, 'g'},
                                    {"user", required_argument, nullptr, 'u'},
+                                   {"connections-per-second", required_argument, nullptr, 1},
+                                   {"connection-burst", required_argument, nullptr, 2},
+                                   {"datagrams-per-second", required_argument, nullptr, 3},
+                                   {"datagram-burst", required_argument, nullptr, 4},
                                    {"teardown", no_argument, nullptr, 't'},
                                    {"version", no_argument, nullptr, 'v'},
                                    {"help", no_argument, nullptr, 'h'},
                                    {nullptr, 0, nullptr, 0}};
+
+// Written into the filter before it is loaded.
+std::expected<void, std::string> set_rate(std::uint32_t& into) {
+  constexpr std::uint32_t most = 1'000'000;
+  const std::string text = ::optarg;
+  std::uint32_t value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value == 0 || value > most)
+    return std::unexpected(fmt::format("not a number from 1 to {}: '{}'", most, text));
+  into = value;
+  return {};
+}
 
 }  // namespace
 
@@ -28,6 +46,10 @@ std::string help_text() {
   --daemon-uid USER      the only one that is given sockets        (clawpatrol)
   --operator-group GROUP who beside root adds and removes peers    (clawpatrol)
   --user USER            become this user after the start
+  --connections-per-second N, --connection-burst N
+                         new TCP connections of one peer         (1000, 2000)
+  --datagrams-per-second N, --datagram-burst N
+                         DNS and other datagrams of one peer     (500, 500)
   --teardown             remove interface, rules, routes and filters, and exit
   --version, --help
 )";
@@ -38,7 +60,12 @@ std::expected<Options, std::string> parse_options(int count, char** arguments) {
   ::opterr = 0;
   ::optind = 1;
   for (int option; (option = ::getopt_long(count, arguments, "hv", long_options, nullptr)) != -1;) {
+    std::expected<void, std::string> rate;
     switch (option) {
+      case 1: rate = set_rate(options.rates.connections_per_second); break;
+      case 2: rate = set_rate(options.rates.connection_burst); break;
+      case 3: rate = set_rate(options.rates.datagrams_per_second); break;
+      case 4: rate = set_rate(options.rates.datagram_burst); break;
       case 'c': options.config = ::optarg; break;
       case 's': options.state = ::optarg; break;
       case 'r': options.run = ::optarg; break;
@@ -50,6 +77,7 @@ std::expected<Options, std::string> parse_options(int count, char** arguments) {
       case 'h': options.action = Options::Action::help; return options;
       default: return std::unexpected(fmt::format("unknown option: '{}'", arguments[::optind - 1]));
     }
+    if (!rate) return std::unexpected(rate.error());
   }
   if (::optind < count) return std::unexpected(fmt::format("unexpected argument: '{}'", arguments[::optind]));
   return options;

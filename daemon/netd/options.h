@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <string>
 
+#include "daemon/netd/rates.h"
+
 namespace clawpatrol::netd {
 
 struct Options {
@@ -16,6 +18,7 @@ struct Options {
   std::string daemon_uid = "clawpatrol";
   std::string operator_group = "clawpatrol";
   std::string user;  // "": stay who we are
+  Rates rates;
 };
 
 std::expected<Options, std::string> parse_options(int count, char** arguments);

@@ -106,7 +106,7 @@ Steering::Steering() = default;
 Steering::Steering(Steering&&) noexcept = default;
 Steering::~Steering() = default;
 
-std::expected<Steering, Error> Steering::load(std::uint16_t listen_port) {
+std::expected<Steering, Error> Steering::load(std::uint16_t listen_port, const Rates& rates) {
   libbpf_set_print(print_warnings);
   Steering steering;
   steering.bpf_.reset(steer__open());
@@ -116,6 +116,12 @@ std::expected<Steering, Error> Steering::load(std::uint16_t listen_port) {
     return std::unexpected(os_error(errno, "cannot seed the filter"));
   steering.bpf_->rodata->listen_port = listen_port;
   steering.bpf_->rodata->hash_seed = seed;
+  const Bucket connections = bucket_of(rates.connections_per_second, rates.connection_burst);
+  const Bucket datagrams = bucket_of(rates.datagrams_per_second, rates.datagram_burst);
+  steering.bpf_->rodata->connection_interval_ns = connections.interval_ns;
+  steering.bpf_->rodata->connection_burst_ns = connections.burst_ns;
+  steering.bpf_->rodata->datagram_interval_ns = datagrams.interval_ns;
+  steering.bpf_->rodata->datagram_burst_ns = datagrams.burst_ns;
   if (int code = steer__load(steering.bpf_.get()); code != 0)
     return std::unexpected(bpf_error(code, "cannot load the filter"));
   // Where the table of drops is full they are counted under peer 0, whose rows must therefore be there.

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/netd/rates.h"
 #include "daemon/ring/error.h"
 #include "policy/address.h"
 
@@ -38,7 +39,7 @@ struct SteeringTable {
 
 class Steering {
  public:
-  static std::expected<Steering, Error> load(std::uint16_t listen_port);
+  static std::expected<Steering, Error> load(std::uint16_t listen_port, const Rates& rates = {});
   Steering(Steering&&) noexcept;
   ~Steering();
 

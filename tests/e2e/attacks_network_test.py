@@ -399,6 +399,36 @@ class FullLog(unittest.TestCase):
         self.assertIn(f"begins at seq {oldest}: older segments were pruned", verified.stdout)
         self.assertTrue(json.loads(self.lab.cpctl("audit", "verify", "-o", "json").stdout)["older_pruned"])
 
+    def test_27_a_reload_takes_the_budget(self):
+        """attack 27: what the configuration says of the log is in force after a reload, or the reload says when"""
+        free = 'keep_for = "0s"\n'
+        connection = self.session()
+        self.reload(free)
+        self.assertEqual(self.flood(connection, 3), [])
+        self.reload(free + 'peer_bytes_per_second = "1KiB"')
+        self.assertEqual(self.flood(connection, 1), ["53100"])
+        self.reload(free)
+        wait_until(lambda: self.flood(connection, 1) == [], "the budget to be what it was")
+        self.assertIn("until clawpatrold is started again", self.reload(free + "[limits]\nworkers = 7"))
+        self.assertNotIn("until clawpatrold", self.reload(free))
+
+
+class Rates(unittest.TestCase):
+    def test_28_rates_are_options(self):
+        """attack 28: how many new connections a peer may make is netd's option"""
+        class Slow(Lab):
+            netd_options = ("--connections-per-second", "1", "--connection-burst", "3")
+        with Slow(postgres=False) as lab:
+            address, made = lab.virtual_address(), 0
+            for _ in range(6):
+                with contextlib.suppress(OSError):
+                    lab.connect(address, timeout=0.1).close()
+                    made += 1
+            self.assertIn(made, (3, 4))
+            drops = lambda: json.loads(lab.cpctl("status", "-o", "json").stdout.splitlines()[0])["drops"]
+            wait_until(lambda: any(row["reason"] == "rate" for row in drops()), "the drops to be counted")
+
+
 class Passthrough(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

@@ -93,6 +93,9 @@ def wait_until(condition, what, seconds=20.0, process=None):
 class Lab:
     """tunnel: 'veth' (the agent's Ethernet is an ingress), 'kernel' (wireguard.ko) or 'go' (wireguard-go)."""
 
+    netd_options = ()
+    daemon_prefix = ()  # a command that starts the daemon, such as prlimit
+
     def __init__(self, rules=ALLOW_ALL, tunnel="veth", policy=None, extra_peers="", workers=None, audit="",
                  postgres=True, extra="", unknown_host=None, second_agent=False):
         self.tag = f"cp{os.getpid() % 100000}{secrets.token_hex(1)}"
@@ -230,7 +233,7 @@ class Lab:
             self.gateway, "setpriv", f"--reuid={NETD_UID}", f"--regid={NETD_UID}", "--clear-groups", "--no-new-privs",
             f"--inh-caps={caps}", f"--ambient-caps={caps}", f"--bounding-set={caps}",
             BUILD / "daemon" / "clawpatrol-netd", "--config", self.config, "--state", self.netd_state,
-            "--run", self.run_dir, "--daemon-uid", DAEMON_UID))
+            "--run", self.run_dir, "--daemon-uid", DAEMON_UID, *self.netd_options))
         wait_until(socket_path.exists, "netd's socket", process=self.netd)
 
     def start_daemon(self):
@@ -243,7 +246,7 @@ class Lab:
         control = self.run_dir / "control.sock"
         control.unlink(missing_ok=True)
         self.daemon = self.spawn("daemon", self.inside(
-            self.gateway, "setpriv", f"--reuid={DAEMON_UID}", f"--regid={DAEMON_UID}", "--clear-groups",
+            self.gateway, *self.daemon_prefix, "setpriv", f"--reuid={DAEMON_UID}", f"--regid={DAEMON_UID}", "--clear-groups",
             "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all",
             BUILD / "daemon" / "clawpatrold", "--config", self.config, "--state", self.state, "--run", self.run_dir))
         wait_until(control.exists, "the control socket", process=self.daemon)

@@ -209,5 +209,26 @@ class Survival(unittest.TestCase):
         self.assert_unharmed()
 
 
+
+class Descriptors(unittest.TestCase):
+    def test_as_many_connections_as_descriptors(self):
+        """The soft limit on open files is raised, and what does not fit below the hard one is said, not met later"""
+        with Lab(postgres=False) as lab:
+            def start(prefix):
+                lab.end(lab.daemon)
+                lab.daemon_prefix = ("prlimit", f"--nofile={prefix}")
+                lab.spawn_daemon()
+            start("256:1024")
+            lab.wait_serving()
+            with open(f"/proc/{lab.daemon.pid}/limits") as limits:
+                files = next(line for line in limits if line.startswith("Max open files"))
+            self.assertEqual(files.split()[3:5], ["1024", "1024"])
+            self.assertEqual(json.loads(lab.cpctl("status", "-o", "json").stdout.splitlines()[0])["flow_limit"], 256)
+            self.assertIn("there are descriptors for 256 only", (lab.directory / "daemon.log").read_text())
+            with self.assertRaises(RuntimeError):
+                start("256:512")
+            self.assertIn("512 descriptors are too few", (lab.directory / "daemon.log").read_text())
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

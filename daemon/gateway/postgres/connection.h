@@ -15,6 +15,7 @@
 #include "daemon/gateway/postgres/login.h"
 #include "daemon/gateway/postgres/session.h"
 #include "daemon/gateway/sockets.h"
+#include "daemon/gateway/upstream_places.h"
 
 namespace clawpatrol::postgres {
 
@@ -83,6 +84,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool server_done_ = false;
   bool sending_to_agent_ = false;
   std::size_t cancels_ = 0;
+  std::optional<UpstreamPlaces::Place> place_;
   SocketAddress server_address_;
   std::uint32_t server_process_ = 0;
   std::string server_key_;

@@ -176,6 +176,17 @@ TEST_CASE("attack 28: portals that are bound and never executed hold bounded mem
   CHECK(resident() < before + 32);
 }
 
+TEST_CASE("attack 28: a peer takes no more of a server's connections than its share") {
+  Gateway gateway({.rules = allow_all, .settings = "[limits]\nupstream_per_peer = 2\n"});
+  Agent first(gateway.port(), {});
+  {
+    Agent second(gateway.port(), {});
+    CHECK(code(refused_login(gateway, {})) == "53300");
+  }
+  CHECK(rows(first.query("SELECT 'stays'")) == Rows{"stays"});
+  for (std::string answer = "53300"; !answer.empty();) answer = code(refused_login(gateway, {}));
+}
+
 TEST_CASE("attack 28: closing names that do not exist holds no memory") {
   Gateway gateway({.rules = allow_all});
   Agent agent(gateway.port(), {});
@@ -193,18 +204,7 @@ TEST_CASE("attack 1: what a login sets unasked is written down, and what matters
   Agent agent(gateway.port(), {{"statement_timeout", "0"}});
   CHECK(rows(agent.query("SHOW statement_timeout")) == Rows{"0"});
   CHECK(gateway.audit_log().find("statement_timeout = 0") != std::string::npos);
-  Agent refused(gateway.port());
-  std::string startup;
-  for (std::string_view text :
-       {"user", "agent_ro", "database", "postgres", "default_transaction_read_only", "off"})
-    startup.append(text).push_back('\0');
-  startup.push_back('\0');
-  const auto size = static_cast<std::uint32_t>(startup.size() + 8);
-  std::string packet;
-  for (std::uint32_t number : {size, std::uint32_t{3} << 16})
-    for (int shift = 24; shift >= 0; shift -= 8) packet.push_back(static_cast<char>(number >> shift));
-  refused.send(packet + startup);
-  CHECK(code(refused.until('Z')) == "28000");
+  CHECK(code(refused_login(gateway, {{"default_transaction_read_only", "off"}})) == "28000");
 }
 
 TEST_CASE("attack 8: a function call's line says which function") {

@@ -12,17 +12,6 @@ using Rows = std::vector<std::string>;
 
 namespace {
 
-std::vector<Message> refused_login(Gateway& gateway,
-                                   const std::vector<std::pair<std::string, std::string>>& extra) {
-  std::vector<std::pair<std::string, std::string>> all = {{"user", "x"}, {"database", "app"}};
-  all.insert(all.end(), extra.begin(), extra.end());
-  Agent agent(gateway.port());
-  std::string out;
-  append_startup(out, 0, all);
-  agent.send(out);
-  return agent.until('Z');
-}
-
 std::string ledger() {
   return Server::instance().admin("SELECT count(*) FROM ledger");
 }

@@ -97,6 +97,10 @@ class Agent {
   std::string key_;
 };
 
+// What a login with these parameters beside user and database is told, up to ReadyForQuery or the end.
+std::vector<Message> refused_login(Gateway& gateway,
+                                   const std::vector<std::pair<std::string, std::string>>& extra);
+
 std::string kinds(const std::vector<Message>& messages);  // types, without D's neighbours: "TDCZ"
 std::string code(const std::vector<Message>& messages);   // SQLSTATE of the first error, or ""
 std::string field(const std::vector<Message>& messages, char field);

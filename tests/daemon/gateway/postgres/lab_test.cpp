@@ -324,6 +324,17 @@ bool Agent::closed() {
   return true;
 }
 
+std::vector<Message> refused_login(Gateway& gateway,
+                                   const std::vector<std::pair<std::string, std::string>>& extra) {
+  std::vector<std::pair<std::string, std::string>> all = {{"user", "x"}, {"database", "app"}};
+  all.insert(all.end(), extra.begin(), extra.end());
+  Agent agent(gateway.port());
+  std::string out;
+  append_startup(out, 0, all);
+  agent.send(out);
+  return agent.until('Z');
+}
+
 std::string kinds(const std::vector<Message>& messages) {
   std::string text;
   for (const Message& message : messages)
