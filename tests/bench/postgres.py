@@ -5,7 +5,8 @@
 
 All three cross the same veth pairs between the same namespaces. pgbouncer is in session pooling over TCP with a pool
 no smaller than the clients. Ours runs as in production: its own uid, 50 rules of which 49 read SQL facets and do not
-match and the last allows, audit.sync at its default.
+match and the last allows, audit.sync at its default. audit.keep_for is 0s: one agent that writes a log full in a minute
+would be denied.
 """
 
 import argparse
@@ -123,7 +124,7 @@ def main():
     arguments.add_argument("--seconds", type=int, default=3)
     arguments.add_argument("--quick", action="store_true", help="-S only")
     given = arguments.parse_args()
-    with Bench(rules=fifty_rules(), audit="", workers=None) as lab:
+    with Bench(rules=fifty_rules(), audit='\n[audit]\nkeep_for = "0s"\n', workers=None) as lab:
         misses = lab.directory / "misses.sql"
         misses.write_text("\\set a random(1, 1000000)\n\\set b random(1, 1000000000)\n"
                           "SELECT abalance, :b AS n FROM pgbench_accounts WHERE aid = :a;\n")
