@@ -59,7 +59,7 @@ struct LimitsConfig {
 struct AuditConfig {
   AuditSync sync = AuditSync::changes;
   std::size_t segment = 64 << 20;           // a file is closed and the next begun past this
-  std::size_t keep = std::size_t{1} << 30;  // bytes kept in all; the oldest segments are removed first
+  std::size_t keep = std::size_t{8} << 30;  // bytes kept in all; the oldest segments are removed first
   std::chrono::nanoseconds keep_for = std::chrono::hours(24);  // no segment with a younger line is removed
   std::size_t reserve = 64 << 20;  // free bytes on the disk below which there is a warning
   std::size_t peer_bytes_per_second = 32 << 20;

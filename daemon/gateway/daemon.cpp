@@ -33,18 +33,25 @@ std::size_t worker_count(const LimitsConfig& limits) {
   return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, netd::max_workers);
 }
 
-audit::Limits audit_limits(const AuditConfig& audit) {
+// On a small disk less than was asked for: a log that fills it denies everything to everybody.
+std::size_t kept_bytes(const AuditConfig& audit, const std::filesystem::path& state) {
+  std::error_code problem;
+  const auto disk = std::filesystem::space(state, problem);
+  return problem ? audit.keep : std::min<std::size_t>(audit.keep, disk.capacity / 4);
+}
+
+audit::Limits audit_limits(const AuditConfig& audit, const std::filesystem::path& state) {
   return {.segment_bytes = audit.segment,
-          .keep_bytes = audit.keep,
+          .keep_bytes = kept_bytes(audit, state),
           .reserve_bytes = audit.reserve,
           .keep_for = audit.keep_for};
 }
 
-audit::PeerBudget::Options budget_of(const Policy& policy) {
+audit::PeerBudget::Options budget_of(const Policy& policy, const std::filesystem::path& state) {
   const AuditConfig& audit = policy.audit;
   return {.bytes_per_second = audit.peer_bytes_per_second,
           .burst = 4 * audit.peer_bytes_per_second,
-          .share = audit.keep / std::max<std::size_t>(policy.peers.size(), 1),
+          .share = kept_bytes(audit, state) / std::max<std::size_t>(policy.peers.size(), 1),
           .share_time = audit.keep_for};
 }
 
@@ -114,7 +121,7 @@ std::expected<void, std::string> Daemon::open_state() {
       {.directory = options_.state / "audit",
        .key_file = options_.state / "audit.key",
        .segment_bytes = audit.segment,
-       .keep_bytes = audit.keep,
+       .keep_bytes = kept_bytes(audit, options_.state),
        .reserve_bytes = audit.reserve,
        .keep_for = audit.keep_for,
        .warn = [](std::string_view line) { say(line); },
@@ -122,7 +129,7 @@ std::expected<void, std::string> Daemon::open_state() {
        .on_head = [](const audit::Head& head) { say("audit head " + audit::head_text(head)); }});
   if (!log) return std::unexpected(log.error().what);
   shared_.audit = std::move(*log);
-  shared_.audit_budget = std::make_unique<audit::PeerBudget>(budget_of(*first_policy_));
+  shared_.audit_budget = std::make_unique<audit::PeerBudget>(budget_of(*first_policy_, options_.state));
 
   auto names = VirtualNames::open(options_.state, first_policy_->gateway.virtual_);
   if (!names) return std::unexpected(names.error().what);
@@ -199,8 +206,8 @@ ReloadOutcome Daemon::reload() {
   }
   outcome.done = true;
   auto policy = shared_.policy.current();
-  shared_.audit->set_limits(audit_limits(policy->audit));
-  shared_.audit_budget->set_options(budget_of(*policy));
+  shared_.audit->set_limits(audit_limits(policy->audit, options_.state));
+  shared_.audit_budget->set_options(budget_of(*policy, options_.state));
   if (std::size_t count = worker_count(policy->limits); count != workers_.size())
     outcome.diagnostics +=
         fmt::format("note: `limits.workers` asks for {}; {} run, until clawpatrold is started again\n", count,

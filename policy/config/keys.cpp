@@ -191,7 +191,9 @@ constexpr Key keys[] = {
      "keep",
      Shape::size,
      "",
-     "kept in all; the oldest segments are removed first, and none that `keep_for` protects",
+     "kept in all, or a quarter of the disk if that is less; the oldest segments are removed first, and none "
+     "that "
+     "`keep_for` protects",
      {},
      mib,
      1024 * gib,

@@ -150,11 +150,12 @@ Task<bool> Connection::log_in_upstream(const LoginPlan& plan, Deadline deadline)
                                                      policy_->limits.upstream_per_peer);
   if (!place) {
     worker_.shared().refusals.count("too many connections of one peer to an endpoint", claimed_.peer->id);
-    co_await refuse({.code = "53300",
-                     .message = "too many connections of this peer to \"" + claimed_.endpoint_facets.name + "\"",
-                     .detail = "The gateway's limits.upstream_per_peer is reached.",
-                     .hint = {}},
-                    deadline);
+    co_await refuse(
+        {.code = "53300",
+         .message = "too many connections of this peer to \"" + claimed_.endpoint_facets.name + "\"",
+         .detail = "The gateway's limits.upstream_per_peer is reached.",
+         .hint = {}},
+        deadline);
     co_return false;
   }
   place_.emplace(std::move(*place));

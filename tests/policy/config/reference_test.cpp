@@ -36,7 +36,7 @@ TEST_CASE("the default that is documented is the one in force") {
   }
   CHECK(config::default_of(*config::find_key("limits", "handshake")) == "`\"30s\"`");
   CHECK(config::default_of(*config::find_key("limits", "idle")) == "`\"0s\"`");
-  CHECK(config::default_of(*config::find_key("audit", "keep")) == "`\"1GiB\"`");
+  CHECK(config::default_of(*config::find_key("audit", "keep")) == "`\"8GiB\"`");
   CHECK(config::default_of(*config::find_key("limits", "connections")) == "`4096`");
   GatewayConfig gateway;
   CHECK(config::default_of(*config::find_key("gateway", "interface")) == "`\"" + gateway.interface + "\"`");
