@@ -87,6 +87,8 @@ class Bench(Lab):
             argv[1:1] = ["-f", script]
         out = run(*self.inside(self.agent, *argv), cwd="/", timeout=seconds + 60,
                   env=environment() | {"PGPASSWORD": "reader-secret"}).stdout
+        if "tps = " not in out:
+            raise RuntimeError(f"pgbench measured nothing:\n{out}")
         tps = float(re.search(r"tps = ([0-9.]+)", out).group(1))
         latency = float(re.search(r"latency average = ([0-9.]+) ms", out).group(1))
         failed = re.search(r"number of failed transactions: (\d+)", out)
