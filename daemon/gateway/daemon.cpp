@@ -267,6 +267,7 @@ int Daemon::end() {
   auto deadline = Clock::now() + drain_time;
   bool ended = true;
   for (auto& worker : workers_) ended = worker->finish(deadline) && ended;
+  if (ended) shared_.analysts.reset();  // before the rings that they post to
   control_.reset();
   if (!ended) {
     // Some flow would not end in time: its buffers are the kernel's, so nothing is destroyed under it.

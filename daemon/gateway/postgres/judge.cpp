@@ -97,6 +97,12 @@ bool Judge::take_generation() {
   return true;
 }
 
+void Judge::set_encoding(std::string_view client_encoding) {
+  const bool ascii_only = client_encoding != "UTF8";
+  if (ascii_only != sql_.ascii_only) long_text_ = nullptr;  // read under other options
+  sql_.ascii_only = ascii_only;
+}
+
 std::shared_ptr<const sql::Analysis> Judge::analyse(std::string_view text) {
   if (text.size() <= Analysts::longest_at_once || !elsewhere_) {
     long_text_ = nullptr;

@@ -82,7 +82,7 @@ class Judge {
   std::uint64_t generation() const { return policy_->generation; }
 
   // The session's client_encoding. In any but UTF8 a byte above 0x7f could stand for anything.
-  void set_encoding(std::string_view client_encoding) { sql_.ascii_only = client_encoding != "UTF8"; }
+  void set_encoding(std::string_view client_encoding);
   // Where long texts are analysed: calls what it is given on this ring, later, or answers false. Without it
   // they are analysed at once.
   using Elsewhere = std::function<bool(std::string text, const sql::Options& options, Analysts::Done done)>;

@@ -26,7 +26,7 @@ class Scram {
   Scram& operator=(const Scram&) = delete;
 
   std::string client_first() const;
-  // The password is not kept.
+  // The password is not kept; what is derived from it by its salt is, for the next login.
   std::expected<std::string, Failure> client_final(std::string_view server_first, std::string_view password);
   // Whether the server knows the password too. Nothing else proves that it is the server.
   bool verify(std::string_view server_final) const;

@@ -154,6 +154,15 @@ TEST_CASE("attack 6: in another encoding than UTF8 a letter beyond ASCII is not 
   CHECK(rows(agent.until('Z')) == Rows{"schl\u00fcssel"});
 }
 
+TEST_CASE("attack 6: a long text is read in the encoding that is in force when it is judged") {
+  Gateway gateway({.rules = careful});
+  Agent agent(gateway.port(), {});
+  const std::string padding = "/*" + std::string(20'000, 'x') + "*/";
+  agent.send(q("SET client_encoding TO 'LATIN1'") + q("SELECT 'schl\u00fcssel' " + padding));
+  CHECK(code(agent.until('Z')).empty());
+  CHECK(code(agent.until('Z')) == "22021");
+}
+
 TEST_CASE("attack 28: a message of more statements than the limit is refused as one") {
   Gateway gateway({.rules = careful});
   Agent agent(gateway.port(), {});

@@ -230,6 +230,7 @@ Gateway::~Gateway() {
     ending->spawn(stop(*worker_, *acceptor_));
   });
   thread_.join();
+  shared_.analysts = nullptr;  // before the ring that they post to
   ending = nullptr;
   acceptor_ = nullptr;
   worker_ = nullptr;

@@ -1,4 +1,5 @@
 // SCRAM by its RFC, cancel keys, audit lines, and logins against the real server.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -27,6 +28,24 @@ TEST_CASE("SCRAM-SHA-256 is RFC 7677's own example") {
   CHECK_FALSE(scram.verify("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5="));
   CHECK_FALSE(scram.verify("e=other-error"));
   CHECK_FALSE(scram.verify(""));
+}
+
+TEST_CASE("what SCRAM derives is kept for the same password, salt and count, and for no other") {
+  const std::string nonce = "r=rOprNGfwEbeRWgbNEkqO%hv,s=";
+  auto answer = [&](std::string_view password, std::string_view salt, int count) {
+    Scram scram("rOprNGfwEbeRWgbNEkqO");
+    return scram.client_final(nonce + std::string(salt) + ",i=" + std::to_string(count), password).value();
+  };
+  const std::string first = answer("pencil", "W22ZaJ0SNY7soEsUEjb6gQ==", 4096);
+  CHECK(answer("pencil", "W22ZaJ0SNY7soEsUEjb6gQ==", 4096) == first);
+  std::vector<std::string> all = {first, answer("pencil2", "W22ZaJ0SNY7soEsUEjb6gQ==", 4096),
+                                  answer("pencil", "W22ZaJ0SNY7soEsUEjb6gA==", 4096),
+                                  answer("pencil", "W22ZaJ0SNY7soEsUEjb6gQ==", 4097)};
+  for (int i = 0; i < 20; ++i)
+    all.push_back(answer("p" + std::to_string(i), "W22ZaJ0SNY7soEsUEjb6gQ==", 4096));
+  CHECK(answer("pencil", "W22ZaJ0SNY7soEsUEjb6gQ==", 4096) == first);  // forgotten by now, and derived again
+  std::ranges::sort(all);
+  CHECK(std::ranges::adjacent_find(all) == all.end());
 }
 
 TEST_CASE("a server that bends SCRAM is not believed") {
