@@ -1,5 +1,7 @@
 #include "daemon/gateway/peer_turns.h"
 
+#include <algorithm>
+
 namespace clawpatrol {
 
 PeerTurns::PeerTurns(Ring& ring) : ring_(ring) {
@@ -8,7 +10,21 @@ PeerTurns::PeerTurns(Ring& ring) : ring_(ring) {
 
 bool PeerTurns::may_go_on(std::uint32_t peer_id) const {
   auto found = peers_.find(peer_id);
-  return found == peers_.end() || (found->second.used < share && found->second.waiting.empty());
+  if (found == peers_.end()) return true;
+  return (found->second.used < share && found->second.waiting.empty()) || is_alone(peer_id);
+}
+
+bool PeerTurns::is_alone(std::uint32_t peer_id) const {
+  const auto since = ring_.now() - presence;
+  return std::ranges::none_of(
+      peers_, [&](const auto& entry) { return entry.first != peer_id && entry.second.last > since; });
+}
+
+void PeerTurns::worked(std::uint32_t peer_id, Clock::duration taken) {
+  Peer& peer = peers_[peer_id];
+  peer.used += taken;
+  peer.average = (peer.average * 7 + taken) / 8;
+  peer.last = ring_.now();
 }
 
 void PeerTurns::queue(std::uint32_t peer_id, std::coroutine_handle<> waiter) {
@@ -16,17 +32,21 @@ void PeerTurns::queue(std::uint32_t peer_id, std::coroutine_handle<> waiter) {
   ring_.turn_again();
 }
 
-// One connection of each peer that waits: what it then does is bounded by what it has received.
+// As many connections of each peer that waits as its share is likely to be enough for, and one in any case:
+// what one does is bounded by what is judged in one go.
 void PeerTurns::begin_turn() {
   for (auto at = peers_.begin(); at != peers_.end();) {
     Peer& peer = at->second;
     peer.used = {};
     if (peer.waiting.empty()) {
-      at = peers_.erase(at);
+      at = peer.last > ring_.now() - presence ? std::next(at) : peers_.erase(at);
       continue;
     }
-    ring_.resume_soon(peer.waiting.front());
-    peer.waiting.pop_front();
+    const auto fitting = share / std::max<Clock::duration>(peer.average, std::chrono::microseconds(1));
+    for (auto count = std::max<std::int64_t>(fitting, 1); count > 0 && !peer.waiting.empty(); --count) {
+      ring_.resume_soon(peer.waiting.front());
+      peer.waiting.pop_front();
+    }
     if (!peer.waiting.empty()) ring_.turn_again();
     ++at;
   }

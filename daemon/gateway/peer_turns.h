@@ -14,8 +14,11 @@ namespace clawpatrol {
 
 class PeerTurns {
  public:
-  // What a peer may use of one turn of the ring, before its connections take turns too.
+  // What a peer may use of one turn of the ring while there are others, before its connections take turns
+  // too.
   static constexpr auto share = std::chrono::microseconds(500);
+  // A peer that was served within this time is there. One that is alone may use all of a turn.
+  static constexpr auto presence = std::chrono::milliseconds(200);
 
   explicit PeerTurns(Ring& ring);
 
@@ -37,7 +40,7 @@ class PeerTurns {
   class Work {
    public:
     Work(PeerTurns& turns, std::uint32_t peer_id) : turns_(turns), peer_id_(peer_id), begun_(Clock::now()) {}
-    ~Work() { turns_.peers_[peer_id_].used += Clock::now() - begun_; }
+    ~Work() { turns_.worked(peer_id_, Clock::now() - begun_); }
     Work(const Work&) = delete;
     Work& operator=(const Work&) = delete;
 
@@ -49,15 +52,19 @@ class PeerTurns {
 
  private:
   struct Peer {
-    Clock::duration used{};
+    Clock::duration used{};     // in this turn
+    Clock::duration average{};  // of its latest pieces of work
+    Clock::time_point last{};
     std::deque<std::coroutine_handle<>> waiting;
   };
   bool may_go_on(std::uint32_t peer_id) const;
+  bool is_alone(std::uint32_t peer_id) const;
+  void worked(std::uint32_t peer_id, Clock::duration taken);
   void queue(std::uint32_t peer_id, std::coroutine_handle<> waiter);
   void begin_turn();
 
   Ring& ring_;
-  std::unordered_map<std::uint32_t, Peer> peers_;  // who has used time in this turn, or waits
+  std::unordered_map<std::uint32_t, Peer> peers_;  // who is there, or waits
 };
 
 }  // namespace clawpatrol

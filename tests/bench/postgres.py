@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """pgbench through nothing, through pgbouncer, and through us: interleaved repeats, medians, spread, ratios.
 
-    scripts/bench postgres [--repeats 5] [--seconds 3] [--quick]
+    scripts/bench postgres [--repeats 5] [--seconds 5] [--quick]
 
 All three cross the same veth pairs between the same namespaces. pgbouncer is in session pooling over TCP with a pool
 no smaller than the clients. Ours runs as in production: its own uid, 50 rules of which 49 read SQL facets and do not
@@ -123,7 +123,7 @@ def cases(quick):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--repeats", type=int, default=5)
-    arguments.add_argument("--seconds", type=int, default=3)
+    arguments.add_argument("--seconds", type=int, default=5, help="of each run; pgbench counts the logins too")
     arguments.add_argument("--quick", action="store_true", help="-S only")
     given = arguments.parse_args()
     with Bench(rules=fifty_rules(), audit='\n[audit]\nkeep_for = "0s"\n', workers=None) as lab:
