@@ -41,17 +41,26 @@ struct Serving {
   }
 };
 
+// A ring that this thread has made may interrupt its calls.
+ssize_t receive(const Fd& socket, char* buffer, std::size_t size) {
+  ssize_t count = 0;
+  do {
+    count = recv(socket.get(), buffer, size, 0);
+  } while (count < 0 && errno == EINTR);
+  return count;
+}
+
 std::string ask_over(const Fd& socket, const std::string& query) {
   REQUIRE(send(socket.get(), query.data(), query.size(), 0) == static_cast<ssize_t>(query.size()));
   char buffer[2048];
-  ssize_t size = recv(socket.get(), buffer, sizeof buffer, 0);
+  ssize_t size = receive(socket, buffer, sizeof buffer);
   REQUIRE(size > 0);
   return {buffer, static_cast<std::size_t>(size)};
 }
 
 bool closed(const Fd& socket) {
   char byte;
-  return recv(socket.get(), &byte, 1, 0) <= 0;
+  return receive(socket, &byte, 1) <= 0;
 }
 
 struct TcpPair {
@@ -154,7 +163,7 @@ TEST_CASE("queries over TCP are answered in order, however they are cut") {
   std::vector<std::string> answers;
   while (answers.size() < 2) {
     char buffer[4096];
-    ssize_t size = recv(pair.client.get(), buffer, sizeof buffer, 0);
+    ssize_t size = receive(pair.client, buffer, sizeof buffer);
     REQUIRE(size > 0);
     got.append(buffer, static_cast<std::size_t>(size));
     while (got.size() >= 2 && got.size() >= 2u + Reader(got).u16()) {
