@@ -20,9 +20,11 @@ Analysts::~Analysts() {
 bool Analysts::analyse(std::uint32_t peer_id, std::string text, sql::Options options, Done done) {
   {
     std::lock_guard lock(mutex_);
-    std::deque<Job>& jobs = waiting_[peer_id];
-    if (jobs.size() >= waiting_per_peer) return false;
-    jobs.push_back({std::move(text), std::move(options), std::move(done)});
+    Queue& queue = waiting_[peer_id];
+    // The first is always taken, so that no queue is left empty.
+    if (!queue.jobs.empty() && queue.bytes + text.size() > waiting_per_peer) return false;
+    queue.bytes += text.size();
+    queue.jobs.push_back({std::move(text), std::move(options), std::move(done)});
   }
   wake_.notify_one();
   return true;
@@ -38,9 +40,11 @@ void Analysts::serve() {
     auto next = waiting_.upper_bound(served_last_);
     if (next == waiting_.end()) next = waiting_.begin();
     served_last_ = next->first;
-    Job job = std::move(next->second.front());
-    next->second.pop_front();
-    if (next->second.empty()) waiting_.erase(next);
+    Queue& queue = next->second;
+    Job job = std::move(queue.jobs.front());
+    queue.jobs.pop_front();
+    queue.bytes -= job.text.size();
+    if (queue.jobs.empty()) waiting_.erase(next);
     lock.unlock();
     job.done(std::make_shared<const sql::Analysis>(sql::analyse(job.text, job.options)));
     job = {};

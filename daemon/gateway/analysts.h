@@ -21,7 +21,7 @@ class Analysts {
  public:
   // A text of up to this is analysed where it is met: at most about 0.2 ms.
   static constexpr std::size_t longest_at_once = 4 << 10;
-  static constexpr std::size_t waiting_per_peer = 64;
+  static constexpr std::size_t waiting_per_peer = 16 << 20;  // bytes of text
   using Done = std::function<void(std::shared_ptr<const sql::Analysis>)>;
 
   explicit Analysts(std::size_t threads = 2);
@@ -42,7 +42,11 @@ class Analysts {
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::map<std::uint32_t, std::deque<Job>> waiting_;  // of peers with at least one
+  struct Queue {
+    std::deque<Job> jobs;
+    std::size_t bytes = 0;
+  };
+  std::map<std::uint32_t, Queue> waiting_;  // of peers with at least one
   std::uint32_t served_last_ = 0;
   bool stopping_ = false;
   std::vector<std::thread> threads_;

@@ -3,9 +3,11 @@
 namespace clawpatrol {
 namespace {
 
-// How it is reached, and what vouches for it. What its rules read may change under a connection.
+// How it is reached, and what vouches for it. What its rules read may change under a connection; not so what
+// its statements were read by, since a prepared one is not read again.
 bool same_endpoint(const EndpointConfig& a, const EndpointConfig& b) {
-  return a.hosts == b.hosts && a.tls == b.tls && a.ca == b.ca && a.type == b.type;
+  return a.hosts == b.hosts && a.tls == b.tls && a.ca == b.ca && a.type == b.type &&
+         a.safe_functions == b.safe_functions;
 }
 
 }  // namespace

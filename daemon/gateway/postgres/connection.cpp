@@ -100,7 +100,8 @@ void Connection::note_outcomes() {
 Task<bool> Connection::forward() {
   const bool recorded = co_await record();
   judge_.committed(recorded);
-  // Meanwhile the server may have said what makes all of this unsafe.
+  // Meanwhile the server may have said what makes all of this unsafe, or the operator have taken it away.
+  if (!judge_.stands()) session_->end_for_change();
   if (session_->ending() == Session::Ending::at_once) co_return false;
   if (!recorded) session_->refuse_batch();
   sending_.clear();

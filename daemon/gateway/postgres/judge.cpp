@@ -6,6 +6,7 @@ namespace clawpatrol::postgres {
 namespace {
 
 constexpr std::size_t most_texts_remembered = 1024;
+constexpr std::size_t most_remembered = 16 << 10;  // bytes of one analysis
 
 std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -23,7 +24,7 @@ SubjectPointer subject_of(const std::shared_ptr<const sql::Analysis>& analysis, 
   made->sql = {analysis, &analysis->statements[index].facets};
   made->json = facets_json(*made->sql);
   // Then a record holds the text, and the analysis need not outlive its message.
-  made->in_text = analysis->statements.size() == 1 && made->sql->statement.known();
+  made->in_text = analysis->statements.size() == 1 && analysis->readable == sql::Readable::yes;
   return made;
 }
 
@@ -79,12 +80,15 @@ void Judge::become(Identity identity) {
     credential_version_ = shared_.credentials->version(identity_.credential);
 }
 
+bool Judge::has_credential_of_login() const {
+  return !shared_.credentials || identity_.credential.empty() ||
+         shared_.credentials->version(identity_.credential) == credential_version_;
+}
+
 bool Judge::take_generation() {
   // A peer that changed, or is gone, ends the connection by close_orphans().
   auto current = shared_.policy.current();
-  const bool same_credential = !shared_.credentials || identity_.credential.empty() ||
-                               shared_.credentials->version(identity_.credential) == credential_version_;
-  if (current == policy_ && same_credential) return true;
+  if (current == policy_ && has_credential_of_login()) return true;
   if (!current->endpoints.contains(facets_->endpoint.name)) return false;
   if (!grant_) grant_.emplace(*current, *peer_, facets_->peer.profile, facets_->endpoint.name, facets_->dest);
   if (!grant_->stands(*current, shared_.peers, shared_.credentials.get())) return false;
@@ -97,6 +101,12 @@ bool Judge::take_generation() {
   return true;
 }
 
+bool Judge::stands() const {
+  auto current = shared_.policy.current();
+  if (has_credential_of_login() && current == policy_) return true;
+  return grant_->stands(*current, shared_.peers, shared_.credentials.get());
+}
+
 void Judge::set_encoding(std::string_view client_encoding) {
   const bool ascii_only = client_encoding != "UTF8";
   if (ascii_only != sql_.ascii_only) long_text_ = nullptr;  // read under other options
@@ -104,10 +114,7 @@ void Judge::set_encoding(std::string_view client_encoding) {
 }
 
 std::shared_ptr<const sql::Analysis> Judge::analyse(std::string_view text) {
-  if (text.size() <= Analysts::longest_at_once || !elsewhere_) {
-    long_text_ = nullptr;
-    return analyses_.analyse(text, sql_);
-  }
+  if (text.size() <= Analysts::longest_at_once || !elsewhere_) return analyses_.analyse(text, sql_);
   if (auto found = analyses_.find(text, sql_)) return found;
   if (long_text_ && long_text_->text == text) return long_text_->analysis;
   auto asked = std::make_shared<LongText>(LongText{std::string(text), nullptr});
@@ -119,8 +126,9 @@ std::shared_ptr<const sql::Analysis> Judge::analyse(std::string_view text) {
 }
 
 SubjectPointer Judge::subject(const std::shared_ptr<const sql::Analysis>& analysis, std::size_t index) {
-  // One that nobody else holds is not in the cache, and will not be met again.
-  if (analysis.use_count() == 1) return subject_of(analysis, index);
+  // One that nobody else holds is not in the cache, and will not be met again; a large one is not worth its
+  // room in every connection.
+  if (analysis.use_count() == 1 || analysis->memory > most_remembered) return subject_of(analysis, index);
   const std::size_t hash = reinterpret_cast<std::uintptr_t>(analysis.get()) >> 5;
   Remembered& slot = remembered_[hash % remembered_.size()];
   if (slot.analysis != analysis) {

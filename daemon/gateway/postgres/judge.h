@@ -77,6 +77,8 @@ class Judge {
   // Takes the generation in force for what follows. False: what the connection rests on does not stand any
   // more, so that it must close.
   bool take_generation();
+  // Whether what the connection rests on stands now, after a wait: what was judged before it may go out.
+  bool stands() const;
   const Policy& policy() const { return *policy_; }
   const DestFacets& dest() const { return facets_->dest; }
   std::uint64_t generation() const { return policy_->generation; }
@@ -89,6 +91,7 @@ class Judge {
   void analyse_long_texts(Elsewhere elsewhere) { elsewhere_ = std::move(elsewhere); }
   // Null: it is not ready; ask again for the same text once it is.
   std::shared_ptr<const sql::Analysis> analyse(std::string_view text);
+  void forget_long_text() { long_text_ = nullptr; }
 
   // Of one of an analysis's statements: remembered, as a text that is sent again has the same analysis.
   SubjectPointer subject(const std::shared_ptr<const sql::Analysis>& analysis, std::size_t index);
@@ -123,6 +126,7 @@ class Judge {
 
  private:
   Opinion decide_now(ActionType type, ActionKind kind, const Subject& subject, const SqlParams* params) const;
+  bool has_credential_of_login() const;
   void add_long_text(const Subject& subject);
   audit::Durability durability_of(const Entry& entry) const;
 

@@ -61,6 +61,8 @@ class Session {
   const std::optional<Denial>& farewell() const { return farewell_; }
   // The operator, a reload, or the gateway's own end.
   void end(Denial why, Ending how);
+  // What the connection rests on does not stand any more.
+  void end_for_change();
 
   // Whether a farewell can be put on the agent's wire now, and not within a message.
   bool at_boundary() const { return !server_frames_.within_message(); }
@@ -142,6 +144,8 @@ class Session {
   std::optional<std::shared_ptr<Prepared>> find_statement(std::string_view name);
   std::optional<std::shared_ptr<Portal>> find_portal(std::string_view name);
   bool sql_names_settled() const { return last_name_change_ < queue_.oldest(); }
+  bool needs_parse(std::string_view name, const Prepared& statement) const;
+  bool may_be_parsed_later(std::string_view name, const Prepared& statement) const;
   std::shared_ptr<Prepared> parse_again(std::string_view name, const std::shared_ptr<Prepared>& statement);
   struct Runs {                                 // what executing a statement means now
     const sql::Statement* statement = nullptr;  // null: nothing

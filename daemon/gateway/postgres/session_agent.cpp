@@ -27,13 +27,7 @@ Session::Session(Judge& judge, Limits limits, Kind kind)
 
 std::size_t Session::from_agent(std::string_view bytes) {
   waits_ = has_more_ = false;
-  if (!judge_.take_generation()) {
-    end({.code = "57P01",
-         .message = "the gateway's configuration for this connection has changed",
-         .detail = "The endpoint, the credential or the peer's profile is not what it was at login.",
-         .hint = "Connect again."},
-        Ending::at_once);
-  }
+  if (!judge_.take_generation()) end_for_change();
   std::size_t used = 0, messages = 0, judged = 0;
   while (ending_ == Ending::none && used < bytes.size()) {
     has_more_ = messages == most_messages || judged >= most_bytes;
@@ -49,6 +43,9 @@ std::size_t Session::from_agent(std::string_view bytes) {
       waits_ = true;
       break;
     }
+    // What was made of a long text is larger than the text, and is not asked for again.
+    scratch_.clear();
+    judge_.forget_long_text();
     agent_frames_.take(frame);
     used += frame.raw.size();
     ++messages;
@@ -224,6 +221,14 @@ void Session::end(Denial why, Ending how) {
   if (how == Ending::graceful) append_empty(up_, 'X');
   ending_ = how;
   if (!farewell_) farewell_ = std::move(why);
+}
+
+void Session::end_for_change() {
+  end({.code = "57P01",
+       .message = "the gateway's configuration for this connection has changed",
+       .detail = "The endpoint, the credential or the peer's profile is not what it was at login.",
+       .hint = "Connect again."},
+      Ending::at_once);
 }
 
 void Session::protocol_error(std::string_view why) {

@@ -36,13 +36,24 @@ std::optional<std::shared_ptr<Portal>> Session::find_portal(std::string_view nam
   return portals_.find(name, batch_);
 }
 
-// Code that was not read may have dropped a statement and made another of its name. So it gets a name that no
-// code has seen, before it is used again.
+// Code that was not read may have dropped a statement and made another of its name.
+bool Session::needs_parse(std::string_view name, const Prepared& statement) const {
+  return !name.empty() && !statement.by_sql && statement.epoch != epoch_;
+}
+
+// To parse a text again is to have it read again, by the settings of then.
+bool Session::may_be_parsed_later(std::string_view name, const Prepared& statement) const {
+  return needs_parse(name, statement) && statement.analysis && !reading_is_certain(*statement.statement()) &&
+         last_ready_ >= taint_;
+}
+
+// It gets a name that no code has seen, before it is used again. Null: it cannot.
 std::shared_ptr<Prepared> Session::parse_again(std::string_view name,
                                                const std::shared_ptr<Prepared>& statement) {
-  if (name.empty() || statement->by_sql || statement->epoch == epoch_) return statement;
+  if (!needs_parse(name, *statement)) return statement;
   if (statement->text.empty() && statement->analysis) return nullptr;  // too long to have been kept
-  const std::size_t memory = statement->text.size() * 2 + 1024;
+  if (statement->analysis && !reading_is_certain(*statement->statement())) return nullptr;
+  const std::size_t memory = statement->text.size() * 2 + 1024;  // the analysis is charged where it was made
   if (prepared_bytes_ + memory > limits_.prepared) return nullptr;
   auto again = std::make_shared<Prepared>();
   again->charge.take(prepared_bytes_, memory);
@@ -135,6 +146,7 @@ bool Session::on_bind(const Frame& frame) {
   }
 
   std::shared_ptr<Prepared> prepared = *found;
+  if (may_be_parsed_later(names.statement, *prepared)) return must_wait();
   const std::uint64_t sure = names.statement.empty() || !prepared->by_sql ? epoch_ : prepared->epoch;
   const Runs runs = what_runs(*prepared, sure, scratch_);
   if (runs.readiness == Readiness::wait) return must_wait();
@@ -204,6 +216,7 @@ bool Session::on_describe(const Frame& frame) {
     auto found = find_statement(describe->name);
     if (!found) return must_wait();
     if (!*found) return refuse(asked, frame, "26000", no_statement(describe->name));
+    if (may_be_parsed_later(describe->name, **found)) return must_wait();
     auto prepared = parse_again(describe->name, *found);
     if (!prepared) return refuse(asked, frame, "26000", std::string(uncertain_name));
     upstream = prepared->upstream;

@@ -349,7 +349,8 @@ bool Session::on_parse(const Frame& frame) {
                   parse.name);
   Message& message = scratch_;
   if (examine(*analysis, message) == Readiness::wait) return must_wait();
-  const std::size_t memory = parse.text.size() * 2 + parse.types.size() + parse.name.size() + 1024;
+  const std::size_t memory =
+      parse.text.size() * 2 + parse.types.size() + parse.name.size() + analysis->memory + 1024;
   if (prepared_bytes_ + memory > limits_.prepared && parse.name.empty() && !queue_.empty())
     return must_wait();
   if (prepared_bytes_ + memory > limits_.prepared)

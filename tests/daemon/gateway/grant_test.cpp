@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "daemon/gateway/postgres/judge.h"
+
 using namespace clawpatrol;
 
 namespace {
@@ -86,6 +88,11 @@ TEST_CASE("attack 20: a change of what a connection rests on ends it at once") {
   SECTION("the endpoint's hosts") {
     CHECK(fixture.after(load(text, {{", \"second.internal:5432\"", ""}})) == "the endpoint has changed");
   }
+  SECTION("what its statements were read by") {
+    CHECK(fixture.after(
+              load(text, {{"tls   = \"disable\"", "tls   = \"disable\"\nsafe_functions = [\"f\"]"}})) ==
+          "the endpoint has changed");
+  }
   SECTION("the endpoint") {
     CHECK(fixture.after(load(text, {{"endpoint.pg", "endpoint.qg"},
                                     {"= \"pg\"\nuser", "= \"qg\"\nuser"},
@@ -129,6 +136,28 @@ TEST_CASE("attack 20: a change of what a connection rests on ends it at once") {
     fixture.one.name = "two";
     CHECK(fixture.after({fixture.one}) == "the peer is no longer known here");
   }
+}
+
+TEST_CASE("attack 20: what was judged is asked again after the wait for the audit log") {
+  Fixture fixture;
+  sql::Cache analyses(1 << 16);
+  ClaimedFlow claimed;
+  claimed.flow = fixture.flow;
+  claimed.peer = fixture.shared.peers.by_id(1);
+  claimed.peer_facets = {"one", "data", "10.86.0.2", {}};
+  claimed.endpoint_facets = {"pg", "postgres"};
+  claimed.dest = {"pg.internal", 5432};
+  postgres::Judge judge(fixture.shared, analyses, claimed);
+  REQUIRE(judge.take_generation());
+  judge.become({.credential = "reader", .user = "agent_ro", .declared_user = "x", .database = "app"});
+  CHECK(judge.stands());
+  SECTION("another value") {
+    REQUIRE(fixture.shared.credentials->set("reader", "other"));
+  }
+  SECTION("another generation that does not grant it") {
+    fixture.shared.policy.replace(load(text, {{"credentials = [\"reader\"]", "endpoints = [\"pg\"]"}}));
+  }
+  CHECK_FALSE(judge.stands());
 }
 
 TEST_CASE("what a connection does not rest on does not end it") {

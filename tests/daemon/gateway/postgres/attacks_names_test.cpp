@@ -27,6 +27,20 @@ condition = "true"
 verdict = "allow"
 )toml";
 
+constexpr const char* no_create = R"toml(
+[[rule]]
+name = "no-create"
+endpoint = "pg-prod"
+priority = 10
+condition = "sql.verb == 'create'"
+verdict = "deny"
+[[rule]]
+name = "rest"
+endpoint = "pg-prod"
+condition = "true"
+verdict = "allow"
+)toml";
+
 // Megabytes that this process holds.
 std::size_t resident() {
   std::ifstream file("/proc/self/statm");
@@ -91,19 +105,7 @@ TEST_CASE("attack 2: planning runs code that was not read, already at Bind") {
       "DROP TABLE IF EXISTS evil; CREATE OR REPLACE FUNCTION folded(int) RETURNS int LANGUAGE plpgsql "
       "IMMUTABLE AS "
       "$$BEGIN PERFORM set_config('standard_conforming_strings', 'off', false); RETURN 1; END$$");
-  Gateway gateway({.rules = R"toml(
-[[rule]]
-name = "no-create"
-endpoint = "pg-prod"
-priority = 10
-condition = "sql.verb == 'create'"
-verdict = "deny"
-[[rule]]
-name = "rest"
-endpoint = "pg-prod"
-condition = "true"
-verdict = "allow"
-)toml"});
+  Gateway gateway({.rules = no_create});
   for (std::string name : {"", "t"}) {
     Agent agent(gateway.port(), {});
     agent.send(parse("SELECT folded(1)", name) + lab::bind(name, name) +
@@ -111,6 +113,32 @@ verdict = "allow"
     CHECK(code(agent.until('Z')) == "42501");
     CHECK(Server::instance().admin("SELECT count(*) FROM pg_class WHERE relname = 'evil'") == "0");
   }
+}
+
+TEST_CASE("attack 2: a text is not parsed a second time while how it is read is uncertain") {
+  Server& server = Server::instance();
+  server.admin(
+      "DROP TABLE IF EXISTS evil; CREATE OR REPLACE FUNCTION off() RETURNS int LANGUAGE plpgsql VOLATILE AS "
+      "$$BEGIN PERFORM set_config('standard_conforming_strings', 'off', false); RETURN 1; END$$");
+  Gateway gateway({.rules = no_create});
+  Agent agent(gateway.port(), {});
+  // Whole, this is one constant; with the setting off it is SELECT INTO and a comment.
+  agent.send(parse("SELECT 'a\\'' AS x INTO evil FROM users --'", "s") + raw('S'));
+  CHECK(kinds(agent.until('Z')) == "1Z");
+  agent.send(parse("SELECT off()") + lab::bind() + execute() + lab::bind("s") + execute() + raw('S'));
+  agent.until('Z');
+  CHECK(server.admin("SELECT count(*) FROM pg_class WHERE relname = 'evil'") == "0");
+  // Once the server has said that all is as it was, the statement is good again.
+  Agent other(gateway.port(), {});
+  server.admin(
+      "CREATE OR REPLACE FUNCTION harmless() RETURNS int LANGUAGE plpgsql VOLATILE AS $$BEGIN RETURN 1; "
+      "END$$");
+  other.send(parse("SELECT 'a\\b'", "t") + raw('S'));
+  other.until('Z');
+  other.send(parse("SELECT harmless()") + lab::bind() + execute() + raw('S') + lab::bind("t") + execute() +
+             raw('S'));
+  CHECK(code(other.until('Z')).empty());
+  CHECK(rows(other.until('Z')) == Rows{"a\\b"});
 }
 
 TEST_CASE("attack 2: a setting that a view, a trigger or a cast name changes is not relied on") {
@@ -194,6 +222,34 @@ TEST_CASE("attack 28: a peer takes no more of a server's connections than its sh
   }
   CHECK(rows(first.query("SELECT 'stays'")) == Rows{"stays"});
   for (std::string answer = "53300"; !answer.empty();) answer = code(refused_login(gateway, {}));
+}
+
+TEST_CASE(
+    "attack 28: what is made of long texts is held for the message alone, and counted where it is kept") {
+  Gateway gateway({.rules = careful});
+  Agent agent(gateway.port(), {});
+  auto relations = [](int number) {
+    std::string text = fmt::format("DELETE FROM t{}", number);
+    for (int i = 0; i < 12'000; ++i) text += fmt::format("{} some_table_{}", i ? "," : " USING", i);
+    return text;
+  };
+  for (int i = 0; i < 4; ++i) agent.query(relations(i));
+  const std::size_t before = resident();
+  for (int i = 4; i < 40; ++i) CHECK(code(agent.query(relations(i))) == "42501");
+  CHECK(resident() < before + 24);
+
+  Gateway lenient({.rules = allow_all});
+  Agent preparing(lenient.port(), {});
+  std::string constants = "SELECT 1 WHERE '' IN (''";
+  for (int i = 0; i < 12'000; ++i) constants += fmt::format(",'constant{}'", i);
+  std::string answer;
+  int kept = 0;
+  for (; answer.empty() && kept < 10; ++kept) {
+    preparing.send(parse(fmt::format("/*{}*/ {})", kept, constants), fmt::format("s{}", kept)) + raw('S'));
+    answer = code(preparing.until('Z'));
+  }
+  CHECK(answer == "54000");
+  CHECK(kept < 6);  // by their text alone, ten would have room
 }
 
 TEST_CASE("attack 28: closing names that do not exist holds no memory") {
