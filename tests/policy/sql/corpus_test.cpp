@@ -8,16 +8,12 @@
 #include <set>
 #include <string>
 
-#include "policy/sql/analysis.h"
+#include "tests/policy/sql/statement.h"
 
 namespace clawpatrol::sql {
 namespace {
 
 using nlohmann::json;
-
-bool has(const Facet<NameList>& list, std::string_view name) {
-  return list && std::ranges::find(list->items, name) != list->items.end();
-}
 
 std::string first_word(std::string tag) {
   if (tag.starts_with("SECURITY LABEL")) return "security_label";

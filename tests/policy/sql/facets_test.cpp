@@ -1,22 +1,9 @@
-#include <algorithm>
-#include <catch2/catch.hpp>
-#include <string>
-#include <vector>
-
-#include "policy/sql/analysis.h"
+#include "tests/policy/sql/statement.h"
 
 namespace clawpatrol::sql {
 namespace {
 
 using Names = std::vector<std::string>;
-
-Statement one(std::string_view text) {
-  Analysis analysis = analyse(text, {});
-  INFO(text << ": " << analysis.error);
-  REQUIRE(analysis.readable == Readable::yes);
-  REQUIRE(analysis.statements.size() == 1);
-  return analysis.statements.front();
-}
 
 // Leaf names only, sorted.
 Names leaves(const Facet<NameList>& list) {
@@ -26,10 +13,6 @@ Names leaves(const Facet<NameList>& list) {
   }
   std::ranges::sort(names);
   return names;
-}
-
-bool has(const Facet<NameList>& list, std::string_view name) {
-  return std::ranges::find(list->items, name) != list->items.end();
 }
 
 struct Row {
