@@ -1,8 +1,7 @@
 #include <catch2/catch.hpp>
-#include <cstdlib>
-#include <new>
 
 #include "policy/policy.h"
+#include "tests/allocations.h"
 #include "tests/policy/policy_text.h"
 
 using namespace clawpatrol;
@@ -11,8 +10,6 @@ using clawpatrol::tests::policy_from;
 using clawpatrol::tests::rule;
 
 namespace {
-
-thread_local std::size_t allocations = 0;
 
 // A statement on `pg` that drops a table.
 struct Drop {
@@ -63,18 +60,6 @@ std::string when(const std::string& condition) {
 }
 
 }  // namespace
-
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
 
 TEST_CASE("the first rule that matches decides, by priority and then by file order") {
   Drop drop;

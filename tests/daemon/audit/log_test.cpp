@@ -143,6 +143,7 @@ TEST_CASE("attack 27: nothing younger than asked for is pruned, however much is 
 
   // The denied do not write: what has become old makes room even so.
   clock += 3 * hour;
+  // By the log's own thread, which looks once a second; it tells nobody when.
   for (int at = 0; at < 500 && log->pressure() != Pressure::none; ++at)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   CHECK(log->pressure() == Pressure::none);
@@ -169,7 +170,7 @@ TEST_CASE("attack 27: a full log at the disk's reserve is told apart, and limits
     said += line;
   };
   auto log = scratch.open();
-  auto reaches = [&](Pressure wanted) {
+  auto reaches = [&](Pressure wanted) {  // by the log's own thread, as above
     for (int at = 0; at < 500 && log->pressure() != wanted; ++at)
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     return log->pressure() == wanted;

@@ -13,33 +13,25 @@ namespace {
 
 using Rows = std::vector<std::string>;
 
-constexpr const char* no_delete = R"toml(
+// Everything is allowed but what is as the condition says.
+std::string denying(std::string_view condition) {
+  return fmt::format(R"toml(
 [[rule]]
-name = "no-delete"
+name = "no"
 endpoint = "pg-prod"
 priority = 10
-condition = "sql.verb == 'delete' && sql.verbs[0] != 'prepare'"
+condition = "{}"
 verdict = "deny"
 [[rule]]
 name = "rest"
 endpoint = "pg-prod"
 condition = "true"
 verdict = "allow"
-)toml";
-
-constexpr const char* no_create = R"toml(
-[[rule]]
-name = "no-create"
-endpoint = "pg-prod"
-priority = 10
-condition = "sql.verb == 'create'"
-verdict = "deny"
-[[rule]]
-name = "rest"
-endpoint = "pg-prod"
-condition = "true"
-verdict = "allow"
-)toml";
+)toml",
+                     condition);
+}
+const std::string no_delete = denying("sql.verb == 'delete' && sql.verbs[0] != 'prepare'");
+const std::string no_create = denying("sql.verb == 'create'");
 
 // Megabytes that this process holds.
 std::size_t resident() {
