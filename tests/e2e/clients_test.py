@@ -48,7 +48,9 @@ class Clients(unittest.TestCase):
         self.assertIn("still here", self.same("/usr/bin/python3", CLIENTS / "psycopg2_client.py"))
 
     def test_psycopg3_with_pipelines(self):
-        self.same("/usr/bin/python3", CLIENTS / "psycopg3_client.py")
+        # Whether psycopg says this too depends on when an error arrives: before the client's next statement or after.
+        self.same("/usr/bin/python3", CLIENTS / "psycopg3_client.py",
+                  replace=[(r"error ignored terminating <psycopg.Pipeline.*\n", "")])
 
     def test_asyncpg(self):
         self.assertIn("still here", self.same("/usr/bin/python3", CLIENTS / "asyncpg_client.py"))
