@@ -98,7 +98,7 @@ struct Expected {
   bool drops_unnamed = false;      // a Query drops the unnamed statement and portal
   std::string name;                // the agent's, of a statement or portal that it defines or closes
   std::unique_ptr<Denial> denial;  // it is poison, and this is what its error becomes
-  std::shared_ptr<const sql::Analysis> analysis;  // of a Query
+  std::shared_ptr<const sql::Analysis> analysis;  // of a Query that changes names
   std::shared_ptr<Prepared> statement;            // of an Execute
   std::uint64_t epoch = 0;                        // before anything in it ran
   std::size_t at_statement = 0;                   // of a Query: how many of its statements have completed

@@ -138,7 +138,9 @@ bool Session::on_bind(const Frame& frame) {
   if (!*found) return refuse(Asked::bind, frame, "26000", no_statement(names.statement));
   if (!names.portal.empty() && *portal_found)
     return refuse(Asked::bind, frame, "42P03", "cursor " + in_quotes(names.portal) + " already exists");
-  const std::size_t memory = bind.values.raw().size() * 2 + names.portal.size() + 1024;
+  const std::size_t memory = bind.values.raw().size() * 2 +
+                             bind.values.count() * sizeof(SqlParams::Value::value_type) +
+                             names.portal.size() + 1024;
   if (prepared_bytes_ + memory > limits_.prepared) {
     // Portals without a name replace each other, as soon as the server has answered.
     if (names.portal.empty() && !queue_.empty()) return must_wait();

@@ -298,7 +298,7 @@ bool Session::on_query(const Frame& frame) {
 
   const std::size_t begins = up_.size();
   Expected& entry = begin(Asked::query, frame);
-  entry.analysis = analysis;
+  if (message.changes_names) entry.analysis = analysis;
   entry.action = ruling.action;
   entry.more_actions = std::move(ruling.more_actions);
   entry.may_copy_in = message.may_copy_in;

@@ -41,6 +41,17 @@ std::size_t resident() {
   return pages * 4096 >> 20;
 }
 
+// The most since forget_peak().
+std::size_t peak_resident() {
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("VmHWM:")) return std::stoul(line.substr(6)) >> 10;
+  return 0;
+}
+void forget_peak() {
+  std::ofstream("/proc/self/clear_refs") << 5;
+}
+
 TEST_CASE("attack 3: a portal of EXECUTE runs what the name stands for now, and is judged as that") {
   Server::instance().admin(
       "DROP TABLE IF EXISTS victim; CREATE TABLE victim AS SELECT 1 AS a; GRANT ALL ON victim TO PUBLIC");
@@ -231,6 +242,15 @@ TEST_CASE(
   CHECK(resident() < before + 24);
 
   Gateway lenient({.rules = allow_all});
+  Agent waiting(lenient.port(), {});
+  forget_peak();
+  const std::size_t before_waiting = resident();
+  waiting.send(q("SELECT pg_sleep(1.5)"));
+  for (int i = 0; i < 20; ++i) waiting.send(q(relations(i)));
+  for (int i = 0; i < 21; ++i) waiting.until('Z');
+  INFO(peak_resident() << " MB, before " << before_waiting);
+  CHECK(peak_resident() < before_waiting + 30);
+
   Agent preparing(lenient.port(), {});
   std::string constants = "SELECT 1 WHERE '' IN (''";
   for (int i = 0; i < 12'000; ++i) constants += fmt::format(",'constant{}'", i);
