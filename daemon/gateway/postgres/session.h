@@ -24,6 +24,16 @@ namespace clawpatrol::postgres {
 // Names of ours at the server begin with this; an agent's SQL may not use one.
 inline constexpr std::string_view own_prefix = "_clawpatrol_";
 
+inline std::string in_quotes(std::string_view name) {
+  return "\"" + std::string(name) + "\"";
+}
+
+// An error that is not the policy's.
+inline std::unique_ptr<Denial> error_of(std::string_view code, std::string message) {
+  return std::make_unique<Denial>(
+      Denial{.code = std::string(code), .message = std::move(message), .detail = {}, .hint = {}});
+}
+
 class Session {
  public:
   struct Limits {

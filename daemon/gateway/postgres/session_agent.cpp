@@ -174,10 +174,7 @@ void Session::poison(Asked asked, const Frame& frame, std::unique_ptr<Denial> de
 
 bool Session::refuse(Asked asked, const Frame& frame, std::string_view code, std::string message,
                      std::string_view unnamed) {
-  auto denial = std::make_unique<Denial>();
-  denial->code = code;
-  denial->message = std::move(message);
-  poison(asked, frame, std::move(denial), 0, unnamed);
+  poison(asked, frame, error_of(code, std::move(message)), 0, unnamed);
   return true;
 }
 

@@ -6,10 +6,6 @@
 namespace clawpatrol::postgres {
 namespace {
 
-std::string in_quotes(std::string_view name) {
-  return "\"" + std::string(name) + "\"";
-}
-
 std::string no_statement(std::string_view name) {
   if (name.empty()) return "unnamed prepared statement does not exist";
   return "prepared statement " + in_quotes(name) + " does not exist";

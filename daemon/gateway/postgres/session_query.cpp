@@ -17,33 +17,6 @@ bool names_cursor(Effect effect) {
   return effect == Effect::declare_cursor || effect == Effect::fetch || effect == Effect::close_cursor;
 }
 
-}  // namespace
-
-bool changes_names(Effect effect) {
-  return effect == Effect::prepare || effect == Effect::deallocate || effect == Effect::deallocate_all ||
-         effect == Effect::discard_all || effect == Effect::declare_cursor ||
-         effect == Effect::close_cursor || effect == Effect::close_all_cursors;
-}
-
-namespace {
-
-// Whether what runs a statement by its name does what the statement says: one that itself runs by name, or
-// changes names, does more.
-bool is_followed(Effect effect) {
-  return effect != Effect::execute && effect != Effect::fetch && !changes_names(effect);
-}
-
-std::unique_ptr<Denial> error(std::string_view code, std::string message) {
-  auto denial = std::make_unique<Denial>();
-  denial->code = code;
-  denial->message = std::move(message);
-  return denial;
-}
-
-std::string in_quotes(std::string_view name) {
-  return "\"" + std::string(name) + "\"";
-}
-
 // What a walsender asks before it reads a text by the grammar of replication instead of SQL's: the first
 // token (repl_scanner.l). SHOW is in both, and SQL's reading of it is judged.
 bool is_replication_command(std::string_view text) {
@@ -97,7 +70,7 @@ Session::Readiness Session::examine_statement(const sql::Statement& statement, M
   const bool own = statement.name.starts_with(own_prefix);
   if (own && (names_statement(statement.effect) || names_cursor(statement.effect)))
     message.refusal =
-        error("42602", "names that begin with " + in_quotes(own_prefix) + " are the gateway's own");
+        error_of("42602", "names that begin with " + in_quotes(own_prefix) + " are the gateway's own");
   Readiness readiness = Readiness::ready;
   if (statement.effect == Effect::execute) readiness = find_executed(statement, message, part);
   if (statement.effect == Effect::fetch) readiness = find_fetched(statement, message, part);
@@ -112,94 +85,6 @@ Session::Readiness Session::examine_statement(const sql::Statement& statement, M
   message.changes_names |= changes_names(statement.effect);
   message.kind = std::max(message.kind, part.merged ? part.merged->kind : statement.kind);
   return readiness;
-}
-
-// Merges what a statement runs by name. Where that is not certain, nothing is known of it.
-void Session::find_target(const sql::Statement& statement, const Found& found, Message& message, Part& part) {
-  if (found.statement == nullptr) {
-    part.merged = sql::with_unknown_target(statement);
-    message.unread = true;
-    return;
-  }
-  part.merged = sql::merge_executed(statement, *found.statement);
-  part.target = found.identity;
-  message.may_copy_in |= found.statement->enters_copy_in;
-  if (found.by_sql) return;
-  if (statement.name_length == 0) {
-    part.merged = sql::with_unknown_target(statement);
-    return;
-  }
-  message.rewrites.push_back({statement.name_offset, statement.name_length, std::string(found.upstream)});
-}
-
-Session::Readiness Session::find_executed(const sql::Statement& statement, Message& message, Part& part) {
-  // Within one message what came before may have changed the name, or may fail.
-  const bool changed_here = message.changes_names || message.unread;
-  if (changed_here) return find_target(statement, {}, message, part), Readiness::ready;
-  if (!sql_names_settled()) return Readiness::wait;
-  auto found = find_statement(statement.name);
-  if (!found) return Readiness::wait;
-  const bool certain =
-      *found && (*found)->epoch == epoch_ && !(*found)->opaque && is_followed((*found)->effect());
-  Found target;
-  if (certain) target = {(*found)->statement(), *found, (*found)->upstream, (*found)->by_sql};
-  find_target(statement, target, message, part);
-  return Readiness::ready;
-}
-
-Session::Readiness Session::find_fetched(const sql::Statement& statement, Message& message, Part& part) {
-  const bool changed_here = message.changes_names || message.unread;
-  if (changed_here) return find_target(statement, {}, message, part), Readiness::ready;
-  if (!sql_names_settled()) return Readiness::wait;
-  auto found = find_portal(statement.name);
-  if (!found) return Readiness::wait;
-  const Prepared* source = *found ? (*found)->statement.get() : nullptr;
-  const bool certain =
-      source != nullptr && (*found)->epoch == epoch_ && !source->opaque && is_followed(source->effect());
-  Found target;
-  if (certain) target = {source->statement(), *found, (*found)->upstream, (*found)->by_sql};
-  find_target(statement, target, message, part);
-  return Readiness::ready;
-}
-
-// PREPARE and DECLARE share their names with the protocol's statements and portals, which have other names
-// upstream: so the server cannot tell that one is taken.
-Session::Readiness Session::check_new_name(const sql::Statement& statement, Message& message) {
-  if (message.changes_names || message.unread) return Readiness::ready;
-  if (!sql_names_settled()) return Readiness::wait;
-  if (statement.effect == Effect::prepare) {
-    auto found = find_statement(statement.name);
-    if (!found) return Readiness::wait;
-    if (*found && !(*found)->by_sql)
-      message.refusal = error("42P05", "prepared statement " + in_quotes(statement.name) + " already exists");
-    return Readiness::ready;
-  }
-  auto found = find_portal(statement.name);
-  if (!found) return Readiness::wait;
-  if (*found && !(*found)->by_sql)
-    message.refusal = error("42P03", "cursor " + in_quotes(statement.name) + " already exists");
-  return Readiness::ready;
-}
-
-// DEALLOCATE and CLOSE of what the protocol made go upstream under its name there.
-Session::Readiness Session::find_dropped(const sql::Statement& statement, Message& message) {
-  if (!sql_names_settled()) return Readiness::wait;
-  std::string upstream;
-  if (statement.effect == Effect::deallocate) {
-    auto found = find_statement(statement.name);
-    if (!found) return Readiness::wait;
-    if (*found && !(*found)->by_sql) upstream = (*found)->upstream;
-  } else {
-    auto found = find_portal(statement.name);
-    if (!found) return Readiness::wait;
-    if (*found && !(*found)->by_sql) upstream = (*found)->upstream;
-  }
-  if (upstream.empty()) return Readiness::ready;
-  if (statement.name_length == 0)
-    message.guard = "the gateway cannot tell where this statement names what it drops";
-  else
-    message.rewrites.push_back({statement.name_offset, statement.name_length, upstream});
-  return Readiness::ready;
 }
 
 std::unique_ptr<Denial> Session::denial_of(const Opinion& opinion, std::uint64_t action,

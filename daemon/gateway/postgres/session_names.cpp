@@ -1,0 +1,112 @@
+// What SQL runs, makes or drops by a name.
+#include "daemon/gateway/postgres/session.h"
+
+namespace clawpatrol::postgres {
+
+using sql::Effect;
+
+bool changes_names(Effect effect) {
+  return effect == Effect::prepare || effect == Effect::deallocate || effect == Effect::deallocate_all ||
+         effect == Effect::discard_all || effect == Effect::declare_cursor ||
+         effect == Effect::close_cursor || effect == Effect::close_all_cursors;
+}
+
+namespace {
+
+// Whether what runs a statement by its name does what the statement says: one that itself runs by name, or
+// changes names, does more.
+bool is_followed(Effect effect) {
+  return effect != Effect::execute && effect != Effect::fetch && !changes_names(effect);
+}
+
+}  // namespace
+
+// Merges what a statement runs by name. Where that is not certain, nothing is known of it.
+void Session::find_target(const sql::Statement& statement, const Found& found, Message& message, Part& part) {
+  if (found.statement == nullptr) {
+    part.merged = sql::with_unknown_target(statement);
+    message.unread = true;
+    return;
+  }
+  part.merged = sql::merge_executed(statement, *found.statement);
+  part.target = found.identity;
+  message.may_copy_in |= found.statement->enters_copy_in;
+  if (found.by_sql) return;
+  if (statement.name_length == 0) {
+    part.merged = sql::with_unknown_target(statement);
+    return;
+  }
+  message.rewrites.push_back({statement.name_offset, statement.name_length, std::string(found.upstream)});
+}
+
+Session::Readiness Session::find_executed(const sql::Statement& statement, Message& message, Part& part) {
+  // Within one message what came before may have changed the name, or may fail.
+  const bool changed_here = message.changes_names || message.unread;
+  if (changed_here) return find_target(statement, {}, message, part), Readiness::ready;
+  if (!sql_names_settled()) return Readiness::wait;
+  auto found = find_statement(statement.name);
+  if (!found) return Readiness::wait;
+  const bool certain =
+      *found && (*found)->epoch == epoch_ && !(*found)->opaque && is_followed((*found)->effect());
+  Found target;
+  if (certain) target = {(*found)->statement(), *found, (*found)->upstream, (*found)->by_sql};
+  find_target(statement, target, message, part);
+  return Readiness::ready;
+}
+
+Session::Readiness Session::find_fetched(const sql::Statement& statement, Message& message, Part& part) {
+  const bool changed_here = message.changes_names || message.unread;
+  if (changed_here) return find_target(statement, {}, message, part), Readiness::ready;
+  if (!sql_names_settled()) return Readiness::wait;
+  auto found = find_portal(statement.name);
+  if (!found) return Readiness::wait;
+  const Prepared* source = *found ? (*found)->statement.get() : nullptr;
+  const bool certain =
+      source != nullptr && (*found)->epoch == epoch_ && !source->opaque && is_followed(source->effect());
+  Found target;
+  if (certain) target = {source->statement(), *found, (*found)->upstream, (*found)->by_sql};
+  find_target(statement, target, message, part);
+  return Readiness::ready;
+}
+
+// PREPARE and DECLARE share their names with the protocol's statements and portals, which have other names
+// upstream: so the server cannot tell that one is taken.
+Session::Readiness Session::check_new_name(const sql::Statement& statement, Message& message) {
+  if (message.changes_names || message.unread) return Readiness::ready;
+  if (!sql_names_settled()) return Readiness::wait;
+  if (statement.effect == Effect::prepare) {
+    auto found = find_statement(statement.name);
+    if (!found) return Readiness::wait;
+    if (*found && !(*found)->by_sql)
+      message.refusal = error_of("42P05", "prepared statement " + in_quotes(statement.name) + " already exists");
+    return Readiness::ready;
+  }
+  auto found = find_portal(statement.name);
+  if (!found) return Readiness::wait;
+  if (*found && !(*found)->by_sql)
+    message.refusal = error_of("42P03", "cursor " + in_quotes(statement.name) + " already exists");
+  return Readiness::ready;
+}
+
+// DEALLOCATE and CLOSE of what the protocol made go upstream under its name there.
+Session::Readiness Session::find_dropped(const sql::Statement& statement, Message& message) {
+  if (!sql_names_settled()) return Readiness::wait;
+  std::string upstream;
+  if (statement.effect == Effect::deallocate) {
+    auto found = find_statement(statement.name);
+    if (!found) return Readiness::wait;
+    if (*found && !(*found)->by_sql) upstream = (*found)->upstream;
+  } else {
+    auto found = find_portal(statement.name);
+    if (!found) return Readiness::wait;
+    if (*found && !(*found)->by_sql) upstream = (*found)->upstream;
+  }
+  if (upstream.empty()) return Readiness::ready;
+  if (statement.name_length == 0)
+    message.guard = "the gateway cannot tell where this statement names what it drops";
+  else
+    message.rewrites.push_back({statement.name_offset, statement.name_length, upstream});
+  return Readiness::ready;
+}
+
+}  // namespace clawpatrol::postgres
