@@ -59,7 +59,8 @@ struct Statement {
   std::size_t length = 0;
   std::size_t name_offset = 0;  // where `name` stands in the message as written (quotes included), so that
   std::size_t name_length = 0;  // EXECUTE and DEALLOCATE of a renamed statement can be rewritten; 0: nowhere
-  bool enters_copy_in = false;  // COPY ... FROM STDIN
+  bool outlives_transaction = false;  // a cursor WITH HOLD
+  bool enters_copy_in = false;        // COPY ... FROM STDIN
   bool enters_copy_out = false;
   bool runs_unread_code = false;  // lists are open: what it does to the session is not certain either
   // It may, by what its text does not show, change settings of the session: it writes a relation (triggers,

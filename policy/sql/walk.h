@@ -137,6 +137,7 @@ class Walk {
   bool unbounded_ = false;
   CopyFacet copy_;
   bool copy_in_ = false, copy_out_ = false;
+  bool holds_ = false;
   ReadingGuard reading_ = ReadingGuard::none;
   Effect effect_ = Effect::none;
   std::string name_;

@@ -111,7 +111,7 @@ Task<bool> Connection::forward() {
   if (server_done_) co_return false;
   claimed_.flow->set_state("active");
   claimed_.flow->set_wait();
-  auto sent = co_await worker_.ring().send_all(server_.get(), sending_, Deadline::never());
+  auto sent = co_await worker_.ring().send_all(server_.get(), sending_, idle_deadline(policy_->limits));
   claimed_.flow->bytes_up.fetch_add(sending_.size(), std::memory_order_relaxed);
   co_return sent.has_value();
 }
@@ -180,7 +180,7 @@ Task<void> Connection::pump_server() {
       claimed_.flow->set_state(session_->transaction() == 'I' ? "idle" : "idle in transaction");
     if (!out.empty()) {
       sending_to_agent_ = true;
-      auto sent = co_await worker_.ring().send_all(agent_.get(), out, Deadline::never());
+      auto sent = co_await worker_.ring().send_all(agent_.get(), out, idle_deadline(policy_->limits));
       sending_to_agent_ = false;
       claimed_.flow->bytes_down.fetch_add(out.size(), std::memory_order_relaxed);
       if (!sent) break;

@@ -67,6 +67,7 @@ struct Portal {
   ParamsPointer params;  // null: unknown even to us
   std::string upstream;
   bool by_sql = false;
+  bool outlives_transaction = false;  // a cursor WITH HOLD
   std::uint64_t epoch = 0;
 };
 

@@ -63,6 +63,17 @@ class Names {
     }
   }
 
+  // The name under which there is a value, settled or proposed, for which `is(value)` is true. Looks at all.
+  template <class Is>
+  std::optional<std::string_view> name_of(Is is) const {
+    for (const auto& [name, slot] : slots_) {
+      if (slot.settled && is(*slot.settled)) return name;
+      for (const Change& change : slot.pending)
+        if (change.value && is(*change.value)) return name;
+    }
+    return std::nullopt;
+  }
+
   std::size_t size() const { return slots_.size(); }
 
  private:

@@ -166,6 +166,8 @@ class Session {
   SubjectPointer subject_of(Prepared& prepared, const Runs& runs);
   bool refuse_too_much(Asked asked, const Frame& frame, std::string_view unnamed);
   std::string new_name() { return std::string(own_prefix) + std::to_string(++names_given_); }
+  std::optional<std::string_view> agents_name(std::string_view upstream) const;
+  std::string with_agents_names(std::string_view text) const;
   void drop_unnamed(Expected& entry);
 
   // Forwarding. A segment of to_server() is what one message became.

@@ -1,4 +1,6 @@
 // What SQL runs, makes or drops by a name.
+#include <algorithm>
+
 #include "daemon/gateway/postgres/session.h"
 
 namespace clawpatrol::postgres {
@@ -78,7 +80,8 @@ Session::Readiness Session::check_new_name(const sql::Statement& statement, Mess
     auto found = find_statement(statement.name);
     if (!found) return Readiness::wait;
     if (*found && !(*found)->by_sql)
-      message.refusal = error_of("42P05", "prepared statement " + in_quotes(statement.name) + " already exists");
+      message.refusal =
+          error_of("42P05", "prepared statement " + in_quotes(statement.name) + " already exists");
     return Readiness::ready;
   }
   auto found = find_portal(statement.name);
@@ -107,6 +110,30 @@ Session::Readiness Session::find_dropped(const sql::Statement& statement, Messag
   else
     message.rewrites.push_back({statement.name_offset, statement.name_length, upstream});
   return Readiness::ready;
+}
+
+// What the agent calls what has this name at the server.
+std::optional<std::string_view> Session::agents_name(std::string_view upstream) const {
+  const auto is = [&](const auto& value) { return value.upstream == upstream; };
+  if (auto name = statements_.name_of(is)) return name;
+  return portals_.name_of(is);
+}
+
+// An error of the server as it would be if names were the agent's.
+std::string Session::with_agents_names(std::string_view text) const {
+  constexpr std::size_t most = 8;  // more in one error is a text about something else
+  std::string out;
+  for (std::size_t count = 0; count < most; ++count) {
+    const std::size_t begin = text.find(own_prefix);
+    if (begin == text.npos) break;
+    const std::size_t end =
+        std::min(text.find_first_not_of("0123456789", begin + own_prefix.size()), text.size());
+    const std::string_view upstream = text.substr(begin, end - begin);
+    out += text.substr(0, begin);
+    out += agents_name(upstream).value_or(upstream);
+    text.remove_prefix(end);
+  }
+  return out.append(text);
 }
 
 }  // namespace clawpatrol::postgres

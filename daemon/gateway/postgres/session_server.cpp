@@ -174,6 +174,11 @@ Session::Onward Session::on_error(const Frame& frame, std::string& replacement) 
                                .hint = denial.hint,
                                .position = denial.position});
     onward = Onward::replace;
+  } else if (frame.whole() && frame.body.find(own_prefix) != frame.body.npos) {
+    const std::string body = with_agents_names(frame.body);
+    append_header(replacement, 'E', body.size());
+    replacement += body;
+    onward = Onward::replace;
   }
   note(entry, false, error->code);
   entry.answered = true;
@@ -203,8 +208,8 @@ Session::Onward Session::on_ready(const Frame& frame) {
   transaction_ = *state;
   // What unread code did to the settings has been reported by now.
   if (entry.number >= taint_) taint_ = 0;
-  if (transaction_ == 'I')  // portals end with their transaction; cursors WITH HOLD do not
-    portals_.forget([](std::string_view, const Portal& portal) { return !portal.by_sql; });
+  if (transaction_ == 'I')
+    portals_.forget([](std::string_view, const Portal& portal) { return !portal.outlives_transaction; });
   pop();
   return Onward::pass;
 }
@@ -278,6 +283,7 @@ void Session::apply(const sql::Statement& statement, std::size_t index, const Ex
       cursor->statement = std::move(made);
       cursor->upstream = statement.name;
       cursor->by_sql = true;
+      cursor->outlives_transaction = statement.outlives_transaction;
       cursor->epoch = entry.epoch;
       return portals_.set(statement.name, std::move(cursor));
     }

@@ -195,6 +195,44 @@ TEST_CASE("bytes that are no message end the connection with the protocol's erro
   }
 }
 
+TEST_CASE("the server's errors name statements and portals as the agent does") {
+  Gateway gateway({.rules = allow_all});
+  Agent agent(gateway.port(), {});
+  agent.send(parse("SELECT $1::text", "one") + bind("one", "p") + execute("p") + raw('S'));
+  auto answer = agent.until('Z');
+  CHECK(field(answer, 'M') ==
+        "bind message supplies 0 parameters, but prepared statement \"one\" requires 1");
+  CHECK_FALSE(field(answer, 'R').empty());
+  agent.query("CREATE TEMP TABLE t (n int)");
+  agent.send(parse("INSERT INTO t VALUES (1)", "add") + bind("add", "again") + execute("again") +
+             execute("again") + raw('S'));
+  CHECK(field(agent.until('Z'), 'M') == "portal \"again\" cannot be run");
+  // Text of the agent's own stays as it is.
+  CHECK(field(agent.query("SELECT '_clawpatrol_99'::int"), 'M') ==
+        "invalid input syntax for type integer: \"_clawpatrol_99\"");
+}
+
+TEST_CASE("a cursor's name is free once its transaction has ended, unless it is WITH HOLD") {
+  Gateway gateway({.rules = allow_all});
+  Agent agent(gateway.port(), {});
+  const std::string portal = parse("SELECT 'portal'", "s") + bind("s", "c") + execute("c") + raw('S');
+  agent.query("BEGIN");
+  agent.query("DECLARE c CURSOR FOR SELECT 1");
+  agent.send(portal);
+  CHECK(code(agent.until('Z')) == "42P03");
+  agent.query("ROLLBACK");
+  agent.send(close("s") + portal);
+  CHECK(rows(agent.until('Z')) == Rows{"portal"});
+  agent.query("BEGIN");
+  agent.query("DECLARE c CURSOR WITH HOLD FOR SELECT 1");
+  agent.query("COMMIT");
+  agent.send(close("s") + portal);
+  CHECK(code(agent.until('Z')) == "42P03");
+  agent.query("CLOSE c");
+  agent.send(close("s") + portal);
+  CHECK(rows(agent.until('Z')) == Rows{"portal"});
+}
+
 TEST_CASE("LISTEN and NOTIFY pass") {
   Gateway gateway({.rules = allow_all});
   Agent agent(gateway.port(), {});
