@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace clawpatrol::sql {
@@ -71,6 +72,15 @@ class Ranges {
     }
   }
 
+  // Calls `tell` with the relations of the members from `first` on, once for each member.
+  template <class Tell>
+  void relations_since(std::size_t first, Tell tell) {
+    for (std::size_t at = first; at < ranges_.size(); ++at) {
+      if (!std::exchange(ranges_[at].star_told, true) && !ranges_[at].relation.empty())
+        tell(ranges_[at].relation);
+    }
+  }
+
   std::size_t looked_at() const { return looked_at_; }  // members, so far
 
  private:
@@ -81,6 +91,7 @@ class Ranges {
     std::size_t namesake;  // the one of this alias before it
     bool row_told = false;
     bool all_told = false;  // and all before it in its query
+    bool star_told = false;
   };
   std::vector<Range> ranges_;
   std::unordered_map<std::string_view, std::size_t> latest_;  // by alias

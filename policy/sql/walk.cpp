@@ -62,9 +62,14 @@ void Walk::dispatch(const Node* node) {
       break;
     case Tag::SubLink: operator_named(as<SubLink>(node)->operName); break;
     case Tag::SortBy: operator_named(as<SortBy>(node)->useOp); break;
-    case Tag::JoinExpr:
+    case Tag::JoinExpr: {
       for (const Node* name : cells(as<JoinExpr>(node)->usingClause)) columns_.add(string_of(name));
-      break;
+      const std::size_t first = ranges_.size();
+      fields(node);
+      // By an alias of the join its columns and rows are used without a table's name.
+      if (as<JoinExpr>(node)->alias != nullptr) every_column(first);
+      return;
+    }
     case Tag::RangeFunction:
       range_function(*as<RangeFunction>(node));
       for (const Node* column : cells(as<RangeFunction>(node)->coldeflist)) {
@@ -127,6 +132,9 @@ void Walk::relation(const RangeVar* relation, Use use) {
              visible_ctes_.contains(name);
   std::string_view alias = relation->alias == nullptr ? name : view(relation->alias->aliasname);
   ranges_.add(alias, cte ? std::string_view() : name);
+  // Columns that have other names here: which, only the table tells.
+  const bool renames = relation->alias != nullptr && length(relation->alias->colnames) > 0;
+  if (renames && !cte) every_column(ranges_.size() - 1);
   if (!cte) relation_named(view(relation->schemaname), name, use);
 }
 

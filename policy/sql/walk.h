@@ -37,7 +37,8 @@ class Walk {
 
    private:
     Walk& walk_;
-    std::size_t ctes_, ranges_, scope_;
+    std::size_t ctes_, ranges_, scope_, scalars_;
+    std::size_t unnamed_scalars_;
     std::string_view target_;
   };
 
@@ -76,6 +77,7 @@ class Walk {
   void from_alias(const tree::Alias* alias);
   void column(const tree::ColumnRef& column);
   void star(std::string_view qualifier);
+  void every_column(std::size_t first);
   void target_column(std::string_view name);
 
   // walk_expression.cpp: what calls code
@@ -84,6 +86,7 @@ class Walk {
   void called(std::string_view schema, std::string_view leaf);
   void range_function(const tree::RangeFunction& range);
   bool is_call_of_scalar(std::string_view alias, std::string_view name) const;
+  void forget_scalars(std::size_t count);
   void field_or_call(std::string_view name);
   void changes_by_call(const FunctionClass& function);
   void sequence(const tree::FuncCall& call);
@@ -138,6 +141,7 @@ class Walk {
   CopyFacet copy_;
   bool copy_in_ = false, copy_out_ = false;
   bool holds_ = false;
+  bool makes_table_ = false;  // the SELECT that was walked last
   ReadingGuard reading_ = ReadingGuard::none;
   Effect effect_ = Effect::none;
   std::string name_;
@@ -145,10 +149,13 @@ class Walk {
   std::unordered_map<std::string_view, unsigned> visible_ctes_;
   std::vector<std::string_view> cte_order_;  // as they came into scope
   Ranges ranges_;
-  std::unordered_map<std::string_view, std::string_view>
-      scalars_;              // functions in FROM that are one value: alias, column ("": not known)
-  std::size_t scope_ = 0;    // first of ranges_ that belongs to the innermost query
-  std::string_view target_;  // leaf name of the table whose columns are assigned
+  // Functions in FROM that are one value: by alias the names of their columns ("": not known), inner ones
+  // last.
+  std::unordered_map<std::string_view, std::vector<std::string_view>> scalars_;
+  std::vector<std::string_view> scalar_order_;  // aliases as they came into scope
+  std::size_t unnamed_scalars_ = 0;             // whose alias the server makes up
+  std::size_t scope_ = 0;                       // first of ranges_ that belongs to the innermost query
+  std::string_view target_;                     // leaf name of the table whose columns are assigned
   int body_depth_ = 0;
 };
 

@@ -94,16 +94,36 @@ void Walk::range_function(const RangeFunction& range) {
   std::string_view column = built_in ? column_of(name.leaf, alias) : std::string_view();
   const List* columns = range.alias == nullptr ? nullptr : range.alias->colnames;
   if (length(columns) > 0) column = string_of(*cells(columns).begin());
-  if (!alias.empty()) scalars_[alias] = column;
+  if (alias.empty()) {  // the server names it: text, coalesce, ...
+    ++unnamed_scalars_;
+    return;
+  }
+  scalars_[alias].push_back(column);
+  scalar_order_.push_back(alias);
+}
+
+void Walk::forget_scalars(std::size_t count) {
+  for (; scalar_order_.size() > count; scalar_order_.pop_back()) {
+    auto found = scalars_.find(scalar_order_.back());
+    found->second.pop_back();
+    if (found->second.empty()) scalars_.erase(found);
+  }
 }
 
 bool Walk::is_call_of_scalar(std::string_view alias, std::string_view name) const {
-  auto found = scalars_.empty() || alias.empty() ? scalars_.end() : scalars_.find(alias);
+  if (alias.empty()) return false;
+  if (unnamed_scalars_ > 0 && alias != name) return true;  // its one column has the name of its alias
+  auto found = scalars_.empty() ? scalars_.end() : scalars_.find(alias);
   if (found == scalars_.end()) return false;
+  // Which of several is meant is not looked into: of two columns at least one has another name.
+  bool unknown = false;
+  for (std::string_view column : found->second) {
+    if (!column.empty() && column != name) return true;
+    unknown |= column.empty();
+  }
   // The columns of a function of the operator's own are not known here.
-  if (found->second.empty())
-    return find_function_class(name) != nullptr || (is_catalog_function(name) && !is_safe_function(name));
-  return found->second != name;
+  return unknown &&
+         (find_function_class(name) != nullptr || (is_catalog_function(name) && !is_safe_function(name)));
 }
 
 // (value).name is a field of a composite value, or name(value): which of them, the text does not tell.

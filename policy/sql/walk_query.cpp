@@ -12,12 +12,16 @@ Walk::Level::Level(Walk& walk)
       ctes_(walk.cte_order_.size()),
       ranges_(walk.ranges_.size()),
       scope_(std::exchange(walk.scope_, walk.ranges_.size())),
+      scalars_(walk.scalar_order_.size()),
+      unnamed_scalars_(walk.unnamed_scalars_),
       target_(walk.target_) {}
 
 Walk::Level::~Level() {
   walk_.target_ = target_;
   walk_.ranges_.cut(ranges_);
   walk_.scope_ = scope_;
+  walk_.forget_scalars(scalars_);
+  walk_.unnamed_scalars_ = unnamed_scalars_;
   walk_.forget_with(ctes_);
 }
 
@@ -29,6 +33,8 @@ std::string_view Walk::select(const SelectStmt& select) {
   list(select.fromClause);  // first: columns are looked up in it
   if (select.intoClause != nullptr) select_into(select);
   node(reinterpret_cast<const Node*>(select.larg));
+  // Of a set operation the INTO stands in the first of all its members.
+  const bool makes_table = select.intoClause != nullptr || (select.larg != nullptr && makes_table_);
   node(reinterpret_cast<const Node*>(select.rarg));
   list(select.distinctClause);
   list(select.targetList);
@@ -41,7 +47,8 @@ std::string_view Walk::select(const SelectStmt& select) {
   node(select.limitOffset);
   node(select.limitCount);
   list(select.lockingClause);
-  return select.intoClause != nullptr ? "create" : "select";
+  makes_table_ = makes_table;
+  return makes_table ? "create" : "select";
 }
 
 void Walk::select_into(const SelectStmt& select) {
@@ -212,6 +219,12 @@ void Walk::star(std::string_view qualifier) {
   columns_.add("*");
   if (!qualifier.empty()) return columns_.add(ranges_.relation_of(qualifier), "*");
   ranges_.all_rows(scope_, [this](std::string_view relation) { columns_.add(relation, "*"); });
+}
+
+// Of the members of FROM from `first` on.
+void Walk::every_column(std::size_t first) {
+  columns_.add("*");
+  ranges_.relations_since(first, [this](std::string_view relation) { columns_.add(relation, "*"); });
 }
 
 // A column is listed by its own name and, where the text tells its table, as table.column. A name that is an

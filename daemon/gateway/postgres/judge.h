@@ -84,6 +84,7 @@ class Judge {
   std::uint64_t generation() const { return policy_->generation; }
 
   // The session's client_encoding. In any but UTF8 a byte above 0x7f could stand for anything.
+  bool reads_utf8() const { return !sql_.ascii_only; }
   void set_encoding(std::string_view client_encoding);
   // Where long texts are analysed: calls what it is given on this ring, later, or answers false. Without it
   // they are analysed at once.

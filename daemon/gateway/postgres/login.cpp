@@ -34,6 +34,11 @@ constexpr std::array<std::string_view, 20> harmless = {"application_name",
                                                        "tcp_keepalives_interval",
                                                        "jit"};
 
+constexpr std::string_view protocol_option_prefix = "_pq_.";
+
+// What the server takes for something else than a setting where it is the name of a startup parameter.
+constexpr std::array<std::string_view, 4> startup_keywords = {"user", "database", "options", "replication"};
+
 std::string lower(std::string_view text) {
   std::string out(text);
   for (char& c : out)
@@ -64,7 +69,7 @@ std::expected<Claims, Denial> read_claims(const Startup& startup) {
       claims.database = value;
     else if (name == "replication")
       claims.replication = value;
-    else if (name.starts_with("_pq_."))
+    else if (name.starts_with(protocol_option_prefix))
       claims.unknown_options.emplace_back(name);
     else if (name == "options") {
       auto settings = parse_options(value);
@@ -116,11 +121,18 @@ std::expected<void, Denial> judge_setting(Judge& judge, const std::string& name,
   const bool is_harmless = std::ranges::find(harmless, key) != harmless.end();
   const bool unsafe = statement.reading == sql::ReadingGuard::refused || !is_safe_report(key, value) ||
                       name.find('\0') != std::string::npos;
+  const bool no_setting = std::ranges::find(startup_keywords, key) != startup_keywords.end() ||
+                          key.starts_with(protocol_option_prefix);
   if (is_harmless && opinion.decision.rule == nullptr) opinion.allowed = true;
   if (unsafe) {
     opinion = {};
     opinion.guard = "\"" + name + "\" = \"" + value +
                     "\" would change how the server reads text, which no rule can allow";
+    opinion.decision.reason = opinion.guard;
+  }
+  if (no_setting) {
+    opinion = {};
+    opinion.guard = "\"" + name + "\" is no setting, and cannot be given as one";
     opinion.decision.reason = opinion.guard;
   }
   if (opinion.allowed && is_harmless) return {};

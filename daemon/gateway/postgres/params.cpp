@@ -85,4 +85,12 @@ SqlParams text_of_params(const Bind& bind, std::uint16_t type_count, std::string
   return values;
 }
 
+bool is_beyond_ascii(const Bind& bind) {
+  bool found = false;
+  bind.values.for_each([&](std::uint16_t, std::optional<std::string_view> value) {
+    for (char byte : value.value_or("")) found |= byte < 0;
+  });
+  return found;
+}
+
 }  // namespace clawpatrol::postgres

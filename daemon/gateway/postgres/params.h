@@ -12,4 +12,7 @@ namespace clawpatrol::postgres {
 // chose. One value in binary form of a type that is not decoded here makes the whole list unknown.
 SqlParams text_of_params(const Bind& bind, std::uint16_t type_count, std::string_view types);
 
+// Whether a value has a byte above 0x7f: what letter that is, the session's encoding tells.
+bool is_beyond_ascii(const Bind& bind);
+
 }  // namespace clawpatrol::postgres

@@ -149,11 +149,18 @@ bool Session::on_bind(const Frame& frame) {
   const Runs runs = what_runs(*prepared, sure, scratch_);
   if (runs.readiness == Readiness::wait) return must_wait();
 
+  // Letters beyond ASCII are known only in UTF-8, and while that is certain.
+  const bool depends_on_encoding =
+      frame.ends && (taint_ != 0 || !judge_.reads_utf8()) && is_beyond_ascii(bind);
+  if (depends_on_encoding && taint_ != 0 && last_ready_ >= taint_) return must_wait();
+
   auto portal = std::make_shared<Portal>();
   portal->charge.take(prepared_bytes_, memory);
   if (runs.statement != nullptr) {
     portal->params = std::make_shared<const SqlParams>(
-        frame.ends ? text_of_params(bind, prepared->type_count, prepared->types) : Unknown::over_limit);
+        !frame.ends           ? Unknown::over_limit
+        : depends_on_encoding ? Unknown::undecodable
+                              : text_of_params(bind, prepared->type_count, prepared->types));
     portal->subject = subject_of(*prepared, runs);
     const bool decided =
         !prepared->awaits_params && prepared->generation == judge_.generation() && runs.certain;

@@ -306,6 +306,24 @@ TEST_CASE("attack 6: a function called as if it were a field is a call") {
   CHECK(has_class(one("SELECT x.pg_read_file FROM unnest(ARRAY['/etc/passwd']) AS x(y)"), "file"));
   CHECK(has_class(one("SELECT (SELECT x.pg_read_file) FROM lower('/etc/passwd') x"), "file"));
   CHECK(all_open(one("SELECT x.my_func FROM lower('a') x").facets));
+  // Whatever else has that alias, and where the server makes the alias up.
+  for (const char* text :
+       {"SELECT (SELECT 1 FROM lower('a') AS x(pg_read_file)), x.pg_read_file FROM lower('/etc/passwd') AS "
+        "x(c)",
+        "SELECT x.pg_read_file FROM lower('/etc/passwd') AS x(c), LATERAL (SELECT 1 FROM lower('a') AS "
+        "x(pg_read_file)) y",
+        "SELECT (SELECT x.pg_read_file FROM lower('/etc/passwd') AS x(c)) FROM lower('a') AS x(pg_read_file)",
+        "SELECT (SELECT x.pg_read_file FROM my_func() x) FROM lower('/etc/passwd') x",
+        "SELECT text.pg_read_file FROM CAST('/etc/passwd' AS text)",
+        "SELECT \"coalesce\".pg_read_file FROM coalesce('/etc/passwd'::text, '')",
+        "SELECT \"greatest\".pg_read_file FROM greatest('/etc/passwd'::text, '')",
+        "SELECT \"nullif\".pg_read_file FROM nullif('/etc/passwd'::text, '')",
+        "SELECT (SELECT text.pg_read_file) FROM CAST('/etc/passwd' AS text)"}) {
+    INFO(text);
+    CHECK(has_class(one(text), "file"));
+  }
+  CHECK_FALSE(
+      has_class(one("SELECT (SELECT text.text FROM CAST('a' AS text)), t.pg_read_file FROM t"), "file"));
   for (const char* text :
        {"SELECT g.g, generate_series.generate_series FROM generate_series(1, 2) g, generate_series(1, 3)",
         "SELECT e.key, e.value FROM t, jsonb_each(t.a) e", "SELECT u.x FROM unnest($1::int[]) AS u(x)",

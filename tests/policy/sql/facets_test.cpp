@@ -58,6 +58,11 @@ const Row verb_rows[] = {
     {"COPY t TO PROGRAM 'cat'", "copy", {"copy"}, exec},
     {"COPY t FROM '/etc/passwd'", "copy", {"copy"}, admin},
     {"SELECT 1 INTO x", "create", {"select", "create"}, admin},
+    {"SELECT 1 INTO x UNION SELECT 2", "create", {"select", "create"}, admin},
+    {"(SELECT 1 INTO x UNION SELECT (SELECT 2)) EXCEPT SELECT 3 UNION ALL SELECT 4 ORDER BY (SELECT 1)",
+     "create",
+     {"select", "create"},
+     admin},
     {"CREATE TABLE x AS SELECT 1", "create", {"create", "select"}, admin},
     {"CREATE VIEW v AS SELECT * FROM t", "create", {"create", "select"}, admin},
     {"CREATE RULE r AS ON INSERT TO t DO ALSO DELETE FROM u", "create", {"create", "delete"}, exec},
@@ -288,6 +293,18 @@ TEST_CASE("columns are listed by name and, where the text tells their table, as 
   CHECK(has(one("SELECT u.* FROM users u").facets.columns, "users.*"));
   CHECK(has(one("SELECT ssn FROM users").facets.columns, "users.ssn"));
   CHECK(has(one("SELECT row_to_json(u) FROM users u").facets.columns, "users.*"));
+  // Columns under another name, and rows of an alias that is no relation's.
+  for (const char* text :
+       {"SELECT b FROM users AS x(a, n, b)", "SELECT x.b FROM ONLY users x(a, n, b)",
+        "SELECT j.b FROM (users CROSS JOIN (SELECT 1) d) AS j(a, n, b)",
+        "SELECT j FROM (users CROSS JOIN (SELECT 1) d) AS j",
+        "SELECT row_to_json(j) FROM ((a JOIN users u USING (id)) AS i CROSS JOIN b) AS j"}) {
+    INFO(text);
+    CHECK(has(one(text).facets.columns, "*"));
+    CHECK(has(one(text).facets.columns, "users.*"));
+  }
+  CHECK_FALSE(has(one("SELECT a.x FROM a JOIN b USING (id) JOIN c ON c.y = b.y").facets.columns, "*"));
+  CHECK_FALSE(has(one("WITH c AS (SELECT id FROM users) SELECT x.b FROM c AS x(b)").facets.columns, "*"));
   CHECK(has(one("UPDATE users SET ssn = 1").facets.columns, "users.ssn"));
   CHECK(has(one("INSERT INTO users (ssn) VALUES (1)").facets.columns, "users.ssn"));
   CHECK(has(one("COPY users (ssn) TO STDOUT").facets.columns, "users.ssn"));

@@ -194,6 +194,42 @@ TEST_CASE("attack 6: a long text is read in the encoding that is in force when i
   CHECK(code(agent.until('Z')) == "22021");
 }
 
+TEST_CASE("attack 9: in another encoding than UTF8 a parameter beyond ASCII is not read") {
+  Gateway gateway({.rules = R"toml(
+[[rule]]
+name = "no-e-acute"
+endpoint = "pg-prod"
+priority = 5
+condition = "sql.params.exists(p, p == '\u00e9')"
+verdict = "deny"
+[[rule]]
+name = "all"
+endpoint = "pg-prod"
+verdict = "allow"
+)toml"});
+  const auto run = [](const char* value) { return bind("s", "", {value}) + execute() + raw('S'); };
+  const std::string prepare = parse("SELECT $1::text", "s") + raw('S');
+  Agent agent(gateway.port(), {});
+  agent.send(prepare + run("\u00e9") + run("\u00fc"));
+  agent.until('Z');
+  CHECK(code(agent.until('Z')) == "42501");
+  CHECK(rows(agent.until('Z')) == Rows{"\u00fc"});
+  Agent other(gateway.port(), {{"client_encoding", "LATIN1"}});
+  other.send(prepare + run("\xe9") + run("plain"));
+  other.until('Z');
+  CHECK(code(other.until('Z')) == "42501");
+  CHECK(rows(other.until('Z')) == Rows{"plain"});
+  // What comes with the change, and what comes right behind it.
+  agent.send(parse("SET client_encoding TO 'LATIN1'") + bind() + execute() + run("\xe9"));
+  CHECK(code(agent.until('Z')) == "42501");
+  agent.send(parse("SET client_encoding TO 'LATIN1'") + bind() + execute() + raw('S') + run("\xe9"));
+  CHECK(code(agent.until('Z')).empty());
+  CHECK(code(agent.until('Z')) == "42501");
+  agent.send(parse("SET client_encoding TO 'UTF8'") + bind() + execute() + raw('S') + run("\u00fc"));
+  CHECK(code(agent.until('Z')).empty());
+  CHECK(rows(agent.until('Z')) == Rows{"\u00fc"});
+}
+
 TEST_CASE("attack 28: a message of more statements than the limit is refused as one") {
   Gateway gateway({.rules = careful});
   Agent agent(gateway.port(), {});

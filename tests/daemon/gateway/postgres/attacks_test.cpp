@@ -36,6 +36,15 @@ TEST_CASE("attack 1: startup parameters that change how text is read are refused
   CHECK(rows(agent.query("SHOW work_mem")) == Rows{"1MB"});
 }
 
+TEST_CASE("attack 1: options that the server would take for startup parameters are refused under any rules") {
+  Gateway gateway({.rules = allow_all});
+  for (const char* options :
+       {"-c database=postgres", "-c user=admin", "--user=admin", "-c replication=true",
+        "-c replication=database", "-c options=-c\\ search_path=sec", "-c _pq_.x=y", "-c Database=postgres"})
+    CHECK(code(refused_login(gateway, {{"options", options}})) == "28000");
+  CHECK(code(refused_login(gateway, {{"Database", "postgres"}})) == "28000");
+}
+
 TEST_CASE("attack 1: every other startup parameter is judged as a SET") {
   Gateway gateway({.rules = R"toml(
 [[rule]]
