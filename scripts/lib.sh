@@ -2,6 +2,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CLICOLOR_FORCE=0
+# Run with sudo in somebody else's clone, git would refuse to look at it.
+export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=$PWD
 # Debian's python has Debian's modules; another may come first in PATH.
 PYTHON=/usr/bin/python3
 

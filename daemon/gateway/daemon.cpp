@@ -23,6 +23,7 @@ namespace clawpatrol {
 namespace {
 
 constexpr auto drain_time = std::chrono::seconds(3);
+constexpr std::size_t most_seen_bytes = std::size_t{100} * SeenAddresses::max_addresses;
 
 void say(std::string_view line) {
   fmt::print(stderr, "clawpatrold: {}\n", line);
@@ -137,6 +138,7 @@ std::expected<void, std::string> Daemon::open_state() {
   shared_.cancel_keys = std::make_unique<CancelKeys>();
   shared_.analysts = std::make_unique<Analysts>();
   shared_.name_service = std::make_unique<NameService>(shared_);
+  if (auto restored = restore_seen(); !restored) return std::unexpected(restored.error().what);
   if (auto forced = put_in_force(std::move(first_policy_)); !forced)
     return std::unexpected(forced.error().what);
   return {};
@@ -188,7 +190,10 @@ int Daemon::run() {
   Worker& first = workers_.front()->worker();
   first.ring().post([this, &first] { shared_.name_service->follow_endpoints(first); });
   netd_->start();
-  loop_->every(std::chrono::seconds(1), [this] { tell_overruns(); });
+  loop_->every(std::chrono::seconds(1), [this] {
+    tell_overruns();
+    save_seen();
+  });
   sd_notify(0, "READY=1");
   say(fmt::format("version {}, policy generation {}, {} workers", CLAWPATROL_VERSION,
                   shared_.policy.current()->generation, workers_.size()));
@@ -256,6 +261,27 @@ void Daemon::tell_overruns() {
   }
 }
 
+// What the guard of passthrough remembers across restarts (attacks.md, 13).
+std::expected<void, Error> Daemon::restore_seen() {
+  std::string text(most_seen_bytes, '\0');
+  auto size = state_->read("seen.json", text);
+  if (!size && size.error().code == ENOENT) return {};
+  if (!size) return std::unexpected(size.error());
+  text.resize(*size);
+  auto restored = shared_.name_service->seen().restore(text, Clock::now(), std::time(nullptr));
+  // To start without it would open what it closes.
+  if (!restored)
+    restored.error().what += "\nhint: Remove '" + (options_.state / "seen.json").string() +
+                             "'; for a day passthrough then guards only what endpoints resolve to now.";
+  return restored;
+}
+
+void Daemon::save_seen() {
+  auto text = shared_.name_service->seen().take_unsaved(Clock::now(), std::time(nullptr));
+  if (!text) return;
+  if (auto saved = state_->replace("seen.json", *text); !saved) say("warning: " + saved.error().what);
+}
+
 // ---- ending
 // -----------------------------------------------------------------------------------------------------
 
@@ -269,6 +295,7 @@ int Daemon::end() {
   for (auto& worker : workers_) ended = worker->finish(deadline) && ended;
   if (ended) shared_.analysts.reset();  // before the rings that they post to
   control_.reset();
+  save_seen();
   if (!ended) {
     // Some flow would not end in time: its buffers are the kernel's, so nothing is destroyed under it.
     say("some connections did not end in time and are cut");

@@ -36,6 +36,8 @@ class Daemon {
   std::expected<void, Error> put_in_force(std::shared_ptr<Policy> policy);
   void peers_changed(std::vector<Peer> peers);
   void tell_overruns();
+  std::expected<void, Error> restore_seen();
+  void save_seen();
   int end();
 
   Options options_;

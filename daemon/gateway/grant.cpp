@@ -6,8 +6,8 @@ namespace {
 // How it is reached, and what vouches for it. What its rules read may change under a connection; not so what
 // its statements were read by, since a prepared one is not read again.
 bool same_endpoint(const EndpointConfig& a, const EndpointConfig& b) {
-  return a.hosts == b.hosts && a.tls == b.tls && a.ca == b.ca && a.type == b.type &&
-         a.safe_functions == b.safe_functions;
+  return a.hosts == b.hosts && a.networks == b.networks && a.tls == b.tls && a.ca == b.ca &&
+         a.type == b.type && a.safe_functions == b.safe_functions;
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ const char* Grant::broken(const Policy& policy, const Peers& peers, const creden
   if (endpoint_.empty()) {
     if (policy.unknown_host != UnknownHost::passthrough) return "unclaimed destinations are now refused";
     if (policy.claim(dest_.host, dest_.port, profile_)) return "an endpoint now claims the destination";
-    return nullptr;
+    return more_ ? more_(policy) : nullptr;
   }
   auto endpoint = policy.endpoints.find(endpoint_);
   if (endpoint == policy.endpoints.end() || !policy.reaches(profile_, endpoint_))

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -24,6 +25,9 @@ class Grant {
   // Before the credential's value is read: a value that is set in between then ends the connection.
   void logged_in(Login login, const credentials::Store* store);
 
+  // What else it rests on: asked of each generation, from any thread.
+  void also_rests_on(std::function<const char*(const Policy&)> more) { more_ = std::move(more); }
+
   // Why it does not stand any more, as a literal; null: it stands. A peer that is gone denies, as does a
   // login without the store that it was made with.
   const char* broken(const Policy& policy, const Peers& peers, const credentials::Store* store) const;
@@ -41,6 +45,7 @@ class Grant {
   std::optional<EndpointConfig> configured_;  // of the endpoint; none: passthrough
   std::optional<Login> login_;
   std::uint64_t credential_version_ = 0;
+  std::function<const char*(const Policy&)> more_;
 };
 
 // Gives the flow its grant, in place of one before. Where a change came in between, the flow is asked to

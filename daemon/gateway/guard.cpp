@@ -44,40 +44,6 @@ bool is_local_address(const Address& address) {
   return errno != EADDRNOTAVAIL;
 }
 
-void SeenAddresses::resolved(std::string_view host, const std::vector<Address>& addresses,
-                             Clock::time_point now) {
-  std::lock_guard lock(mutex_);
-  forget(now);
-  for (const Address& address : addresses) {
-    // Past the limit the host counts as not known: the guard then refuses everything.
-    if (last_seen_.size() >= max_addresses && !last_seen_.contains(effective(address))) return;
-    last_seen_[effective(address)] = now;
-  }
-  last_resolved_[std::string(host)] = now;
-}
-
-bool SeenAddresses::contains(const Address& address, Clock::time_point now) const {
-  std::lock_guard lock(mutex_);
-  auto found = last_seen_.find(effective(address));
-  return found != last_seen_.end() && now - found->second < memory;
-}
-
-bool SeenAddresses::know(const std::vector<std::string>& hosts, Clock::time_point now) const {
-  std::lock_guard lock(mutex_);
-  return std::ranges::all_of(hosts, [&](const std::string& host) {
-    auto found = last_resolved_.find(host);
-    return found != last_resolved_.end() && now - found->second < memory;
-  });
-}
-
-void SeenAddresses::forget(Clock::time_point now) {
-  if (now - swept_ < std::chrono::minutes(10)) return;
-  swept_ = now;
-  auto old = [now](const auto& entry) { return now - entry.second >= memory; };
-  std::erase_if(last_seen_, old);
-  std::erase_if(last_resolved_, old);
-}
-
 std::vector<std::string> hosts_to_follow(const Policy& policy) {
   std::vector<std::string> hosts;
   if (policy.unknown_host != UnknownHost::passthrough && !has_wildcards(policy)) return hosts;
@@ -91,22 +57,42 @@ std::vector<std::string> hosts_to_follow(const Policy& policy) {
   return hosts;
 }
 
-const char* dial_refusal(const Policy& policy, const Address& address,
-                         const std::vector<Prefix>& allowed_networks, const SeenAddresses& seen) {
+namespace {
+
+const char* known_refusal(const Policy& policy, const Address& address,
+                          const std::vector<Prefix>& allowed_networks, const SeenAddresses& seen) {
   Address reached = effective(address);
   for (const Address& spelling : {address, reached}) {
     if (within(policy.gateway.subnet, spelling)) return "guard: an address of the tunnel";
     if (within(policy.gateway.virtual_, spelling)) return "guard: a virtual address";
   }
   if (is_special_use(address) && !within(allowed_networks, reached)) return "guard: a network of special use";
-  Clock::time_point now = Clock::now();
-  if (is_literal_endpoint(policy, address) || seen.contains(address, now))
+  if (is_literal_endpoint(policy, address) || seen.contains(address, Clock::now()))
     return "guard: an address of an endpoint";
-  if (!seen.know(hosts_to_follow(policy), now)) return "guard: the endpoints' addresses are not known yet";
-  // Last, since it asks the kernel: what is within an allowed network may still be us.
-  if (is_local_address(address) || (reached != address && is_local_address(reached)))
-    return "guard: an address of the gateway itself";
   return nullptr;
+}
+
+// Asked last, since it asks the kernel: what is within an allowed network may still be us.
+const char* local_refusal(const Address& address) {
+  Address reached = effective(address);
+  bool local = is_local_address(address) || (reached != address && is_local_address(reached));
+  return local ? "guard: an address of the gateway itself" : nullptr;
+}
+
+}  // namespace
+
+const char* dial_refusal(const Policy& policy, const Address& address,
+                         const std::vector<Prefix>& allowed_networks, const SeenAddresses& seen) {
+  if (const char* why = known_refusal(policy, address, allowed_networks, seen)) return why;
+  if (!seen.know(hosts_to_follow(policy), Clock::now()))
+    return "guard: the endpoints' addresses are not known yet";
+  return local_refusal(address);
+}
+
+const char* standing_refusal(const Policy& policy, const Address& address,
+                             const std::vector<Prefix>& allowed_networks, const SeenAddresses& seen) {
+  const char* why = known_refusal(policy, address, allowed_networks, seen);
+  return why ? why : local_refusal(address);
 }
 
 }  // namespace clawpatrol

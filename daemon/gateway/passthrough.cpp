@@ -5,6 +5,7 @@
 #include "daemon/gateway/copy.h"
 #include "daemon/gateway/dns/service.h"
 #include "daemon/gateway/dns/standing.h"
+#include "daemon/gateway/grant.h"
 #include "daemon/gateway/guard.h"
 #include "daemon/gateway/opening.h"
 #include "daemon/gateway/sockets.h"
@@ -192,6 +193,30 @@ Task<Plan> plan_for(Worker& worker, std::shared_ptr<const Policy> policy, const 
   co_return plan;
 }
 
+std::int64_t now_unix_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// Once it is connected: it stands while the rules allow it and the guard has nothing against the address.
+Grant grant_of(const Shared& shared, const Policy& policy, const ClaimedFlow& claimed, const DestFacets& dest,
+               const Address& dialled) {
+  Grant grant(policy, *claimed.peer, claimed.peer_facets.profile, "", dest);
+  grant.also_rests_on([&seen = shared.name_service->seen(), peer = claimed.peer_facets, dest,
+                       dialled](const Policy& now) -> const char* {
+    if (const char* why = standing_refusal(now, dialled, now.passthrough_networks, seen)) return why;
+    Action action;
+    action.type = ActionType::connect;
+    action.kind = ActionKind::exec;
+    action.peer = &peer;
+    action.dest = &dest;
+    action.now_unix_ns = now_unix_ns();
+    return decide(now, action).verdict == Verdict::allow ? nullptr : "the rules now refuse the destination";
+  });
+  return grant;
+}
+
 }  // namespace
 
 Task<void> serve_passthrough(Worker& worker, Fd socket, ClaimedFlow claimed) {
@@ -227,6 +252,7 @@ Task<void> serve_passthrough(Worker& worker, Fd socket, ClaimedFlow claimed) {
     worker.audit().note(outcome_line(judged.id, false, claimed.flow.get(), upstream.error().what));
     co_return reset(std::move(socket));
   }
+  give_grant(shared, *claimed.flow, grant_of(shared, *policy, claimed, dest, dialled.address));
   claimed.flow->set_upstream(text_of(dialled));
   claimed.flow->set_state("relaying");
   tune_connection(socket.get());

@@ -75,6 +75,10 @@ static void remember(Shared& shared, const HostPort& host, const std::vector<Soc
 
 Task<std::expected<Fd, Error>> connect_upstream(Worker& worker, std::uint32_t peer_id, HostPort host,
                                                 Deadline deadline, AddressGuard guard) {
+  // A name that the agent chose under a wildcard leaves no oftener than any other.
+  const bool chosen = guard && !host.address;
+  if (chosen && !worker.shared().name_service->take_lookup(*worker.shared().policy.current(), peer_id))
+    co_return std::unexpected(Error{0, "resolve: '" + host.host + "': too many lookups a second"});
   Addresses addresses = co_await resolve(worker, peer_id, host, deadline);
   if (!addresses) co_return std::unexpected(addresses.error());
   if (!guard) remember(worker.shared(), host, *addresses);

@@ -46,7 +46,7 @@ std::string answer_add(const json& request, std::uint32_t uid, const OperatorReq
   if (!added) return refusal(added.error());
   json answer = {{"peer", peer_json(added->peer)}, {"config", added->configuration}};
   if (!added->wg_line.empty()) answer["wg_set"] = added->wg_line;
-  if (!added->note.empty()) answer["warning"] = added->note;
+  if (!added->note.empty()) answer["note"] = added->note;
   return accepted(std::move(answer));
 }
 
@@ -55,9 +55,7 @@ std::string answer_list(const OperatorRequests& requests) {
   for (const ListedPeer& listed : requests.list()) {
     json peer = peer_json(listed.peer);
     if (listed.in_kernel) {
-      // Its age, so that two clocks need not agree. Absent: there was none.
-      if (listed.last_handshake != 0)
-        peer["handshake_age_s"] = std::max<std::int64_t>(std::time(nullptr) - listed.last_handshake, 0);
+      peer["last_handshake"] = listed.last_handshake;
       peer["rx_bytes"] = listed.rx_bytes;
       peer["tx_bytes"] = listed.tx_bytes;
     }

@@ -77,10 +77,17 @@ bool may_be_tls(std::string_view first_bytes) {
          (first_bytes.size() < 2 || first_bytes[1] == 3);
 }
 
+bool may_be_sslv2(std::string_view first_bytes) {
+  auto byte = [&](std::size_t at) { return static_cast<std::uint8_t>(first_bytes[at]); };
+  return byte(0) >= 0x80 && (first_bytes.size() < 3 || byte(2) == message_client_hello) &&
+         (first_bytes.size() < 4 || byte(3) == 3);
+}
+
 Step<ClientHello> read_client_hello(std::string_view buffer) {
   std::string message;
-  std::size_t taken = 0, wanted = message_head;
+  std::size_t taken = 0, wanted = message_head, records = 0;
   while (message.size() < wanted) {
+    if (records++ == max_client_hello_records) return Malformed{"a ClientHello in too many records"};
     if (buffer.size() < taken + record_head) return NeedMore{taken + record_head};
     Reader head(buffer.substr(taken, record_head));
     std::uint8_t type = head.u8(), major = head.u8();

@@ -16,6 +16,7 @@ namespace clawpatrol::tls {
 
 inline constexpr std::size_t max_record = 1 << 14;
 inline constexpr std::size_t max_client_hello = 1 << 14;  // of the message, over all its records
+inline constexpr std::size_t max_client_hello_records = 64;
 
 struct ClientHello {
   std::string server_name;  // lower case, one trailing dot dropped; "" where the client names none
@@ -23,6 +24,10 @@ struct ClientHello {
 
 // Whether a connection that begins with these bytes (at least one) can be TLS.
 bool may_be_tls(std::string_view first_bytes);
+
+// Whether it can be a ClientHello in SSL 2.0's form (RFC 5246, E.2), which some servers still answer and
+// which names no server; certain from the fourth byte on.
+bool may_be_sslv2(std::string_view first_bytes);
 
 // A name that no host can have, two names, or one extension twice: Malformed.
 Step<ClientHello> read_client_hello(std::string_view buffer);

@@ -1,6 +1,6 @@
 """The tunnel that netd makes over generic netlink, with Debian's wireguard.ko. Skipped where the kernel has none."""
 
-import os, socket, subprocess, sys, unittest
+import os, socket, subprocess, sys, time, unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import lab as labs
@@ -61,7 +61,7 @@ class WireguardTest(unittest.TestCase):
             self.assertEqual(asked.recv(100), b"re:query")
         row = net.operator(command="list")["peers"][0]
         self.assertGreater(row["rx_bytes"], 0)
-        self.assertLess(row["handshake_age_s"], 120)
+        self.assertLess(abs(time.time() - row["last_handshake"]), 120)
         for target in ("10.86.0.1", "fd86::1"):
             run("ip", "netns", "exec", net.agent, "ping", "-nqc1", "-W5", target)
         before = daemon.drops().get(labs.ICMP, 0)

@@ -90,6 +90,17 @@ def wait_until(condition, what, seconds=20.0, process=None):
     raise TimeoutError(f"waited {seconds} s for {what}")
 
 
+def end_by_signal(number, _):
+    """So that what is told to stop takes down what it has set up."""
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+for each in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(each, end_by_signal)
+
+
 class Lab:
     """tunnel: 'veth' (the agent's Ethernet is an ingress), 'kernel' (wireguard.ko) or 'go' (wireguard-go)."""
 

@@ -4,6 +4,7 @@
 
 #include "daemon/gateway/dns/standing.h"
 #include "daemon/gateway/dns/udp.h"
+#include "daemon/gateway/grant.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/unclaimed.h"
 #include "daemon/ring/task_group.h"
@@ -119,10 +120,7 @@ Task<NameService::Looked> NameService::look_up_for(Worker& worker, std::shared_p
   if (auto hit = cache_.find(peer_id, question.name, Clock::now());
       hit && decide(*policy, action).verdict == Verdict::allow)
     co_return Looked{.resolved = hit->resolved, .left = hit->left};
-  if (!rates_.take(peer_id, policy->limits.dns_queries_per_second, Clock::now())) {
-    shared_.refusals.count("dns: too many lookups a second", peer_id);
-    co_return Looked{};
-  }
+  if (!take_lookup(*policy, peer_id)) co_return Looked{};
   Judged judged = co_await judge_unclaimed(
       worker, policy,
       {.type = ActionType::dns, .kind = ActionKind::read, .peer_id = peer_id, .peer = peer, .dns = question});
@@ -135,6 +133,12 @@ Task<NameService::Looked> NameService::look_up_for(Worker& worker, std::shared_p
     shared_.refusals.count("dns: too many lookups at a time", peer_id);
   cache_.insert(peer_id, question.name, resolved, Clock::now());
   co_return Looked{.resolved = std::move(resolved), .left = AnswerCache::lifetime};
+}
+
+bool NameService::take_lookup(const Policy& policy, std::uint32_t peer_id) {
+  if (rates_.take(peer_id, policy.limits.dns_queries_per_second, Clock::now())) return true;
+  shared_.refusals.count("dns: too many lookups a second", peer_id);
+  return false;
 }
 
 std::string NameService::answer_resolved(const Asked& asked, const Resolved& resolved,
@@ -197,7 +201,9 @@ void NameService::stop() {
 Task<void> NameService::follow_one(NameService& service, Worker& worker, std::string host) {
   Resolved resolved =
       co_await service.resolve(worker.ring(), 0, host, Deadline::after(std::chrono::seconds(20)));
-  if (resolved.certain()) service.seen_.resolved(host, resolved.addresses, Clock::now());
+  if (!resolved.certain()) co_return;
+  const bool any_new = service.seen_.resolved(host, resolved.addresses, Clock::now());
+  if (any_new) close_orphans(service.shared_);  // passthrough to what is now known as an endpoint's
 }
 
 Task<void> NameService::follow(NameService& service, Worker& worker) {

@@ -76,6 +76,9 @@ class NameService {
   // is not audited.
   Task<Resolved> resolve(Ring& ring, std::uint32_t peer_id, std::string name, Deadline deadline);
 
+  // Whether this peer may cause another lookup this second; counted where not.
+  bool take_lookup(const Policy& policy, std::uint32_t peer_id);
+
   SeenAddresses& seen() { return seen_; }
 
  private:

@@ -103,6 +103,35 @@ TEST_CASE("attack 13: an exact endpoint's real address is refused on every port,
   CHECK_FALSE(old.know({"pg.example.com"}, now));
 }
 
+TEST_CASE("attack 13: what endpoints resolved to is remembered across a restart, with its age") {
+  const Address nine = *Address::parse("9.9.9.9"), eight = *Address::parse("8.8.8.8");
+  auto now = Clock::now();
+  constexpr std::int64_t unix_s = 1'700'000'000;
+  SeenAddresses before;
+  CHECK_FALSE(before.take_unsaved(now, unix_s));
+  CHECK(before.resolved("pg.example.com", {nine}, now - 20h));
+  CHECK(before.resolved("pg.example.com", {eight}, now));
+  CHECK_FALSE(before.resolved("pg.example.com", {eight}, now));
+  auto text = before.take_unsaved(now, unix_s);
+  REQUIRE(text);
+  CHECK_FALSE(before.take_unsaved(now + 1s, unix_s + 1));
+  CHECK(before.take_unsaved(now + SeenAddresses::save_interval, unix_s));  // it has aged
+  SeenAddresses after;
+  REQUIRE(after.restore(*text, now, unix_s + 3 * 3600));
+  CHECK(after.contains(eight, now));
+  CHECK(after.contains(nine, now));
+  CHECK_FALSE(after.contains(nine, now + 2h));
+  CHECK_FALSE(after.know({"pg.example.com"}, now));
+  SeenAddresses late, clock_set_back;
+  REQUIRE(late.restore(*text, now, unix_s + 5 * 3600));
+  CHECK_FALSE(late.contains(nine, now));
+  REQUIRE(clock_set_back.restore(*text, now, unix_s - 900'000));
+  CHECK(clock_set_back.contains(nine, now + 23h));
+  for (const char* broken :
+       {"", "{}", R"({"version":2,"addresses":{}})", R"({"version":1,"addresses":{"x":1}})"})
+    CHECK_FALSE(late.restore(broken, now, unix_s));
+}
+
 TEST_CASE("attack 13: an endpoint that is a literal address is refused as one") {
   Policy with = policy_with({.host = "8.8.8.8", .port = 5432, .address = Address::parse("8.8.8.8")});
   CHECK(refusal(with, "8.8.8.8") != nullptr);

@@ -93,6 +93,11 @@ TEST_CASE("attack 20: a change of what a connection rests on ends it at once") {
               load(text, {{"tls   = \"disable\"", "tls   = \"disable\"\nsafe_functions = [\"f\"]"}})) ==
           "the endpoint has changed");
   }
+  SECTION("the endpoint's networks") {
+    CHECK(fixture.after(
+              load(text, {{"tls   = \"disable\"", "tls   = \"disable\"\nnetworks = [\"10.9.0.0/16\"]"}})) ==
+          "the endpoint has changed");
+  }
   SECTION("the endpoint") {
     CHECK(fixture.after(load(text, {{"endpoint.pg", "endpoint.qg"},
                                     {"= \"pg\"\nuser", "= \"qg\"\nuser"},
@@ -198,6 +203,14 @@ TEST_CASE("passthrough ends where it is no longer allowed, or an endpoint claims
   give_grant(fixture.shared, *fixture.flow,
              Grant(*fixture.shared.policy.current(), fixture.one, "data", "", {"203.0.113.5", 443}));
   CHECK(fixture.after(load(open)) == "");
+  SECTION("what else it rests on") {
+    Grant grant(*fixture.shared.policy.current(), fixture.one, "data", "", {"203.0.113.5", 443});
+    grant.also_rests_on([](const Policy& now) { return now.rules.size() > 1 ? "more rules" : nullptr; });
+    give_grant(fixture.shared, *fixture.flow, std::move(grant));
+    CHECK(fixture.after(load(open)) == "");
+    CHECK(fixture.after(load(open + "[[rule]]\nname = \"no\"\nendpoint = \"pg\"\nverdict = \"deny\"\n")) ==
+          "more rules");
+  }
   SECTION("no longer allowed") {
     CHECK(fixture.after(load(text)) == "unclaimed destinations are now refused");
   }

@@ -96,6 +96,17 @@ TEST_CASE("a ClientHello cut at every position, or over records, is the same") {
     REQUIRE(name_in(record(whole.substr(0, cut)) + record(whole.substr(cut))) == "a.example");
 }
 
+TEST_CASE("attack 28: a ClientHello in very many records is refused") {
+  const std::string whole = message(body(versions + server_name("a.example")));
+  const auto cut_into = [&whole](std::size_t records) {
+    std::string out;
+    for (std::size_t i = 0; i + 1 < records; ++i) out += record(whole.substr(i, 1));
+    return out + record(whole.substr(records - 1));
+  };
+  CHECK(name_in(cut_into(max_client_hello_records)) == "a.example");
+  CHECK(malformed(cut_into(max_client_hello_records + 1)));
+}
+
 TEST_CASE("attack 15: names and messages with two readings are refused") {
   CHECK(malformed(hello(server_name("a.example") + server_name("b.example"))));
   CHECK(malformed(hello(versions + versions)));
@@ -140,4 +151,8 @@ TEST_CASE("what can be TLS is told by its first bytes") {
   CHECK_FALSE(may_be_tls("\x16\x04"));
   CHECK_FALSE(may_be_tls("GET /"));
   CHECK_FALSE(may_be_tls("SSH-2.0-"));
+  for (const char* begin : {"\x80", "\x80\x2e", "\x80\x2e\x01", "\xff\x2e\x01\x03\x03"})
+    CHECK(may_be_sslv2(begin));
+  for (const char* begin : {"\x16", "G", "\x80\x2e\x02", "\x80\x2e\x01\x04", "\x7f\x2e\x01\x03"})
+    CHECK_FALSE(may_be_sslv2(begin));
 }

@@ -9,6 +9,7 @@
 #include <future>
 #include <iterator>
 
+#include "daemon/gateway/grant.h"
 #include "daemon/gateway/sockets.h"
 #include "tests/daemon/gateway/dns_fixture.h"
 
@@ -247,6 +248,41 @@ TEST_CASE("attack 13: under passthrough an endpoint's real address is refused on
   });
 }
 
+TEST_CASE("attack 20: a passthrough connection ends when the guard or a rule turns against its address") {
+  const std::pair<const char*, std::function<void(Shared&)>> changes[] = {
+      {"an endpoint resolves to it",
+       [](Shared& shared) {
+         shared.name_service->seen().resolved("secret.internal", {*Address::parse("8.8.8.8")}, Clock::now());
+       }},
+      {"an endpoint is it, on another port",
+       [](Shared& shared) {
+         auto next = load(passthrough());
+         next->endpoints.at("pg").hosts.push_back(
+             {.host = "8.8.8.8", .port = 5433, .address = Address::parse("8.8.8.8")});
+         shared.policy.replace(next);
+       }},
+      {"the rules", [](Shared& shared) {
+         shared.policy.replace(
+             load(passthrough("[[rule]]\nname = \"no\"\non = [\"connect\"]\nverdict = \"deny\"\n")));
+       }}};
+  for (const auto& [what, change] : changes) {
+    INFO(what);
+    in_namespaces([&change](Upstreams& up) {
+      Running gateway(load(passthrough()));
+      Connection one(gateway, "8.8.8.8");
+      one.agent.say("x");
+      Fd server = accepted(up.eight);
+      CHECK(Agent::read_from(server, 1) == "x");
+      close_orphans(gateway.shared);
+      one.agent.say("y");
+      CHECK(Agent::read_from(server, 1) == "y");
+      change(gateway.shared);
+      close_orphans(gateway.shared);
+      CHECK(one.agent.is_reset());
+    });
+  }
+}
+
 TEST_CASE(
     "attack 13: TLS without a name, for an endpoint's name or for one that does not resolve is refused") {
   in_namespaces([](Upstreams& up) {
@@ -260,6 +296,24 @@ TEST_CASE(
     CHECK(gateway.refusals("guard: TLS without a server name") == 1);
     CHECK(gateway.refusals("guard: TLS for a name of an endpoint") == 1);
     CHECK(gateway.refusals("guard: TLS for a name that does not resolve") == 1);
+    CHECK(nobody_came(up.eight));
+  });
+}
+
+TEST_CASE("attack 13: a ClientHello in SSL 2.0's form, however it is cut, is TLS without a name") {
+  in_namespaces([](Upstreams& up) {
+    Running gateway(load(passthrough()));
+    const std::string hello("\x80\x2e\x01\x03\x03\x00\x03\x00\x00\x00\x20", 11);
+    for (std::size_t cut : {1, 2, 3, 4, 11}) {
+      Connection one(gateway, "8.8.8.8");
+      one.agent.say(hello.substr(0, cut));
+      if (cut < 4) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));  // so that it comes in two segments
+        send(one.agent.socket.get(), hello.data() + cut, hello.size() - cut, MSG_NOSIGNAL);
+      }
+      CHECK(one.agent.is_reset());
+    }
+    CHECK(gateway.refusals("guard: TLS without a server name") == 5);
     CHECK(nobody_came(up.eight));
   });
 }
