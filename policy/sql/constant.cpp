@@ -4,6 +4,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <vector>
 
 namespace clawpatrol::sql {
 namespace {
@@ -20,39 +22,122 @@ enum class Truth : std::uint8_t {
   by_row,    // looks at the row
 };
 
-bool looks_at_row(const Node* node, int depth);
+// Whose columns a condition can use, as far as its text tells.
+class Scope {
+ public:
+  explicit Scope(const RangeVar* target) {
+    if (target == nullptr) return;
+    target_ = target->alias == nullptr ? view(target->relname) : view(target->alias->aliasname);
+  }
+  bool is_target(std::string_view alias) const { return alias == target_ && !has_other(alias); }
+  // Of the other members of its FROM, and of those of subqueries around.
+  bool has_other(std::string_view alias) const { return others_.contains(alias); }
+  std::size_t size() const { return order_.size(); }
+  void push_back(std::string_view alias) {
+    order_.push_back(alias);
+    ++others_[alias];
+  }
+  void cut(std::size_t size) {
+    for (; order_.size() > size; order_.pop_back()) {
+      auto found = others_.find(order_.back());
+      if (--found->second == 0) others_.erase(found);
+    }
+  }
+  std::size_t subqueries = 0;  // around, that have a FROM
 
-bool field_looks_at_row(const Node* node, const Field& field, int depth) {
+ private:
+  std::string_view target_;  // the alias of the relation that changes
+  std::unordered_map<std::string_view, std::size_t> others_;
+  std::vector<std::string_view> order_;
+};
+
+void add_aliases(const Node* member, Scope& aliases) {
+  const Alias* alias = nullptr;
+  if (const auto* relation = as<RangeVar>(member)) {
+    if (relation->alias == nullptr) aliases.push_back(view(relation->relname));
+    alias = relation->alias;
+  } else if (const auto* join = as<JoinExpr>(member)) {
+    add_aliases(join->larg, aliases);
+    add_aliases(join->rarg, aliases);
+    alias = join->alias;
+  } else if (const auto* subquery = as<RangeSubselect>(member)) {
+    alias = subquery->alias;
+  } else if (const auto* function = as<RangeFunction>(member)) {
+    alias = function->alias;
+  } else if (const auto* table = as<RangeTableFunc>(member)) {
+    alias = table->alias;
+  } else if (const auto* sample = as<RangeTableSample>(member)) {
+    add_aliases(sample->relation, aliases);
+  }
+  if (alias != nullptr) aliases.push_back(view(alias->aliasname));
+}
+
+// What does not say whose it is counts where it can be the target's: within a subquery it is taken for that
+// one's own.
+bool is_of_target(const ColumnRef& column, const Scope& scope) {
+  std::string_view qualifier, last;
+  bool starred = false;
+  for (const Node* part : cells(column.fields)) {
+    starred = part != nullptr && part->type == Tag::A_Star;
+    if (starred) break;
+    qualifier = last;
+    last = string_of(part);
+  }
+  if (starred) qualifier = last;
+  if (!qualifier.empty()) return !scope.has_other(qualifier);
+  return scope.subqueries == 0 ? !scope.has_other(last) : scope.is_target(last);
+}
+
+bool looks_at_row(const Node* node, Scope& scope, int depth);
+
+bool field_looks_at_row(const Node* node, const Field& field, Scope& scope, int depth) {
   const char* at = reinterpret_cast<const char*>(node) + field.offset;
   if (field.kind == FieldKind::node || field.kind == FieldKind::typed_node) {
-    return looks_at_row(*reinterpret_cast<const Node* const*>(at), depth);
+    return looks_at_row(*reinterpret_cast<const Node* const*>(at), scope, depth);
   }
   if (field.kind != FieldKind::list) return false;
   for (const Node* cell : cells(*reinterpret_cast<const List* const*>(at))) {
-    if (looks_at_row(cell, depth)) return true;
+    if (looks_at_row(cell, scope, depth)) return true;
   }
   return false;
 }
 
-// Too deep: false, so that the condition counts as unbounded.
-bool looks_at_row(const Node* node, int depth) {
-  if (node == nullptr || depth > deepest) return false;
-  if (node->type == Tag::ColumnRef || node->type == Tag::CurrentOfExpr) return true;
-  if (node->type == Tag::List) {
-    for (const Node* cell : cells(reinterpret_cast<const List*>(node))) {
-      if (looks_at_row(cell, depth + 1)) return true;
-    }
-    return false;
-  }
+bool fields_look_at_row(const Node* node, Scope& scope, int depth) {
   const NodeKind* kind = find_kind(node->type);
   if (kind == nullptr || kind->fields == nullptr) return false;
   for (const Field* field = kind->fields; field->kind != FieldKind::end; ++field) {
-    if (field_looks_at_row(node, *field, depth + 1)) return true;
+    if (field_looks_at_row(node, *field, scope, depth + 1)) return true;
   }
   return false;
 }
 
-Truth truth_of(const Node* node, int depth);
+bool subquery_looks_at_row(const SelectStmt& select, Scope& scope, int depth) {
+  const std::size_t outer = scope.size();
+  const bool has_from = length(select.fromClause) > 0;
+  for (const Node* member : cells(select.fromClause)) add_aliases(member, scope);
+  scope.subqueries += has_from;
+  const bool looks = fields_look_at_row(reinterpret_cast<const Node*>(&select), scope, depth);
+  scope.subqueries -= has_from;
+  scope.cut(outer);
+  return looks;
+}
+
+// Too deep: false, so that the condition counts as unbounded.
+bool looks_at_row(const Node* node, Scope& scope, int depth) {
+  if (node == nullptr || depth > deepest) return false;
+  if (node->type == Tag::CurrentOfExpr) return true;
+  if (const auto* column = as<ColumnRef>(node)) return is_of_target(*column, scope);
+  if (const auto* select = as<SelectStmt>(node)) return subquery_looks_at_row(*select, scope, depth);
+  if (node->type == Tag::List) {
+    for (const Node* cell : cells(reinterpret_cast<const List*>(node))) {
+      if (looks_at_row(cell, scope, depth + 1)) return true;
+    }
+    return false;
+  }
+  return fields_look_at_row(node, scope, depth);
+}
+
+Truth truth_of(const Node* node, Scope& scope, int depth);
 
 // Another type may make something else of the constant.
 bool is_boolean(const TypeName* type) {
@@ -92,10 +177,10 @@ Truth truth_of_constant(const A_Const& constant) {
 }
 
 // AND: never if any part never is, by_row if any part is (the others narrow it no further than it does).
-Truth conjunction(const List* parts, int depth) {
+Truth conjunction(const List* parts, Scope& scope, int depth) {
   Truth result = Truth::always;
   for (const Node* part : cells(parts)) {
-    Truth truth = truth_of(part, depth);
+    Truth truth = truth_of(part, scope, depth);
     if (truth == Truth::never) return Truth::never;
     if (truth == Truth::by_row) result = Truth::by_row;
     if (truth == Truth::constant && result == Truth::always) result = Truth::constant;
@@ -104,10 +189,10 @@ Truth conjunction(const List* parts, int depth) {
 }
 
 // OR: one constant part decides for every row.
-Truth disjunction(const List* parts, int depth) {
+Truth disjunction(const List* parts, Scope& scope, int depth) {
   Truth result = Truth::never;
   for (const Node* part : cells(parts)) {
-    Truth truth = truth_of(part, depth);
+    Truth truth = truth_of(part, scope, depth);
     if (truth == Truth::always) return Truth::always;
     if (truth == Truth::constant) result = Truth::constant;
     if (truth == Truth::by_row && result == Truth::never) result = Truth::by_row;
@@ -115,11 +200,11 @@ Truth disjunction(const List* parts, int depth) {
   return result;
 }
 
-Truth truth_of_bool(const BoolExpr& expression, int depth) {
-  if (expression.boolop == AND_EXPR) return conjunction(expression.args, depth);
-  if (expression.boolop == OR_EXPR) return disjunction(expression.args, depth);
+Truth truth_of_bool(const BoolExpr& expression, Scope& scope, int depth) {
+  if (expression.boolop == AND_EXPR) return conjunction(expression.args, scope, depth);
+  if (expression.boolop == OR_EXPR) return disjunction(expression.args, scope, depth);
   Truth inner = Truth::constant;
-  for (const Node* part : cells(expression.args)) inner = truth_of(part, depth);
+  for (const Node* part : cells(expression.args)) inner = truth_of(part, scope, depth);
   if (inner == Truth::always) return Truth::never;
   // NOT of never is true for false and null for null: constant, in doubt.
   return inner == Truth::never ? Truth::constant : inner;
@@ -143,28 +228,32 @@ Truth truth_of_comparison(const A_Expr& expression) {
   return Truth::constant;
 }
 
-Truth truth_of(const Node* node, int depth) {
+Truth truth_of(const Node* node, Scope& scope, int depth) {
   if (node == nullptr || depth > deepest) return Truth::constant;
   if (const auto* constant = as<A_Const>(node)) return truth_of_constant(*constant);
   if (const auto* cast = as<TypeCast>(node)) {
     if (as<A_Const>(cast->arg) != nullptr && is_boolean(cast->typeName))
       return truth_of_constant(*as<A_Const>(cast->arg));
   }
-  if (const auto* expression = as<BoolExpr>(node)) return truth_of_bool(*expression, depth + 1);
+  if (const auto* expression = as<BoolExpr>(node)) return truth_of_bool(*expression, scope, depth + 1);
   if (const auto* test = as<BooleanTest>(node)) {
-    Truth inner = truth_of(reinterpret_cast<const Node*>(test->arg), depth + 1);
+    Truth inner = truth_of(reinterpret_cast<const Node*>(test->arg), scope, depth + 1);
     if (test->booltesttype == IS_TRUE) return inner;
   }
-  if (looks_at_row(node, depth)) return Truth::by_row;
+  if (looks_at_row(node, scope, depth)) return Truth::by_row;
   if (const auto* comparison = as<A_Expr>(node)) return truth_of_comparison(*comparison);
   return Truth::constant;
 }
 
 }  // namespace
 
-bool holds_for_every_row(const Node* condition) {
+bool holds_for_every_row(const Node* condition, const RangeVar* target, const List* others,
+                         const Node* other) {
   if (condition == nullptr) return true;
-  Truth truth = truth_of(condition, 0);
+  Scope scope(target);
+  for (const Node* member : cells(others)) add_aliases(member, scope);
+  add_aliases(other, scope);
+  Truth truth = truth_of(condition, scope, 0);
   return truth == Truth::always || truth == Truth::constant;
 }
 

@@ -143,7 +143,7 @@ std::string_view Walk::update(const UpdateStmt& update) {
   assigned_columns(update.targetList);
   node(update.whereClause);
   list(update.returningList);
-  if (holds_for_every_row(update.whereClause)) unbounded_ = true;
+  if (holds_for_every_row(update.whereClause, update.relation, update.fromClause)) unbounded_ = true;
   return "update";
 }
 
@@ -160,7 +160,7 @@ std::string_view Walk::remove(const DeleteStmt& remove) {
   list(remove.usingClause);
   node(remove.whereClause);
   list(remove.returningList);
-  if (holds_for_every_row(remove.whereClause)) unbounded_ = true;
+  if (holds_for_every_row(remove.whereClause, remove.relation, remove.usingClause)) unbounded_ = true;
   return "delete";
 }
 
@@ -172,11 +172,14 @@ std::string_view Walk::merge(const MergeStmt& merge) {
   target(merge.relation, true);
   node(merge.sourceRelation);
   node(merge.joinCondition);
-  bool every_row = holds_for_every_row(merge.joinCondition);
+  const auto holds_always = [&merge](const Node* condition) {
+    return holds_for_every_row(condition, merge.relation, nullptr, merge.sourceRelation);
+  };
+  bool every_row = holds_always(merge.joinCondition);
   for (const Node* clause : cells(merge.mergeWhenClauses)) {
     const auto* when = as<MergeWhenClause>(clause);
     bool changes = when != nullptr && (when->commandType == CMD_UPDATE || when->commandType == CMD_DELETE);
-    if (changes && every_row && holds_for_every_row(when->condition)) unbounded_ = true;
+    if (changes && every_row && holds_always(when->condition)) unbounded_ = true;
     node(clause);
   }
   return "merge";

@@ -229,6 +229,11 @@ TEST_CASE("an UPDATE or DELETE is unbounded when its condition does not look at 
                                 "EXISTS (SELECT 1)",
                                 "EXISTS (SELECT 1 FROM u)",
                                 "(SELECT true)",
+                                "(SELECT t.a FROM (SELECT true AS a) t)",
+                                "EXISTS (SELECT g FROM generate_series(1, 1) g)",
+                                "EXISTS (SELECT 1 FROM t WHERE t.id = 5)",
+                                "EXISTS (SELECT 1 FROM a JOIN b ON a.x = b.x AND b.y = a.y)",
+                                "(SELECT v.* FROM (VALUES (true)) v)",
                                 "$1 = 1",
                                 "now() > '2000-01-01'",
                                 "NOT (id = 1 AND false)",
@@ -245,12 +250,21 @@ TEST_CASE("an UPDATE or DELETE is unbounded when its condition does not look at 
   }
   for (const char* condition : {"id = 1", "id = 1 AND true", "id = 1 OR false", "id = id", "false", "1=0",
                                 "NULL", "CURRENT OF c", "EXISTS (SELECT 1 FROM u WHERE u.id = t.id)",
-                                "'f'::bool", "CAST('f' AS pg_catalog.bool)", "NOT id"}) {
+                                "'f'::bool", "CAST('f' AS pg_catalog.bool)", "NOT id",
+                                "id IN (SELECT u.t_id FROM u)", "(SELECT id = 1)",
+                                "EXISTS (SELECT 1 FROM u WHERE EXISTS (SELECT 1 FROM w WHERE w.x = t.y))",
+                                "(SELECT count(*) FROM u WHERE u.row = t) = 0", "(t).id = 1", "t.* IS NULL"}) {
     INFO(condition);
     CHECK_FALSE(*one(std::string("DELETE FROM t WHERE ") + condition).facets.unbounded);
   }
   CHECK(*one("DELETE FROM t").facets.unbounded);
   CHECK(*one("DELETE FROM t USING u").facets.unbounded);
+  CHECK(*one("DELETE FROM t USING (VALUES (true)) v(t) WHERE v.t").facets.unbounded);
+  CHECK(*one("DELETE FROM t USING u, w WHERE u.id = w.id").facets.unbounded);
+  CHECK(*one("UPDATE t SET a = 1 FROM u JOIN w ON true WHERE u.id = 1 AND w IS NOT NULL").facets.unbounded);
+  CHECK_FALSE(*one("DELETE FROM t USING u WHERE u.id = t.id").facets.unbounded);
+  CHECK_FALSE(*one("DELETE FROM t AS x USING u WHERE x.id = u.id").facets.unbounded);
+  CHECK(*one("MERGE INTO t USING s ON s.a = 1 WHEN MATCHED THEN DELETE").facets.unbounded);
   CHECK(*one("TRUNCATE t").facets.unbounded);
   CHECK(*one("WITH d AS (DELETE FROM t) SELECT 1").facets.unbounded);
   CHECK(*one("PREPARE p AS UPDATE t SET a = 1").facets.unbounded);
