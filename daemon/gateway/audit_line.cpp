@@ -36,40 +36,47 @@ void text_facet(std::string& out, std::string_view name, const Facet<std::string
 // A list is cut where it would make the line a burden; the digest of the statement still says which it was.
 constexpr std::size_t most_items = 64;
 
-void list_facet(std::string& out, std::string_view name, const Facet<NameList>& facet, std::string& open) {
+// Names of lists, such as the members `open` and `cut` hold.
+void add_name(std::string& names, std::string_view name) {
+  if (!names.empty()) names.push_back(',');
+  names.push_back('"');
+  names += name;
+  names.push_back('"');
+}
+
+struct ListsSaid {
+  std::string open, cut;
+};
+
+void list_facet(std::string& out, std::string_view name, const Facet<NameList>& facet, ListsSaid& said) {
   if (!facet) return;
-  if (facet->open) {
-    if (!open.empty()) open.push_back(',');
-    open.push_back('"');
-    open += name;
-    open.push_back('"');
-  }
+  if (facet->open) add_name(said.open, name);
   if (facet->items.empty()) return;
   member(out, name);
   out.push_back('[');
   std::size_t count = 0;
   for (const std::string& item : facet->items) {
-    if (count == most_items) break;
+    const std::string_view excerpt = std::string_view(item).substr(0, longest_excerpt);
+    const bool fits = count < most_items && out.size() + excerpt.size() <= longest_facets;
+    if (!fits || excerpt.size() < item.size()) add_name(said.cut, name);
+    if (!fits) break;
     if (count++ > 0) out.push_back(',');
-    audit::append_json_string(out, std::string_view(item).substr(0, longest_excerpt));
+    audit::append_json_string(out, excerpt);
+    if (excerpt.size() < item.size()) break;
   }
   out.push_back(']');
 }
 
-void params_facet(std::string& out, const SqlParams& facet) {
-  if (!facet || facet->empty()) return;
-  member(out, "params");
-  out.push_back('[');
-  std::size_t count = 0;
-  for (const auto& value : *facet) {
-    if (count == most_items) break;
-    if (count++ > 0) out.push_back(',');
+// One text for each list of values: N for NULL, else the length and the bytes.
+std::string digest_of(const SqlParams::Value& values) {
+  std::string text;
+  for (const auto& value : values) {
     if (value)
-      audit::append_json_string(out, std::string_view(*value).substr(0, longest_excerpt));
+      text.append(std::to_string(value->size())).append(":").append(*value);
     else
-      out += "null";
+      text += "N";
   }
-  out.push_back(']');
+  return sha256_hex(text);
 }
 
 void statement_facet(std::string& out, const Facet<std::string>& facet) {
@@ -92,25 +99,55 @@ std::string sha256_hex(std::string_view bytes) {
 }
 
 std::string facets_json(const SqlFacets& facets) {
-  std::string out, open;
+  std::string out;
+  ListsSaid said;
   out.reserve(512);
   statement_facet(out, facets.statement);
   if (!facets.statement) text(out, "statement_unknown", name_of(facets.statement.why()));
   text_facet(out, "verb", facets.verb);
   if (!facets.verb) text(out, "unknown", name_of(facets.verb.why()));
-  list_facet(out, "verbs", facets.verbs, open);
-  list_facet(out, "tables", facets.tables, open);
-  list_facet(out, "reads", facets.reads, open);
-  list_facet(out, "writes", facets.writes, open);
-  list_facet(out, "functions", facets.functions, open);
-  list_facet(out, "classes", facets.classes, open);
+  list_facet(out, "verbs", facets.verbs, said);
+  list_facet(out, "tables", facets.tables, said);
+  list_facet(out, "reads", facets.reads, said);
+  list_facet(out, "writes", facets.writes, said);
+  list_facet(out, "functions", facets.functions, said);
+  list_facet(out, "classes", facets.classes, said);
   if (facets.unbounded && *facets.unbounded) member(out, "unbounded"), out += "true";
   if (facets.copy && !facets.copy->direction.empty()) {
     text(out, "copy", facets.copy->direction + " " + facets.copy->target);
   }
   if (facets.statements && *facets.statements != 1)
     member(out, "statements"), number(out, *facets.statements);
-  if (!open.empty()) member(out, "open"), out += "[" + open + "]";
+  if (!said.open.empty()) member(out, "open"), out += "[" + said.open + "]";
+  if (!said.cut.empty()) member(out, "cut"), out += "[" + said.cut + "]";
+  return out;
+}
+
+std::string params_json(const SqlParams& params) {
+  std::string out;
+  if (!params || params->empty()) return out;
+  member(out, "params");
+  out.push_back('[');
+  std::size_t count = 0, bytes = 0;
+  bool whole = true;
+  for (const auto& value : *params) {
+    const std::string_view excerpt = (value ? std::string_view(*value) : "").substr(0, longest_excerpt);
+    if (count == most_items || bytes + excerpt.size() > longest_params) {
+      whole = false;
+      break;
+    }
+    bytes += excerpt.size();
+    if (count++ > 0) out.push_back(',');
+    if (value)
+      audit::append_json_string(out, excerpt);
+    else
+      out += "null";
+    whole &= !value || excerpt.size() == value->size();
+  }
+  out.push_back(']');
+  if (whole) return out;
+  member(out, "params_count"), number(out, static_cast<std::int64_t>(params->size()));
+  text(out, "params_sha256", digest_of(*params));
   return out;
 }
 
@@ -128,9 +165,11 @@ AuditLines::AuditLines(const FlowFacets& flow, std::uint64_t flow_id) {
   text(session_, "declared_user", flow.sql->declared_user);
 }
 
-std::string AuditLines::action(const ActionRecord& record, std::string_view facets) const {
+std::string AuditLines::action(const ActionRecord& record, std::string_view facets,
+                               std::string_view params) const {
   std::string out;
-  out.reserve(constant_.size() + facets.size() + session_.size() + record.reason.size() + 320);
+  out.reserve(constant_.size() + facets.size() + params.size() + session_.size() + record.reason.size() +
+              320);
   member(out, "time");
   audit::append_json_time(out, record.time_unix_ns);
   text(out, "id", action_id_text(record.id));
@@ -150,7 +189,7 @@ std::string AuditLines::action(const ActionRecord& record, std::string_view face
   member(out, "facets");
   out.push_back('{');
   out += facets;
-  if (record.sql_params) params_facet(out, *record.sql_params);
+  if (!params.empty()) out.push_back(','), out += params;
   if (!session_.empty()) out.push_back(','), out += session_;
   out.push_back('}');
   return out;

@@ -16,16 +16,23 @@ inline constexpr std::size_t longest_excerpt = 256;
 
 std::string sha256_hex(std::string_view bytes);
 
-// The facets that are known, as the members of a JSON object; lists that are open carry "open":[names].
+// What parameters, and lists, of one action may add to its line, before they are escaped.
+inline constexpr std::size_t longest_params = 2048;
+inline constexpr std::size_t longest_facets = 8 << 10;
+
+// The facets that are known, as the members of a JSON object; "open" and "cut" name the lists that are open,
+// and that are longer than is written.
 std::string facets_json(const SqlFacets& facets);
+// The same of parameters: `params`, and where that does not hold all of them their number and digest.
+std::string params_json(const SqlParams& params);
 
 // Lines of one connection repeat most of what they say: that part is written once.
 class AuditLines {
  public:
   explicit AuditLines(const FlowFacets& flow, std::uint64_t flow_id);
 
-  // `facets`: members of a JSON object, or empty. Parameters and the session's own are added to them.
-  std::string action(const ActionRecord& record, std::string_view facets) const;
+  // `facets` and `params`: members of a JSON object, or empty. The session's own are added to them.
+  std::string action(const ActionRecord& record, std::string_view facets, std::string_view params) const;
 
   struct Outcome {
     std::uint64_t id = 0;

@@ -67,7 +67,7 @@ std::string json_of(std::initializer_list<std::pair<std::string_view, std::strin
 std::string line_of(const ActionRecord& record, const Unclaimed& unclaimed) {
   std::string facets;
   if (unclaimed.dns) facets = json_of({{"dns.name", unclaimed.dns->name}, {"dns.type", unclaimed.dns->type}});
-  return AuditLines(*record.facets, record.flow).action(record, facets);
+  return AuditLines(*record.facets, record.flow).action(record, facets, "");
 }
 
 audit::Durability durability_of(const Policy& policy, const Unclaimed& unclaimed) {

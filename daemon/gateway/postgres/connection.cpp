@@ -18,6 +18,8 @@ constexpr auto farewell_time = std::chrono::seconds(5);
 constexpr auto drain_time = std::chrono::seconds(60);
 constexpr auto cancel_time = std::chrono::seconds(10);
 constexpr std::size_t server_buffer = 64 << 10;
+// What it takes to chain and to write an audit line, at the end of the turn.
+constexpr std::chrono::nanoseconds audit_ns_per_byte(2);
 
 Deadline idle_deadline(const LimitsConfig& limits) {
   if (limits.idle <= std::chrono::nanoseconds::zero()) return Deadline::never();
@@ -86,6 +88,7 @@ AuditQueue::Commit Connection::record() {
   recording_.clear();
   recording_.swap(judge_.lines());
   const audit::Durability durability = judge_.durability();
+  worker_.turns().charge(claimed_.peer->id, judge_.line_bytes() * audit_ns_per_byte);
   judge_.lines_taken();
   claimed_.flow->set_wait();
   return worker_.audit().commit(recording_, durability, claimed_.peer->id);
@@ -136,13 +139,15 @@ Task<void> Connection::pump_agent() {
     if (space.empty()) break;  // cannot be: a message is taken once it fills the buffer
     claimed_.flow->set_wait();
     const int count = co_await worker_.ring().recv(agent_.get(), space, idle_deadline(policy_->limits));
-    if (count == -ETIMEDOUT)
+    if (count == -ETIMEDOUT) {
+      worker_.shared().refusals.count("idle for too long", claimed_.peer->id);
       session_->end({.code = "57P05",
                      .message = "terminating connection due to idle timeout of the gateway",
                      .detail = {},
                      .hint = {}},
                     Session::Ending::graceful);
-    if (count == -ETIMEDOUT) co_await forward();
+      co_await forward();
+    }
     if (count <= 0) break;
     from_agent_.received(static_cast<std::size_t>(count));
   }

@@ -65,6 +65,12 @@ Task<std::optional<FirstPacket>> Connection::first_packet(Deadline deadline) {
     }
     claimed_.flow->set_wait();
     const int count = co_await worker_.ring().recv(agent_.get(), from_agent_.space(), deadline);
+    if (count == -ETIMEDOUT) {
+      worker_.shared().refusals.count("no startup packet in time", claimed_.peer->id);
+      co_await refuse(
+          {.code = "57014", .message = "canceling authentication due to timeout", .detail = {}, .hint = {}},
+          deadline);
+    }
     if (count <= 0) co_return std::nullopt;
     from_agent_.received(static_cast<std::size_t>(count));
   }

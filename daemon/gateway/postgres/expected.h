@@ -64,7 +64,8 @@ struct Portal {
   Charge charge;
   std::shared_ptr<Prepared> statement;
   SubjectPointer subject;
-  ParamsPointer params;  // null: unknown even to us
+  ParamsPointer params;     // null: unknown even to us
+  std::string params_json;  // for audit lines; made once, however often it is executed
   std::string upstream;
   bool by_sql = false;
   bool outlives_transaction = false;  // a cursor WITH HOLD

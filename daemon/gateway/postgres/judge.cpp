@@ -222,7 +222,10 @@ std::uint64_t Judge::record(const Entry& entry) {
     record.sql = entry.subject->sql;
   }
   add_long_text(*entry.subject);
-  lines_.push_back(audit_.action(record, entry.subject->json));
+  const bool given = !entry.params_json.empty() || !entry.params;
+  lines_.push_back(audit_.action(record, entry.subject->json,
+                                 given ? std::string(entry.params_json) : params_json(*entry.params)));
+  line_bytes_ += lines_.back().size();
   if (durability_of(entry) == audit::Durability::synced) durability_ = audit::Durability::synced;
   flow_.actions.fetch_add(1, std::memory_order_relaxed);
   if (entry.verdict != ActionVerdict::allow) flow_.denied.fetch_add(1, std::memory_order_relaxed);
@@ -241,6 +244,7 @@ void Judge::add_long_text(const Subject& subject) {
   std::string digest = sha256_hex(*statement);
   if (texts_written_.contains(digest)) return;
   lines_.push_back(AuditLines::text_line(digest, *statement, now_ns()));
+  line_bytes_ += lines_.back().size();
   texts_new_.push_back(std::move(digest));
 }
 
@@ -270,6 +274,7 @@ Denial Judge::denial(const Opinion& opinion, std::uint64_t action) const {
 
 void Judge::lines_taken() {
   lines_.clear();
+  line_bytes_ = 0;
   durability_ = audit::Durability::handed;
 }
 

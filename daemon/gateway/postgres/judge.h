@@ -109,8 +109,9 @@ class Judge {
     ParamsPointer params;
     const Opinion* opinion = nullptr;
     ActionVerdict verdict = ActionVerdict::deny;
-    std::uint64_t parent = 0;  // action, or 0
-    std::string_view text;     // instead of the statement
+    std::uint64_t parent = 0;           // action, or 0
+    std::string_view text;              // instead of the statement
+    std::string_view params_json = {};  // of `params`, where it has been made
   };
   // Writes down one action and returns its id.
   std::uint64_t record(const Entry& entry);
@@ -121,6 +122,7 @@ class Judge {
   // Lines that must be recorded before anything that they cover is sent, and how durably.
   std::vector<std::string>& lines() { return lines_; }
   audit::Durability durability() const { return durability_; }
+  std::size_t line_bytes() const { return line_bytes_; }
   void lines_taken();
   void committed(bool recorded);  // what became of them
   std::vector<std::string>& notes() { return notes_; }
@@ -156,6 +158,7 @@ class Judge {
   std::unordered_set<std::string> texts_written_;  // digests, in the segment of the audit log that is
   std::uint64_t texts_segment_ = 0;                // written now
   std::vector<std::string> texts_new_;             // of lines that are not yet committed
+  std::size_t line_bytes_ = 0;
   std::vector<std::string> lines_;
   std::vector<std::string> notes_;
   audit::Durability durability_ = audit::Durability::handed;

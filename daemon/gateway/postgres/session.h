@@ -148,7 +148,7 @@ class Session {
   std::unique_ptr<Denial> denial_of(const Opinion& opinion, std::uint64_t action,
                                     const sql::Analysis& analysis) const;
   Ruling rule_one(ActionType type, ActionKind kind, SubjectPointer subject, ParamsPointer params,
-                  std::uint64_t parent, std::string_view text = {});
+                  std::uint64_t parent, std::string_view text = {}, std::string_view params_json = {});
 
   // Names.
   std::optional<std::shared_ptr<Prepared>> find_statement(std::string_view name);
@@ -164,6 +164,7 @@ class Session {
   };
   Runs what_runs(const Prepared& prepared, std::uint64_t epoch, Message& message);
   SubjectPointer subject_of(Prepared& prepared, const Runs& runs);
+  Ruling judge_again(Prepared& prepared);
   bool refuse_too_much(Asked asked, const Frame& frame, std::string_view unnamed);
   std::string new_name() { return std::string(own_prefix) + std::to_string(++names_given_); }
   std::optional<std::string_view> agents_name(std::string_view upstream) const;

@@ -9,6 +9,7 @@ namespace {
 // What is judged in one go, however much has come.
 constexpr std::size_t most_messages = 64;
 constexpr std::size_t most_bytes = 16 << 10;
+constexpr std::size_t most_line_bytes = 64 << 10;  // of audit lines
 
 constexpr std::string_view unacted = "clawpatrol refused this message";
 
@@ -30,7 +31,7 @@ std::size_t Session::from_agent(std::string_view bytes) {
   if (!judge_.take_generation()) end_for_change();
   std::size_t used = 0, messages = 0, judged = 0;
   while (ending_ == Ending::none && used < bytes.size()) {
-    has_more_ = messages == most_messages || judged >= most_bytes;
+    has_more_ = messages == most_messages || judged >= most_bytes || judge_.line_bytes() >= most_line_bytes;
     if (has_more_) break;
     auto step = agent_frames_.peek(bytes.substr(used));
     if (std::holds_alternative<NeedMore>(step)) break;

@@ -1,4 +1,6 @@
 // Bind, Describe, Execute, Close and FunctionCall.
+#include <algorithm>
+
 #include "daemon/gateway/postgres/params.h"
 #include "daemon/gateway/postgres/session.h"
 #include "parsers/postgres/build.h"
@@ -132,11 +134,14 @@ bool Session::on_bind(const Frame& frame) {
   auto portal_found = find_portal(names.portal);
   if (!found || (!names.portal.empty() && !portal_found)) return must_wait();
   if (!*found) return refuse(Asked::bind, frame, "26000", no_statement(names.statement));
-  if (!names.portal.empty() && *portal_found)
+  // It may end with the transaction that a Sync on its way ends.
+  const bool taken = !names.portal.empty() && *portal_found;
+  if (taken && !(*portal_found)->outlives_transaction && last_ready_ >= queue_.oldest()) return must_wait();
+  if (taken)
     return refuse(Asked::bind, frame, "42P03", "cursor " + in_quotes(names.portal) + " already exists");
-  const std::size_t memory = bind.values.raw().size() * 2 +
-                             bind.values.count() * sizeof(SqlParams::Value::value_type) +
-                             names.portal.size() + 1024;
+  const std::size_t memory =
+      bind.values.raw().size() * 2 + bind.values.count() * sizeof(SqlParams::Value::value_type) +
+      std::min(bind.values.raw().size(), longest_params) * 6 + names.portal.size() + 1024;
   if (prepared_bytes_ + memory > limits_.prepared) {
     // Portals without a name replace each other, as soon as the server has answered.
     if (names.portal.empty() && !queue_.empty()) return must_wait();
@@ -210,6 +215,27 @@ bool Session::on_bind(const Frame& frame) {
   return true;
 }
 
+// Before a text is parsed again: by the generation in force, where another one judged it.
+Session::Ruling Session::judge_again(Prepared& prepared) {
+  Ruling ruling;
+  if (!prepared.analysis || prepared.generation == judge_.generation()) return ruling;
+  const sql::Statement& statement = *prepared.statement();
+  SubjectPointer subject = subject_of(prepared, {.statement = &statement});
+  const Opinion opinion =
+      judge_.consider(ActionType::statement, statement.kind, *subject, pending_params().get());
+  if (opinion.allowed || opinion.decision.awaits_params) return ruling;
+  ruling.action = judge_.record({.type = ActionType::statement,
+                                 .kind = statement.kind,
+                                 .subject = std::move(subject),
+                                 .params = nullptr,
+                                 .opinion = &opinion,
+                                 .verdict = ActionVerdict::deny,
+                                 .parent = prepared.action,
+                                 .text = {}});
+  ruling.denial = denial_of(opinion, ruling.action, *prepared.analysis);
+  return ruling;
+}
+
 bool Session::on_describe(const Frame& frame) {
   auto describe = read_describe(frame.body);
   if (!describe) return protocol_error(describe.error().why), true;
@@ -222,6 +248,10 @@ bool Session::on_describe(const Frame& frame) {
     if (!found) return must_wait();
     if (!*found) return refuse(asked, frame, "26000", no_statement(describe->name));
     if (may_be_parsed_later(describe->name, **found)) return must_wait();
+    if (needs_parse(describe->name, **found)) {
+      Ruling ruling = judge_again(**found);
+      if (ruling.denial) return poison(asked, frame, std::move(ruling.denial), ruling.action), true;
+    }
     auto prepared = parse_again(describe->name, *found);
     if (!prepared) return refuse(asked, frame, "26000", std::string(uncertain_name));
     upstream = prepared->upstream;
@@ -289,8 +319,9 @@ bool Session::on_execute(const Frame& frame) {
     if (!runs.certain || !subject || runs_by_name(prepared)) subject = subject_of(prepared, runs);
     ParamsPointer params = portal->params;
     if (!params) params = std::make_shared<const SqlParams>(Unknown::undecodable);
+    if (portal->params_json.empty()) portal->params_json = params_json(*params);
     ruling = rule_one(ActionType::statement, statement->kind, std::move(subject), std::move(params),
-                      prepared.action);
+                      prepared.action, {}, portal->params_json);
     if (ruling.denial) return poison(Asked::execute, frame, std::move(ruling.denial), ruling.action), true;
   }
   const std::size_t begins = up_.size();
@@ -332,7 +363,8 @@ bool Session::on_function_call(const Frame& frame) {
 }
 
 Session::Ruling Session::rule_one(ActionType type, ActionKind kind, SubjectPointer subject,
-                                  ParamsPointer params, std::uint64_t parent, std::string_view text) {
+                                  ParamsPointer params, std::uint64_t parent, std::string_view text,
+                                  std::string_view params_json) {
   static const sql::Analysis readable;
   Opinion opinion = judge_.consider(type, kind, *subject, params.get());
   // Only a rule that names function calls lets one pass (attacks.md, 8).
@@ -345,7 +377,8 @@ Session::Ruling Session::rule_one(ActionType type, ActionKind kind, SubjectPoint
                                  .opinion = &opinion,
                                  .verdict = opinion.allowed ? ActionVerdict::allow : ActionVerdict::deny,
                                  .parent = parent,
-                                 .text = text});
+                                 .text = text,
+                                 .params_json = params_json});
   if (!opinion.allowed) ruling.denial = denial_of(opinion, ruling.action, readable);
   return ruling;
 }

@@ -248,12 +248,12 @@ TEST_CASE("an UPDATE or DELETE is unbounded when its condition does not look at 
     CHECK(*one(std::string("DELETE FROM t WHERE ") + condition).facets.unbounded);
     CHECK(*one(std::string("UPDATE t SET a = 1 WHERE ") + condition).facets.unbounded);
   }
-  for (const char* condition : {"id = 1", "id = 1 AND true", "id = 1 OR false", "id = id", "false", "1=0",
-                                "NULL", "CURRENT OF c", "EXISTS (SELECT 1 FROM u WHERE u.id = t.id)",
-                                "'f'::bool", "CAST('f' AS pg_catalog.bool)", "NOT id",
-                                "id IN (SELECT u.t_id FROM u)", "(SELECT id = 1)",
-                                "EXISTS (SELECT 1 FROM u WHERE EXISTS (SELECT 1 FROM w WHERE w.x = t.y))",
-                                "(SELECT count(*) FROM u WHERE u.row = t) = 0", "(t).id = 1", "t.* IS NULL"}) {
+  for (const char* condition :
+       {"id = 1", "id = 1 AND true", "id = 1 OR false", "id = id", "false", "1=0", "NULL", "CURRENT OF c",
+        "EXISTS (SELECT 1 FROM u WHERE u.id = t.id)", "'f'::bool", "CAST('f' AS pg_catalog.bool)", "NOT id",
+        "id IN (SELECT u.t_id FROM u)", "(SELECT id = 1)",
+        "EXISTS (SELECT 1 FROM u WHERE EXISTS (SELECT 1 FROM w WHERE w.x = t.y))",
+        "(SELECT count(*) FROM u WHERE u.row = t) = 0", "(t).id = 1", "t.* IS NULL"}) {
     INFO(condition);
     CHECK_FALSE(*one(std::string("DELETE FROM t WHERE ") + condition).facets.unbounded);
   }

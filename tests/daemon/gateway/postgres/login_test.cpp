@@ -174,7 +174,8 @@ TEST_CASE("an audit line is JSON that says who, what and why") {
   record.verdict = ActionVerdict::allow;
   record.policy = policy;
   record.sql_params = std::make_shared<const SqlParams>(SqlParams::Value{"a", std::nullopt});
-  const std::string line = "{" + AuditLines(flow, 9).action(record, facets_json(facets)) + "}";
+  const std::string line =
+      "{" + AuditLines(flow, 9).action(record, facets_json(facets), params_json(*record.sql_params)) + "}";
   const auto json = nlohmann::json::parse(line);
   CHECK(json["facets"]["statement"] == "select \"x\"\n");
   CHECK(json["facets"]["open"] == nlohmann::json::array({"tables"}));
@@ -194,6 +195,37 @@ TEST_CASE("an audit line is JSON that says who, what and why") {
           {.id = 1, .ok = true, .bytes_up = 1, .bytes_down = 2, .code = "00000", .time_unix_ns = 0}) +
       "}";
   CHECK(nlohmann::json::parse(outcome)["bytes_down"] == 2);
+}
+
+TEST_CASE("an audit line is bounded, and says of what it left out how much and which") {
+  const auto parsed = [](const std::string& members) { return nlohmann::json::parse("{" + members + "}"); };
+  SqlParams::Value values(64, std::string(400, '\x01'));
+  const std::string cut = params_json(values);
+  CHECK(cut.size() < 6 * longest_params + 512);
+  CHECK(parsed(cut)["params_count"] == 64);
+  const std::string digest = parsed(cut)["params_sha256"];
+  values.back() = std::string(399, '\x01') + "x";  // beyond what is shown
+  CHECK(parsed(params_json(values))["params_sha256"] != digest);
+  values.pop_back();
+  CHECK(parsed(params_json(values))["params_sha256"] != digest);
+  SqlParams::Value many(70, "1");
+  many[69] = "hidden";
+  CHECK(parsed(params_json(many))["params_count"] == 70);
+  CHECK(parsed(params_json(many))["params"].size() == 64);
+  // Neither NULLs nor lengths can be traded for bytes.
+  SqlParams::Value one(65, "a"), other(65, "a");
+  one[64] = "N", other[64] = std::nullopt;
+  CHECK(parsed(params_json(one))["params_sha256"] != parsed(params_json(other))["params_sha256"]);
+  CHECK(params_json(SqlParams::Value(3, "short")).find("sha256") == std::string::npos);
+  CHECK(params_json(Unknown::undecodable).empty());
+  SqlFacets facets;
+  facets.tables = NameList{std::vector<std::string>(100, std::string(200, '\x02')), false};
+  facets.functions = NameList{{"f"}, false};
+  facets.reads = NameList{std::vector<std::string>(100, std::string(200, '\x02')), true};
+  const std::string json = facets_json(facets);
+  CHECK(json.size() < 2 * longest_facets);
+  CHECK(parsed(json)["cut"] == nlohmann::json::array({"tables", "reads", "functions"}));
+  CHECK(parsed(json)["open"] == nlohmann::json::array({"reads"}));
 }
 
 TEST_CASE("the gateway logs in by SCRAM, MD5, cleartext on loopback and trust; the agent needs no password") {

@@ -125,6 +125,53 @@ TEST_CASE("a reload judges open connections anew, and closes those whose grant i
   CHECK(field(farewell, 'M').find("the operator said so") != std::string::npos);
 }
 
+TEST_CASE("Describe after a reload does not parse again what is now denied") {
+  Gateway gateway({.rules = allow_all});
+  Agent agent(gateway.port(), {});
+  agent.send(parse("TRUNCATE users", "t") + parse("SELECT 1", "s") + raw('S'));
+  agent.until('Z');
+  agent.query("DO 'BEGIN END'");  // code that was not read: names are parsed again before they are used
+  gateway.use(careful);
+  agent.send(raw('D', std::string("St\0", 3)) + raw('S'));
+  auto answer = agent.until('Z');
+  CHECK(kinds(answer) == "EZ");
+  CHECK(field(answer, 'M') == "Nothing is dropped here");
+  agent.send(raw('D', std::string("Ss\0", 3)) + raw('S'));
+  CHECK(kinds(agent.until('Z')) == "tTZ");
+}
+
+TEST_CASE("a named portal may be bound again in the batch behind the one that ends it") {
+  Gateway gateway({.rules = allow_all});
+  Agent agent(gateway.port(), {});
+  const std::string batch = bind("s", "p") + execute("p") + raw('S');
+  agent.send(parse("SELECT i::text FROM generate_series(1, 50000) i", "s") + raw('S') + batch + batch +
+             batch);
+  agent.until('Z');
+  for (int i = 0; i < 3; ++i) CHECK(rows(agent.until('Z')).size() == 50'000);
+  agent.send(q("BEGIN") + batch + batch);
+  agent.until('Z');
+  CHECK(rows(agent.until('Z')).size() == 50'000);
+  CHECK(code(agent.until('Z')) == "42P03");
+}
+
+TEST_CASE("past the handshake and the idle limit an agent is told, and it is counted") {
+  Gateway gateway({.rules = allow_all, .settings = "[limits]\nhandshake = \"1s\"\nidle = \"1s\"\n"});
+  const auto counted = [&gateway](std::string_view reason) {
+    std::uint64_t total = 0;
+    for (const Refusals::Row& row : gateway.shared().refusals.rows())
+      if (row.reason == reason) total += row.count;
+    return total;
+  };
+  Agent silent(gateway.port());
+  CHECK(code(silent.until('E')) == "57014");
+  CHECK(silent.closed());
+  CHECK(counted("no startup packet in time") == 1);
+  Agent idle(gateway.port(), {});
+  CHECK(code(idle.until('E')) == "57P05");
+  CHECK(idle.closed());
+  CHECK(counted("idle for too long") == 1);
+}
+
 TEST_CASE("every action has its line before, and its outcome after") {
   std::string log;
   {
