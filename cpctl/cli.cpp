@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstring>
 #include <functional>
 
 #include "cpctl/commands.h"
@@ -193,7 +195,11 @@ int run(const std::vector<std::string>& arguments, Streams streams) {
     return exit_usage;
   }
   Console console(streams, in.output == "json" ? Format::json : Format::text);
-  return in.chosen({console, in.paths});
+  const int status = in.chosen({console, in.paths});
+  // A reader that has seen enough is no failure.
+  if (status != exit_ok || !console.broken() || console.broken_by() == EPIPE) return status;
+  console.complain(fmt::format("cannot write the output: {}", std::strerror(console.broken_by())));
+  return exit_no;
 }
 
 std::string reference() {

@@ -51,7 +51,7 @@ std::optional<winsize> size_of(int fd) {
 }  // namespace
 
 void Console::out(std::string_view text) {
-  if (!broken_ && !write_whole(streams_.out, text)) broken_ = true;
+  if (!broken_ && !write_whole(streams_.out, text)) broken_ = errno != 0 ? errno : EIO;
 }
 
 void Console::err(std::string_view text) {

@@ -27,8 +27,7 @@ class Console {
   int in() const { return streams_.in; }
   int out_fd() const { return streams_.out; }
 
-  // All of it, whatever a pipe takes at once. After a failed write (the reader is gone) everything is
-  // dropped.
+  // All of it, whatever a pipe takes at once. After a failed write everything is dropped.
   void out(std::string_view text);
   void err(std::string_view text);
   // Between the two, errors are kept and not written: while a screen is drawn over them.
@@ -36,7 +35,8 @@ class Console {
   void release_errors();
   void forget_held_errors() { held_.clear(); }
   void line(std::string_view text) { out(std::string(text) + "\n"); }
-  bool broken() const { return broken_; }
+  bool broken() const { return broken_ != 0; }
+  int broken_by() const { return broken_; }  // errno of that write; 0: none
 
   bool out_is_terminal() const;
   bool in_is_terminal() const;
@@ -55,7 +55,7 @@ class Console {
  private:
   Streams streams_;
   Format format_;
-  bool broken_ = false;
+  int broken_ = 0;
   bool holding_ = false;
   std::string held_;
 };

@@ -33,6 +33,14 @@ std::string write_private(const std::filesystem::path& path, std::string_view te
   return fsync(fd.get()) == 0 ? "" : std::strerror(errno);
 }
 
+int key_is_lost(Console& console, const std::string& what, const std::string& why, const std::string& name) {
+  console.complain(
+      fmt::format("cannot write {}: {}", what, why),
+      fmt::format("The peer is added, and its private key is lost: run `cpctl peers rm {}` and add it again.",
+                  name));
+  return exit_no;
+}
+
 void print_configuration(Console& console, std::string_view text) {
   while (!text.empty()) {
     std::size_t end = std::min(text.find('\n'), text.size());
@@ -99,20 +107,17 @@ int peers_add(Context context, const NewPeerRequest& request) {
   if (!answer) return status;
   std::string configuration = answer->text_or_empty("config");
   if (!request.write_to.empty()) {
-    if (std::string why = write_private(request.write_to, configuration); !why.empty()) {
-      console.complain(
-          fmt::format("cannot write '{}': {}", request.write_to.native(), why),
-          fmt::format(
-              "The peer is added, and its private key is lost: run `cpctl peers rm {}` and add it again.",
-              request.name));
-      return exit_no;
-    }
+    if (std::string why = write_private(request.write_to, configuration); !why.empty())
+      return key_is_lost(console, "'" + request.write_to.native() + "'", why, request.name);
   }
   if (console.json()) {
     console.line(versioned("peer_added", *answer));
-    return exit_ok;
+  } else if (request.write_to.empty()) {
+    print_configuration(console, configuration);
   }
-  if (request.write_to.empty()) print_configuration(console, configuration);
+  if (console.broken() && request.write_to.empty() && request.public_key.empty())
+    return key_is_lost(console, "the configuration", std::strerror(console.broken_by()), request.name);
+  if (console.json()) return exit_ok;
   say_what_next(console, request, *answer);
   return exit_ok;
 }

@@ -190,8 +190,9 @@ Answer Commands::State::flow_kill(const Request& request) {
   std::uint64_t id = request.fields.natural_or_zero("id");
   auto found = shared.flows.find(id);
   if (!found) return no_such_flow(id);
-  record(request, std::to_string(id), "done");
+  record(request, std::to_string(id), "asked");
   found->ask_to_close("closed by the gateway's operator");
+  record(request, std::to_string(id), "done");
   return answer_line(message_of_type("closing").add("id", id).add("peer", found->peer).text());
 }
 
@@ -264,8 +265,9 @@ Answer Commands::State::reload(const Request& request) {
     if (!outcome.diagnostics.empty())
       output.line(message_of_type("diagnostics").add("text", outcome.diagnostics).text());
     if (!outcome.done) {
-      output.fail("configuration", "the configuration was not taken; the generation in force is as it was",
-                  "Mend it, look at it with `cpctl check`, and reload again.");
+      output.fail(
+          "configuration", "the configuration was not taken; the generation in force is as it was",
+          "Mend what the lines above name (`cpctl check` looks at the configuration), and reload again.");
       return Progress::done;
     }
     JsonObject line = message_of_type("reloaded");

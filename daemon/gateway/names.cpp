@@ -159,7 +159,8 @@ std::expected<void, Error> VirtualNames::adopt(const Policy& policy) {
     for (const HostPort& host : endpoint.hosts)
       if (!host.wildcard && !host.address && !next->by_name.contains(host.host) &&
           !give_address(*next, file, host.host) && !next->ranges.empty())
-        return std::unexpected(Error{0, "no virtual address is left: '" + host.host + "'"});
+        return std::unexpected(Error{0, "no virtual address is left: '" + host.host +
+                                            "'\nhint: Give [gateway] `virtual` larger ranges."});
   if (moves || file.exact.size() != before) {
     if (auto written = directory_.replace(file_name, file.text()); !written)
       return std::unexpected(written.error());

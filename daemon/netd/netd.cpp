@@ -402,6 +402,9 @@ std::expected<AddedPeer, std::string> Netd::add_peer(const std::string& name, co
                                                      std::uint32_t uid) {
   std::optional<PrivateKey> made;
   if (public_key.empty()) made = PrivateKey::generate();
+  if (public_key == to_base64(key_->public_key()))
+    return std::unexpected(
+        std::string("that is the gateway's own key\nhint: Take the one that the peer made."));
   PeerBook next = book_;
   auto entry =
       next.add({name, made ? to_base64(made->public_key()) : public_key, uid}, config_, now_seconds());

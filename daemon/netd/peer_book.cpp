@@ -114,8 +114,10 @@ std::expected<PeerEntry, std::string> PeerBook::add(const NewPeer& peer, const N
                                                     std::int64_t now) {
   forget_rested(now);
   if (!valid_peer_name(peer.name))
-    return std::unexpected(std::string("not a peer's name: letters, digits, '.', '_' and '-', at most 63"));
-  if (!from_base64(peer.public_key)) return std::unexpected(std::string("not a WireGuard public key"));
+    return std::unexpected(fmt::format(
+        "not a peer's name: '{}'\nhint: Take letters, digits, '.', '_' and '-', at most 63.", peer.name));
+  auto key = from_base64(peer.public_key);
+  if (!key || *key == Key{}) return std::unexpected(std::string("not a WireGuard public key"));
   for (const PeerEntry& other : peers_)
     if (other.public_key == peer.public_key)
       return std::unexpected(fmt::format("that key is in use: peer '{}'", other.name));
@@ -166,7 +168,8 @@ std::expected<PeerEntry, std::string> PeerBook::add(const NewPeer& peer, const N
 std::expected<PeerEntry, std::string> PeerBook::remove(std::string_view name, std::int64_t now) {
   auto at =
       std::find_if(peers_.begin(), peers_.end(), [&](const PeerEntry& peer) { return peer.name == name; });
-  if (at == peers_.end()) return std::unexpected(std::string("no such peer"));
+  if (at == peers_.end())
+    return std::unexpected(fmt::format("no such peer: '{}'\nhint: See them with `cpctl peers list`.", name));
   if (at->public_key.empty())
     return std::unexpected(
         std::string("peer has no key to remove: it is its table in the configuration that admits it"));

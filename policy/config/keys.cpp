@@ -36,7 +36,7 @@ constexpr Key keys[] = {
      "further interfaces whose traffic is steered; one that is also `interface` is a WireGuard that the "
      "operator makes, such as wireguard-go's"},
     {"gateway", "mode", Shape::choice, "`\"enforce\"`",
-     "`observe` decides and records, and lets pass what a rule or `unmatched` would refuse",
+     "`observe` decides and records, and lets statements pass that a rule or `unmatched` would refuse",
      "enforce|observe"},
 
     {"defaults", "unmatched", Shape::choice, "`\"deny\"`", "no rule of a claimed endpoint matched",

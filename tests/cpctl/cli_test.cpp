@@ -1,6 +1,8 @@
 // The command line against a daemon that says what the test wants.
 #include "cpctl/cli.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -235,6 +237,26 @@ TEST_CASE("peers add prints the configuration alone on standard output, and what
   CHECK(contains(result.err, "wg set wg-demo peer x"));
   CHECK(contains(result.err, "mind\\u{1b}this"));
   CHECK(netd.seen().back() == R"({"v":1,"command":"add","name":"b","public_key":"K="}|)");
+}
+
+TEST_CASE("what cannot be written ends with 1, and a private key that is lost with it is named") {
+  FakeDaemon netd("peers.sock");
+  netd.on("add", {R"({"v":1,"ok":true,"config":"[Interface]\n","peer":{"name":"b","addresses":[]}})"});
+  Fd full(open("/dev/full", O_WRONLY | O_CLOEXEC));
+  Fd err(memfd_create("err", MFD_CLOEXEC));
+  const std::string run = netd.directory.path.native();
+  const auto into_full = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--run", run});
+    return clawpatrol::cpctl::run(arguments, {.in = 0, .out = full.get(), .err = err.get()});
+  };
+  CHECK(into_full({"peers", "add", "b"}) == 1);
+  CHECK(into_full({"peers", "add", "b", "-o", "json"}) == 1);
+  CHECK(into_full({"peers", "add", "b", "--public-key", "K="}) == 1);
+  std::string said(4096, '\0');
+  said.resize(static_cast<std::size_t>(pread(err.get(), said.data(), said.size(), 0)));
+  CHECK(contains(said, "cannot write the configuration: No space left on device"));
+  CHECK(contains(said, "its private key is lost: run `cpctl peers rm b`"));
+  CHECK(contains(said, "cannot write the output: No space left on device"));
 }
 
 TEST_CASE("peers add -O writes a new file that only its owner can read, and never over another") {

@@ -141,14 +141,15 @@ class Lab:
             self.start_daemon()
             return self
         except BaseException:
-            self.report()
-            self.__exit__(None, None, None)
+            self.__exit__(*sys.exc_info())
             raise
 
     def __exit__(self, kind, *_):
-        if kind is not None:
-            self.report()
-        self.stack.close()
+        try:
+            if kind is not None:
+                self.report()
+        finally:  # also where nobody reads the report
+            self.stack.close()
 
     def report(self):
         """What the processes said, when a test has failed."""

@@ -112,6 +112,7 @@ TEST_CASE("names, keys and doubles that are not right are refused") {
   CHECK(book.add(named(std::string(63, 'a')), config, start));
   CHECK_FALSE(book.add({"two", "short", 0}, config, start));
   CHECK_FALSE(book.add({"two", book.find("one")->public_key, 0}, config, start));
+  CHECK_FALSE(book.add({"two", to_base64(Key{}), 0}, config, start));
   CHECK_FALSE(book.remove("nobody", start));
 }
 

@@ -143,14 +143,16 @@ TEST_CASE("operator's lines that are no requests are refused, not trusted") {
                      std::uint32_t uid) -> std::expected<AddedPeer, std::string> {
     added++;
     CHECK(uid == 7);
-    AddedPeer result{peer(), "text", "", ""};
+    AddedPeer result{peer(), "text", "", "not yet in"};
     result.peer.name = name;
     return result;
   };
   requests.remove = [](const std::string&, std::uint32_t) -> std::expected<PeerEntry, std::string> {
     return std::unexpected(std::string("no such peer"));
   };
-  requests.list = [] { return std::vector<ListedPeer>{{peer(), 0, 0, 0, false}}; };
+  requests.list = [] {
+    return std::vector<ListedPeer>{{peer(), 0, 0, 0, false}, {peer(), 1'700'000'000, 1, 2, true}};
+  };
   auto ask = [&](std::string_view line) { return answer_operator(line, 7, requests); };
   auto refused = [&](std::string_view line) { return ask(line).find("\"ok\":false") != std::string::npos; };
   CHECK(refused(""));
@@ -164,6 +166,9 @@ TEST_CASE("operator's lines that are no requests are refused, not trusted") {
   CHECK(added == 0);
   CHECK_FALSE(refused(R"({"v":1,"command":"add","name":"x"})"));
   CHECK(added == 1);
+  // As docs/formats.md names them.
+  CHECK(ask(R"({"v":1,"command":"list"})").find("\"last_handshake\":1700000000") != std::string::npos);
+  CHECK(ask(R"({"v":1,"command":"add","name":"x"})").find("\"note\":\"not yet in\"") != std::string::npos);
   CHECK(refused(R"({"v":1,"command":"rm","name":"x"})"));
   CHECK(ask(R"({"v":1,"command":"list"})").find("builder-1") != std::string::npos);
   CHECK(ask("{\"v\":1,\"command\":\"add\",\"name\":\"x\\u202e\"}").find("\\u202e") != std::string::npos);
