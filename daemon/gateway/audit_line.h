@@ -44,7 +44,7 @@ class AuditLines {
   };
   static std::string outcome(const Outcome& outcome);
 
-  // The whole of a text that action lines name by its digest. Written once a connection.
+  // The whole of a text that action lines name by its digest. Written once a segment.
   static std::string text_line(std::string_view digest, std::string_view whole, std::int64_t time_unix_ns);
 
  private:

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "daemon/audit/log.h"
+#include "daemon/audit/written_texts.h"
 #include "daemon/credentials/store.h"
 #include "daemon/gateway/audit_queue.h"
 #include "daemon/gateway/flows.h"
@@ -89,6 +90,7 @@ struct Shared {
   Refusals refusals;
   std::unique_ptr<audit::Log> audit;
   std::unique_ptr<audit::PeerBudget> audit_budget;
+  audit::WrittenTexts written_texts;
   std::unique_ptr<credentials::Store> credentials;
   std::unique_ptr<VirtualNames> names;
   std::unique_ptr<CancelKeys> cancel_keys;

@@ -66,8 +66,9 @@ void Walk::dispatch(const Node* node) {
       for (const Node* name : cells(as<JoinExpr>(node)->usingClause)) columns_.add(string_of(name));
       const std::size_t first = ranges_.size();
       fields(node);
-      // By an alias of the join its columns and rows are used without a table's name.
-      if (as<JoinExpr>(node)->alias != nullptr) every_column(first);
+      // By an alias of the join its columns and rows are used without a table's name; NATURAL compares
+      // whatever columns have one name.
+      if (as<JoinExpr>(node)->alias != nullptr || as<JoinExpr>(node)->isNatural) every_column(first);
       return;
     }
     case Tag::RangeFunction:

@@ -1,11 +1,11 @@
 #include "daemon/gateway/postgres/judge.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace clawpatrol::postgres {
 namespace {
 
-constexpr std::size_t most_texts_remembered = 1024;
 constexpr std::size_t most_remembered = 16 << 10;  // bytes of one analysis
 
 std::int64_t now_ns() {
@@ -237,19 +237,19 @@ std::uint64_t Judge::record(const Entry& entry) {
 void Judge::add_long_text(const Subject& subject) {
   const Facet<std::string>& statement = subject.sql->statement;
   if (!statement.known() || statement->size() <= longest_text_in_line) return;
-  // A digest that outlives its text says nothing: the segment with it may be removed.
-  const std::uint64_t segment = shared_.audit ? shared_.audit->segment() : 0;
-  if (texts_written_.size() >= most_texts_remembered || segment != texts_segment_) texts_written_.clear();
-  texts_segment_ = segment;
-  std::string digest = sha256_hex(*statement);
-  if (texts_written_.contains(digest)) return;
+  texts_segment_ = shared_.audit ? shared_.audit->segment() : 0;
+  if (subject.digest.empty()) subject.digest = sha256_hex(*statement);
+  const std::string& digest = subject.digest;
+  const bool is_in_batch = std::ranges::find(texts_new_, digest) != texts_new_.end();
+  if (is_in_batch || shared_.written_texts.contains(digest, texts_segment_)) return;
   lines_.push_back(AuditLines::text_line(digest, *statement, now_ns()));
   line_bytes_ += lines_.back().size();
-  texts_new_.push_back(std::move(digest));
+  texts_new_.push_back(digest);
 }
 
 void Judge::committed(bool recorded) {
-  if (recorded) texts_written_.insert(texts_new_.begin(), texts_new_.end());
+  if (texts_new_.empty()) return;
+  if (recorded) shared_.written_texts.add(texts_new_, texts_segment_);
   texts_new_.clear();
 }
 

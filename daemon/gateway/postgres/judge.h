@@ -8,7 +8,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "daemon/gateway/analysts.h"
@@ -37,8 +36,9 @@ struct Opinion {
 // What an action is about, but for its parameters: constant, and the same for every execution of a statement.
 struct Subject {
   std::shared_ptr<const SqlFacets> sql;
-  std::string json;      // their form in an audit line
-  bool in_text = false;  // analysing sql->statement gives them again
+  std::string json;            // their form in an audit line
+  bool in_text = false;        // analysing sql->statement gives them again
+  mutable std::string digest;  // of a long statement, once it has been asked for
   // The last opinion, where it depends on nothing but these: for the judge.
   mutable std::optional<Opinion> opinion;
   mutable std::uint64_t of_generation = 0;
@@ -154,10 +154,9 @@ class Judge {
     std::string text;
     std::shared_ptr<const sql::Analysis> analysis;  // null: on its way
   };
-  std::shared_ptr<LongText> long_text_;            // the last one that was asked for
-  std::unordered_set<std::string> texts_written_;  // digests, in the segment of the audit log that is
-  std::uint64_t texts_segment_ = 0;                // written now
-  std::vector<std::string> texts_new_;             // of lines that are not yet committed
+  std::shared_ptr<LongText> long_text_;  // the last one that was asked for
+  std::vector<std::string> texts_new_;   // digests of texts in lines that are not yet committed
+  std::uint64_t texts_segment_ = 0;      // of the audit log, which they went into
   std::size_t line_bytes_ = 0;
   std::vector<std::string> lines_;
   std::vector<std::string> notes_;

@@ -310,6 +310,7 @@ TEST_CASE("columns are listed by name and, where the text tells their table, as 
   // Columns under another name, and rows of an alias that is no relation's.
   for (const char* text :
        {"SELECT b FROM users AS x(a, n, b)", "SELECT x.b FROM ONLY users x(a, n, b)",
+        "SELECT 1 FROM users NATURAL JOIN a", "SELECT 1 FROM a NATURAL LEFT JOIN users",
         "SELECT j.b FROM (users CROSS JOIN (SELECT 1) d) AS j(a, n, b)",
         "SELECT j FROM (users CROSS JOIN (SELECT 1) d) AS j",
         "SELECT row_to_json(j) FROM ((a JOIN users u USING (id)) AS i CROSS JOIN b) AS j"}) {

@@ -172,6 +172,23 @@ TEST_CASE("past the handshake and the idle limit an agent is told, and it is cou
   CHECK(counted("idle for too long") == 1);
 }
 
+TEST_CASE("attack 27: a long text stands in the log once, whoever sends it") {
+  Gateway gateway({.rules = allow_all});
+  const std::string text = "SELECT length('" + std::string(3000, 'x') + "')::text";
+  for (int i = 0; i < 3; ++i) {
+    Agent agent(gateway.port(), {});
+    agent.send(q(text) + q(text));
+    agent.until('Z');
+    CHECK(rows(agent.until('Z')) == Rows{"3000"});
+  }
+  const std::string log = gateway.audit_log();
+  std::size_t texts = 0, references = 0;
+  for (std::size_t at = 0; (at = log.find(std::string(3000, 'x'), at)) != log.npos; ++at) ++texts;
+  for (std::size_t at = 0; (at = log.find("\"statement_sha256\"", at)) != log.npos; ++at) ++references;
+  CHECK(texts == 1);
+  CHECK(references == 6);
+}
+
 TEST_CASE("every action has its line before, and its outcome after") {
   std::string log;
   {
