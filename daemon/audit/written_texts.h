@@ -1,5 +1,5 @@
-// Long texts stand in the log once and are named by their digest after that (attacks.md, 27), so that an agent
-// that repeats a statement does not fill the disk with it.
+// Long texts stand in the log once and are named by their digest after that (attacks.md, 27), so that an
+// agent that repeats a statement does not fill the disk with it.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace clawpatrol::audit {
 
-// Digests of the texts that stand in one segment: with another the text may be pruned, so it is written again.
-// Any thread.
+// Digests of the texts that stand in one segment: with another the text may be pruned, so it is written
+// again. Any thread.
 class WrittenTexts {
  public:
   static constexpr std::size_t most = 16 * 1024;  // past it all are forgotten, and written once more

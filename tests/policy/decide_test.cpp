@@ -189,8 +189,10 @@ TEST_CASE("attack 9: Parse is refused where no parameters could make it allowed"
   Drop drop;
   const std::string waits_to_deny = rule("waits", when("sql.params[0] == 'x'") + deny);
   const std::string waits_to_allow = rule("waits", when("sql.params[0] == 'x'") + allow);
+  std::shared_ptr<const Policy> policy;  // holds the rule of the latest decision
   auto decided = [&](const std::string& rules) {
-    return decide(*policy_from(base + rules), drop.parsing().action);
+    policy = policy_from(base + rules);
+    return decide(*policy, drop.parsing().action);
   };
 
   CHECK_FALSE(decided(waits_to_deny).awaits_params);
