@@ -279,4 +279,22 @@ Statement with_unknown_target(const Statement& wrapper) {
   return unknown;
 }
 
+Statement with_unread_code(const Statement& read) {
+  Statement opened = read;
+  SqlFacets& facets = opened.facets;
+  for (Facet<NameList>* list : {&facets.verbs, &facets.tables, &facets.reads, &facets.writes, &facets.columns,
+                                &facets.functions, &facets.classes, &facets.literals}) {
+    if (*list) (*list)->open = true;
+  }
+  if (facets.classes) {
+    for (const std::string& name : names_of_classes(class_unknown_code))
+      if (std::ranges::find(facets.classes->items, name) == facets.classes->items.end())
+        facets.classes->items.push_back(name);
+  }
+  opened.kind = std::max(read.kind, kind_of_classes(class_unknown_code));
+  opened.runs_unread_code = true;
+  opened.may_change_settings = true;
+  return opened;
+}
+
 }  // namespace clawpatrol::sql

@@ -125,6 +125,9 @@ Statement merge_executed(const Statement& wrapper, const Statement& executed);
 // The same where the other is not certain: every parsed facet unknown, `sql.statement` as sent.
 Statement with_unknown_target(const Statement& wrapper);
 
+// The same statement where code runs with it that nobody has read: its lists are open.
+Statement with_unread_code(const Statement& read);
+
 // Analyses by exact text, least recently used out first, bounded by bytes. Not thread-safe: one per worker.
 // Holds analyses, never verdicts.
 class Cache {

@@ -25,11 +25,6 @@ enum class Truth : std::uint8_t {
 // Whose columns a condition can use, as far as its text tells.
 class Scope {
  public:
-  explicit Scope(const RangeVar* target) {
-    if (target == nullptr) return;
-    target_ = target->alias == nullptr ? view(target->relname) : view(target->alias->aliasname);
-  }
-  bool is_target(std::string_view alias) const { return alias == target_ && !has_other(alias); }
   // Of the other members of its FROM, and of those of subqueries around.
   bool has_other(std::string_view alias) const { return others_.contains(alias); }
   std::size_t size() const { return order_.size(); }
@@ -43,10 +38,9 @@ class Scope {
       if (--found->second == 0) others_.erase(found);
     }
   }
-  std::size_t subqueries = 0;  // around, that have a FROM
+  std::size_t subqueries = 0;  // around
 
  private:
-  std::string_view target_;  // the alias of the relation that changes
   std::unordered_map<std::string_view, std::size_t> others_;
   std::vector<std::string_view> order_;
 };
@@ -72,8 +66,7 @@ void add_aliases(const Node* member, Scope& aliases) {
   if (alias != nullptr) aliases.push_back(view(alias->aliasname));
 }
 
-// What does not say whose it is counts where it can be the target's: within a subquery it is taken for that
-// one's own.
+// What does not say whose it is counts only where it can be nobody else's.
 bool is_of_target(const ColumnRef& column, const Scope& scope) {
   std::string_view qualifier, last;
   bool starred = false;
@@ -85,7 +78,7 @@ bool is_of_target(const ColumnRef& column, const Scope& scope) {
   }
   if (starred) qualifier = last;
   if (!qualifier.empty()) return !scope.has_other(qualifier);
-  return scope.subqueries == 0 ? !scope.has_other(last) : scope.is_target(last);
+  return scope.subqueries == 0 && scope.size() == 0;
 }
 
 bool looks_at_row(const Node* node, Scope& scope, int depth);
@@ -113,11 +106,10 @@ bool fields_look_at_row(const Node* node, Scope& scope, int depth) {
 
 bool subquery_looks_at_row(const SelectStmt& select, Scope& scope, int depth) {
   const std::size_t outer = scope.size();
-  const bool has_from = length(select.fromClause) > 0;
   for (const Node* member : cells(select.fromClause)) add_aliases(member, scope);
-  scope.subqueries += has_from;
+  ++scope.subqueries;
   const bool looks = fields_look_at_row(reinterpret_cast<const Node*>(&select), scope, depth);
-  scope.subqueries -= has_from;
+  --scope.subqueries;
   scope.cut(outer);
   return looks;
 }
@@ -247,10 +239,9 @@ Truth truth_of(const Node* node, Scope& scope, int depth) {
 
 }  // namespace
 
-bool holds_for_every_row(const Node* condition, const RangeVar* target, const List* others,
-                         const Node* other) {
+bool holds_for_every_row(const Node* condition, const List* others, const Node* other) {
   if (condition == nullptr) return true;
-  Scope scope(target);
+  Scope scope;
   for (const Node* member : cells(others)) add_aliases(member, scope);
   add_aliases(other, scope);
   Truth truth = truth_of(condition, scope, 0);

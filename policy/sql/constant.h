@@ -5,11 +5,11 @@
 
 namespace clawpatrol::sql {
 
-// True when `condition` (null: none at all) may hold for every row of `target` whatever the row: it is
+// True when `condition` (null: none at all) may hold for every row of what changes, whatever the row: it is
 // absent, constantly true, or does not look at the row and is not provably false. `others` are the other
 // members of the statement's FROM or USING, and `other` is one more (null: none); to look at their rows
 // bounds nothing. A condition too deep to look into is, in doubt.
-bool holds_for_every_row(const tree::Node* condition, const tree::RangeVar* target, const tree::List* others,
+bool holds_for_every_row(const tree::Node* condition, const tree::List* others,
                          const tree::Node* other = nullptr);
 
 }  // namespace clawpatrol::sql

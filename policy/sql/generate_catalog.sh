@@ -27,7 +27,7 @@ pg_stat_get_.*|pg_stat_have_stats|pg_stat_clear_snapshot|pg_xact_.*|txid_status|
 pg_database_collation_actual_version|amvalidate"
 # Stable or immutable, and yet it calls what it is told to: input functions of any type, SQL in strings, validators.
 runs_other_code="(domain|array|record|range|multirange|anyarray|anycompatiblearray)_(in|recv)|
-.*_to_xml|.*_to_xml_and_xmlschema|.*_to_xmlschema|ts_rewrite|fmgr_.*_validator|.*_handler|.*_validator"
+satisfies_hash_partition|.*_to_xml|.*_to_xml_and_xmlschema|.*_to_xmlschema|ts_rewrite|fmgr_.*_validator|.*_handler|.*_validator"
 safe=$(tr -d '\n' <<<"$volatile_but_safe") other=$(tr -d '\n' <<<"$runs_other_code")
 catalog="pronamespace = 'pg_catalog'::regnamespace"
 

@@ -43,6 +43,12 @@ class Ranges {
     return ranges_[found->second].relation;
   }
 
+  // Whether `alias` is a member that is no relation: a subquery, a CTE, a function, a join.
+  bool is_no_relation(std::string_view alias) const {
+    auto found = latest_.find(alias);
+    return found != latest_.end() && ranges_[found->second].relation.empty();
+  }
+
   // The one member there is, if it is a relation whose name is not `name`; or "".
   std::string_view only_one_but(std::string_view name) const {
     return ranges_.size() == 1 && ranges_.front().alias != name ? ranges_.front().relation

@@ -71,13 +71,17 @@ void Walk::dispatch(const Node* node) {
       if (as<JoinExpr>(node)->alias != nullptr || as<JoinExpr>(node)->isNatural) every_column(first);
       return;
     }
-    case Tag::RangeFunction:
-      range_function(*as<RangeFunction>(node));
-      for (const Node* column : cells(as<RangeFunction>(node)->coldeflist)) {
-        if (const auto* definition = as<ColumnDef>(column)) type_runs(definition->typeName);
-      }
-      break;
+    case Tag::RangeFunction: range_function(*as<RangeFunction>(node)); break;
+    case Tag::IndexElem: operator_class(as<IndexElem>(node)->opclass); break;
+    case Tag::PartitionElem: operator_class(as<PartitionElem>(node)->opclass); break;
     case Tag::Constraint:
+      for (const Node* pair : cells(as<Constraint>(node)->exclusions)) {  // an element and its operator
+        if (pair == nullptr || pair->type != Tag::List) continue;
+        for (const Node* part : cells(reinterpret_cast<const List*>(pair))) {
+          if (part != nullptr && part->type == Tag::List) operator_named(reinterpret_cast<const List*>(part));
+        }
+      }
+      [[fallthrough]];
     case Tag::TableLikeClause: {  // the tables in them are referred to
       Use outer = std::exchange(use_, Use::read);
       fields(node);
@@ -126,12 +130,20 @@ void Walk::list(const List* list) {
   for (const Node* cell : cells(list)) node(cell);
 }
 
+// pg_temp is searched first: what has a built-in type's name there is what casts and constants mean from then
+// on.
+void Walk::no_shadow(std::string_view name) {
+  if (is_catalog_type(name)) guard(ReadingGuard::refused);
+}
+
 void Walk::relation(const RangeVar* relation, Use use) {
   if (relation == nullptr || relation->relname == nullptr) return;
   std::string_view name = relation->relname;
   bool cte = use == Use::read && relation->schemaname == nullptr && !visible_ctes_.empty() &&
              visible_ctes_.contains(name);
   std::string_view alias = relation->alias == nullptr ? name : view(relation->alias->aliasname);
+  const bool temporary = relation->relpersistence == 't' || is_temporary(view(relation->schemaname));
+  if (use == Use::write && temporary) no_shadow(name);
   ranges_.add(alias, cte ? std::string_view() : name);
   // Columns that have other names here: which, only the table tells.
   const bool renames = relation->alias != nullptr && length(relation->alias->colnames) > 0;
@@ -149,6 +161,7 @@ void Walk::relation_named(std::string_view schema, std::string_view name, Use us
   if (catalog) classify(catalog_relation_classes(name));
   if (use == Use::write) ++written_;
   if (catalog && name == "pg_settings") names_pg_settings_ = true;
+  if (catalog && holds_values_of_tables(name)) reads_open_ = true;
   NameSet& used = use == Use::read ? reads_ : writes_;
   for (NameSet* names : {&tables_, &used}) {
     names->add(name);

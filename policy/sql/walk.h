@@ -16,6 +16,11 @@
 
 namespace clawpatrol::sql {
 
+// A session's own schema, by either of its names.
+inline bool is_temporary(std::string_view schema) {
+  return schema.starts_with("pg_temp");
+}
+
 class Walk {
  public:
   explicit Walk(const Options& options);
@@ -47,6 +52,7 @@ class Walk {
   void dispatch(const tree::Node* node);
   void fields(const tree::Node* node);
   void list(const tree::List* list);
+  void no_shadow(std::string_view name);
   void relation(const tree::RangeVar* relation, Use use);
   void relation_named(std::string_view schema, std::string_view name, Use use);
   void relation_in_list(const tree::Node* names, std::size_t skip_last, Use use);
@@ -85,6 +91,8 @@ class Walk {
   void called(const tree::List* names);
   void called(std::string_view schema, std::string_view leaf);
   void range_function(const tree::RangeFunction& range);
+  void defined_columns(const tree::List* definitions);
+  void scalar_function(const tree::RangeFunction& range);
   bool is_call_of_scalar(std::string_view alias, std::string_view name) const;
   void forget_scalars(std::size_t count);
   void field_or_call(std::string_view name);
@@ -92,6 +100,7 @@ class Walk {
   void sequence(const tree::FuncCall& call);
   void set_config(const tree::FuncCall& call);
   void operator_named(const tree::List* names);
+  void operator_class(const tree::List* names);
   void type_runs(const tree::TypeName* type);
   void constant(const tree::A_Const& constant);
   void value_function(const tree::SQLValueFunction& function);
@@ -114,6 +123,7 @@ class Walk {
 
   // walk_definition.cpp: DDL
   std::string_view definition(const tree::Node* node, std::string_view verb);
+  void type_made(const tree::Node* node);
   std::string_view definition_parts(const tree::Node* node, std::string_view verb);
   std::string_view drop(const tree::DropStmt& drop);
   std::string_view create_function(const tree::CreateFunctionStmt& create);

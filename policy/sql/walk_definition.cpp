@@ -70,7 +70,12 @@ bool changes_more(const Node* node, bool named) {
     case Tag::TruncateStmt:
       return as<TruncateStmt>(node)->restart_seqs || as<TruncateStmt>(node)->behavior == DROP_CASCADE;
     case Tag::AlterTableStmt: return cascades(*as<AlterTableStmt>(node));
-    case Tag::AlterDomainStmt: return as<AlterDomainStmt>(node)->behavior == DROP_CASCADE;
+    case Tag::AlterDomainStmt: {
+      // A new check, NOT NULL and VALIDATE read every table that has the domain.
+      const auto& alter = *as<AlterDomainStmt>(node);
+      const bool checks = alter.subtype == 'C' || alter.subtype == 'O' || alter.subtype == 'V';
+      return checks || alter.behavior == DROP_CASCADE;
+    }
     case Tag::RenameStmt: {
       const auto& rename = *as<RenameStmt>(node);
       return rename.behavior == DROP_CASCADE || (!named && !is_code(rename.renameType));
@@ -144,7 +149,34 @@ std::string_view Walk::definition(const Node* node, std::string_view name) {
   return name;
 }
 
+// Names that types get.
+void Walk::type_made(const Node* node) {
+  const List* names = nullptr;
+  if (const auto* domain = as<CreateDomainStmt>(node)) names = domain->domainname;
+  if (const auto* values = as<CreateEnumStmt>(node)) names = values->typeName;
+  if (const auto* range = as<CreateRangeStmt>(node)) names = range->typeName;
+  if (const auto* define = as<DefineStmt>(node); define != nullptr && define->kind == OBJECT_TYPE)
+    names = define->defnames;
+  if (length(names) > 1 && is_temporary(string_of(*cells(names).begin()))) {
+    std::string_view leaf;
+    for (const Node* part : cells(names)) leaf = string_of(part);
+    no_shadow(leaf);
+  }
+  if (const auto* composite = as<CompositeTypeStmt>(node); composite != nullptr &&
+                                                           composite->typevar != nullptr &&
+                                                           is_temporary(view(composite->typevar->schemaname)))
+    no_shadow(view(composite->typevar->relname));
+  // Whether what is renamed is temporary, the text does not always tell.
+  if (const auto* rename = as<RenameStmt>(node)) {
+    const ObjectType type = rename->renameType;
+    if (type == OBJECT_TABLE || type == OBJECT_VIEW || type == OBJECT_MATVIEW || type == OBJECT_TYPE ||
+        type == OBJECT_DOMAIN)
+      no_shadow(view(rename->newname));
+  }
+}
+
 std::string_view Walk::definition_parts(const Node* node, std::string_view name) {
+  type_made(node);
   switch (node->type) {
     case Tag::DropStmt: return drop(*as<DropStmt>(node));
     case Tag::CreateFunctionStmt: return create_function(*as<CreateFunctionStmt>(node));

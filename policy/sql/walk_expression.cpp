@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 
 #include "policy/sql/settings.h"
@@ -75,8 +77,26 @@ void Walk::called(const List* names) {
   called(schema, leaf);
 }
 
-// FROM lower('A') x: x is the value itself, and x.name is name(x), except for its one column.
+// What a function is said to return: values of these types are made of what it does return.
+void Walk::defined_columns(const List* definitions) {
+  for (const Node* column : cells(definitions)) {
+    if (const auto* definition = as<ColumnDef>(column)) type_runs(definition->typeName);
+  }
+}
+
 void Walk::range_function(const RangeFunction& range) {
+  defined_columns(range.coldeflist);
+  for (const Node* item : cells(range.functions)) {  // pairs: a call, and in ROWS FROM its own definitions
+    if (item == nullptr || item->type != Tag::List) continue;
+    for (const Node* part : cells(reinterpret_cast<const List*>(item))) {
+      if (part != nullptr && part->type == Tag::List) defined_columns(reinterpret_cast<const List*>(part));
+    }
+  }
+  scalar_function(range);
+}
+
+// FROM lower('A') x: x is the value itself, and x.name is name(x), except for its one column.
+void Walk::scalar_function(const RangeFunction& range) {
   if (range.ordinality || length(range.functions) != 1 || length(range.coldeflist) > 0) return;
   const Node* item = *cells(range.functions).begin();
   const auto* pair =
@@ -231,6 +251,20 @@ void Walk::operator_named(const List* names) {
 }
 
 // A value of this type is made here, so its input function or a cast to it runs.
+// Of an index: its functions run for every row. Those that people name are known, if they are built in.
+void Walk::operator_class(const List* names) {
+  static constexpr std::string_view built_in[] = {
+      "array_ops",         "inet_ops",         "int4_ops",  "int8_ops",    "jsonb_ops",
+      "jsonb_path_ops",    "name_pattern_ops", "range_ops", "text_ops",    "text_pattern_ops",
+      "timestamptz_ops",   "tsvector_ops",     "uuid_ops",  "varchar_ops", "varchar_pattern_ops",
+      "bpchar_pattern_ops"};
+  if (length(names) == 0) return;
+  auto [schema, leaf] = qualified(names);
+  const bool known =
+      (schema.empty() || schema == "pg_catalog") && std::ranges::find(built_in, leaf) != std::end(built_in);
+  if (!known) unknown_code();
+}
+
 void Walk::type_runs(const TypeName* type) {
   if (type == nullptr || type->pct_type) {
     if (type != nullptr) unknown_code();

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "policy/sql/constant.h"
@@ -131,19 +132,36 @@ void Walk::on_conflict(const OnConflictClause& clause) {
   node(clause.whereClause);
 }
 
+namespace {
+
+bool assigns_more_than_constants(const List* targets) {
+  for (const Node* item : cells(targets)) {
+    const auto* assigned = as<ResTarget>(item);
+    const Node* value = assigned == nullptr ? item : assigned->val;
+    while (const auto* cast = as<TypeCast>(value)) value = cast->arg;
+    if (value == nullptr || value->type == Tag::A_Const || value->type == Tag::ParamRef ||
+        value->type == Tag::SetToDefault)
+      continue;
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 std::string_view Walk::update(const UpdateStmt& update) {
   verb("update");
   raise(ActionKind::write);
   Level level(*this);
   with(update.withClause);
-  bool reads =
-      update.whereClause != nullptr || length(update.fromClause) > 0 || length(update.returningList) > 0;
+  bool reads = update.whereClause != nullptr || length(update.fromClause) > 0 ||
+               length(update.returningList) > 0 || assigns_more_than_constants(update.targetList);
   target(update.relation, reads);
   list(update.fromClause);
   assigned_columns(update.targetList);
   node(update.whereClause);
   list(update.returningList);
-  if (holds_for_every_row(update.whereClause, update.relation, update.fromClause)) unbounded_ = true;
+  if (holds_for_every_row(update.whereClause, update.fromClause)) unbounded_ = true;
   return "update";
 }
 
@@ -160,7 +178,7 @@ std::string_view Walk::remove(const DeleteStmt& remove) {
   list(remove.usingClause);
   node(remove.whereClause);
   list(remove.returningList);
-  if (holds_for_every_row(remove.whereClause, remove.relation, remove.usingClause)) unbounded_ = true;
+  if (holds_for_every_row(remove.whereClause, remove.usingClause)) unbounded_ = true;
   return "delete";
 }
 
@@ -173,7 +191,7 @@ std::string_view Walk::merge(const MergeStmt& merge) {
   node(merge.sourceRelation);
   node(merge.joinCondition);
   const auto holds_always = [&merge](const Node* condition) {
-    return holds_for_every_row(condition, merge.relation, nullptr, merge.sourceRelation);
+    return holds_for_every_row(condition, nullptr, merge.sourceRelation);
   };
   bool every_row = holds_always(merge.joinCondition);
   for (const Node* clause : cells(merge.mergeWhenClauses)) {
@@ -187,6 +205,7 @@ std::string_view Walk::merge(const MergeStmt& merge) {
 
 void Walk::merge_action(const MergeWhenClause& clause) {
   if (clause.commandType == CMD_INSERT) verb("insert");
+  if (clause.commandType == CMD_INSERT && length(clause.targetList) == 0) star(target_);
   if (clause.commandType == CMD_UPDATE) verb("update");
   if (clause.commandType == CMD_DELETE) verb("delete");
   node(clause.condition);
@@ -230,6 +249,20 @@ void Walk::every_column(std::size_t first) {
   ranges_.relations_since(first, [this](std::string_view relation) { columns_.add(relation, "*"); });
 }
 
+namespace {
+
+// Built-in functions that take any row as their one argument and tell what is in it.
+bool tells_whole_row(std::string_view function) {
+  static constexpr std::string_view names[] = {
+      "array_agg",         "concat",     "hash_record",       "json_agg",           "json_build_array",
+      "json_build_object", "jsonb_agg",  "jsonb_build_array", "jsonb_build_object", "quote_literal",
+      "quote_nullable",    "record_out", "record_send",       "row_to_json",        "to_json",
+      "to_jsonb"};
+  return std::ranges::binary_search(names, function);
+}
+
+}  // namespace
+
 // A column is listed by its own name and, where the text tells its table, as table.column. A name that is an
 // alias of FROM can also mean the whole row.
 void Walk::column(const ColumnRef& column) {
@@ -247,8 +280,19 @@ void Walk::column(const ColumnRef& column) {
   if (starred) return star(last);
   columns_.add(last);
   if (is_call_of_scalar(previous, last)) field_or_call(last);
+  // Where there is no such column it is a function of the row: of the operator's own, which the text does not
+  // tell (reading a table counts by itself), or a built-in one.
+  if (ranges_.is_no_relation(previous)) may_change_settings();
+  if (!previous.empty() && tells_whole_row(last)) {
+    called({}, last);
+    columns_.add("*");
+    columns_.add(ranges_.relation_of(previous), "*");
+  }
   if (!previous.empty()) return columns_.add(ranges_.relation_of(previous), last);
-  ranges_.rows_of(last, [this](std::string_view relation) { columns_.add(relation, "*"); });
+  ranges_.rows_of(last, [this](std::string_view relation) {
+    columns_.add("*");
+    columns_.add(relation, "*");
+  });
   std::string_view only = ranges_.only_one_but(last);
   if (!only.empty()) columns_.add(only, last);
 }

@@ -206,6 +206,26 @@ bool Session::on_query(const Frame& frame) {
   return true;
 }
 
+namespace {
+
+// Whether a parameter is declared to be of a type that is not built in: its value is made by code of its own,
+// such as a domain's checks, when it is bound.
+bool has_own_type(const postgres::Parse& parse) {
+  constexpr std::uint32_t first_own_oid = 16384;  // FirstNormalObjectId
+  Reader types(parse.types);
+  for (std::uint16_t i = 0; i < parse.type_count; ++i)
+    if (types.u32() >= first_own_oid) return true;
+  return false;
+}
+
+std::shared_ptr<const sql::Analysis> with_own_types(const sql::Analysis& read) {
+  auto opened = std::make_shared<sql::Analysis>(read);
+  for (sql::Statement& statement : opened->statements) statement = sql::with_unread_code(statement);
+  return opened;
+}
+
+}  // namespace
+
 bool Session::on_parse(const Frame& frame) {
   postgres::Parse parse;
   std::shared_ptr<const sql::Analysis> analysis;
@@ -215,6 +235,7 @@ bool Session::on_parse(const Frame& frame) {
     parse = *read;
     analysis = judge_.analyse(parse.text);
     if (!analysis) return false;
+    if (has_own_type(parse)) analysis = with_own_types(*analysis);
   } else {
     auto name = peek_parse_name(frame.body);
     if (!name) return protocol_error("Parse with a name that does not end"), true;

@@ -339,6 +339,23 @@ TEST_CASE("attack 6: a function called as if it were a field is a call") {
     INFO(text);
     CHECK_FALSE(one(text).facets.tables->open);
   }
+  // Types in a list of columns are made of what a function returns.
+  for (const char* text : {"SELECT * FROM ROWS FROM (json_to_record('{}') AS (a public.mydom)) r",
+                           "SELECT * FROM ROWS FROM (lower('a'), json_to_record('{}') AS (b int, a mydom)) r",
+                           "SELECT * FROM json_to_record('{}') AS r(a mydom)"}) {
+    INFO(text);
+    CHECK(all_open(one(text).facets));
+    CHECK(one(text).may_change_settings);
+  }
+  CHECK_FALSE(one("SELECT * FROM ROWS FROM (json_to_record('{}') AS (a int)) r").facets.tables->open);
+  // What is no column of a FROM member may be a function of the operator's own.
+  for (const char* text :
+       {"SELECT s.f FROM (SELECT 1 AS a) s", "WITH s AS (SELECT 1 AS a) SELECT s.f FROM s",
+        "SELECT s.f FROM (VALUES (1)) s(a)", "SELECT n.f FROM generate_series(1, 1) WITH ORDINALITY n"}) {
+    INFO(text);
+    CHECK(one(text).may_change_settings);
+  }
+  CHECK(has(one("SELECT u.row_to_json FROM users u").facets.functions, "row_to_json"));
   Options vouching;
   vouching.safe_functions = std::make_shared<const std::unordered_set<std::string>>(
       std::unordered_set<std::string>{"street", "app.people"});
@@ -412,6 +429,55 @@ TEST_CASE("what drivers, psql and pg_dump send is read, is not refused and leave
     CHECK_FALSE(statement.facets.reads->open);
     CHECK_FALSE(statement.facets.writes->open);
   }
+}
+
+TEST_CASE("attack 2: nothing temporary gets the name of a built-in type") {
+  for (const char* text :
+       {"CREATE TEMP TABLE text (a int)", "CREATE TABLE pg_temp.json (a int)",
+        "CREATE TEMP VIEW date AS SELECT 1", "SELECT 1 INTO TEMP text", "CREATE TEMP TABLE text AS SELECT 1",
+        "CREATE DOMAIN pg_temp.text AS varchar(4)", "CREATE TYPE pg_temp.json AS (a int)",
+        "CREATE TYPE pg_temp.date AS ENUM ('a')", "CREATE TYPE pg_temp.text AS RANGE (subtype = int4)",
+        "CREATE TYPE pg_temp_3.text", "ALTER TABLE t RENAME TO text", "ALTER TYPE d RENAME TO json",
+        "ALTER DOMAIN d RENAME TO date"}) {
+    INFO(text);
+    CHECK(one(text).reading == ReadingGuard::refused);
+  }
+  for (const char* text :
+       {"CREATE TABLE path (a int)", "CREATE TEMP TABLE t (text text)", "ALTER TABLE t RENAME a TO text",
+        "CREATE TEMP TABLE texts (a int)", "CREATE DOMAIN app.text AS varchar(4)"}) {
+    INFO(text);
+    CHECK(one(text).reading == ReadingGuard::none);
+  }
+}
+
+TEST_CASE("attack 6: operators and operator classes of indexes and constraints run code") {
+  for (const char* text : {"ALTER TABLE t ADD EXCLUDE USING btree (id eqops WITH =)",
+                           "ALTER TABLE t ADD EXCLUDE USING gist (id WITH OPERATOR(public.===))",
+                           "CREATE INDEX ON t (name public.evil_ops)", "CREATE INDEX ON t (name evil_ops)",
+                           "CREATE TABLE t (a int) PARTITION BY HASH (a evil_ops)",
+                           "INSERT INTO t VALUES (1) ON CONFLICT (a evil_ops) DO NOTHING",
+                           "SELECT satisfies_hash_partition('hp'::regclass, 2, 0, 'x'::text)"}) {
+    INFO(text);
+    CHECK(all_open(one(text).facets));
+  }
+  for (const char* text : {"CREATE INDEX ON t (name text_pattern_ops, body pg_catalog.varchar_pattern_ops)",
+                           "CREATE INDEX ON t USING gin (data jsonb_path_ops)",
+                           "ALTER TABLE t ADD EXCLUDE USING gist (during WITH &&)"}) {
+    INFO(text);
+    CHECK_FALSE(one(text).facets.tables->open);
+  }
+}
+
+TEST_CASE("attack 6: what holds other tables' values has open reads") {
+  for (const char* text : {"SELECT most_common_vals FROM pg_stats", "SELECT * FROM pg_catalog.pg_statistic",
+                           "ALTER DOMAIN d ADD CHECK (value <> 'x')", "ALTER DOMAIN d SET NOT NULL",
+                           "ALTER DOMAIN d VALIDATE CONSTRAINT c"}) {
+    INFO(text);
+    CHECK(one(text).facets.reads->open);
+  }
+  CHECK_FALSE(one("ALTER DOMAIN d DROP NOT NULL").facets.reads->open);
+  CHECK(has(one("UPDATE t SET a = b").facets.reads, "t"));
+  CHECK_FALSE(has(one("UPDATE t SET a = 1, b = $1::int, c = DEFAULT").facets.reads, "t"));
 }
 
 TEST_CASE("attack 6: functions that the operator vouches for do not open lists, by the name as written") {

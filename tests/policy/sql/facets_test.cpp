@@ -229,6 +229,9 @@ TEST_CASE("an UPDATE or DELETE is unbounded when its condition does not look at 
                                 "EXISTS (SELECT 1)",
                                 "EXISTS (SELECT 1 FROM u)",
                                 "(SELECT true)",
+                                "EXISTS (SELECT 1 AS foo ORDER BY foo)",
+                                "EXISTS (WITH x AS (SELECT 1 AS t) SELECT t FROM x)",
+                                "(SELECT id = 1)",
                                 "(SELECT t.a FROM (SELECT true AS a) t)",
                                 "EXISTS (SELECT g FROM generate_series(1, 1) g)",
                                 "EXISTS (SELECT 1 FROM t WHERE t.id = 5)",
@@ -251,14 +254,16 @@ TEST_CASE("an UPDATE or DELETE is unbounded when its condition does not look at 
   for (const char* condition :
        {"id = 1", "id = 1 AND true", "id = 1 OR false", "id = id", "false", "1=0", "NULL", "CURRENT OF c",
         "EXISTS (SELECT 1 FROM u WHERE u.id = t.id)", "'f'::bool", "CAST('f' AS pg_catalog.bool)", "NOT id",
-        "id IN (SELECT u.t_id FROM u)", "(SELECT id = 1)",
+        "id IN (SELECT u.t_id FROM u)",
         "EXISTS (SELECT 1 FROM u WHERE EXISTS (SELECT 1 FROM w WHERE w.x = t.y))",
-        "(SELECT count(*) FROM u WHERE u.row = t) = 0", "(t).id = 1", "t.* IS NULL"}) {
+        "(SELECT count(*) FROM u WHERE u.id = t.id) = 0", "(t).id = 1", "t.* IS NULL"}) {
     INFO(condition);
     CHECK_FALSE(*one(std::string("DELETE FROM t WHERE ") + condition).facets.unbounded);
   }
   CHECK(*one("DELETE FROM t").facets.unbounded);
   CHECK(*one("DELETE FROM t USING u").facets.unbounded);
+  CHECK(*one("DELETE FROM t USING (SELECT 1 AS foo) s WHERE foo = 1").facets.unbounded);
+  CHECK(*one("MERGE INTO t USING (SELECT 1 AS foo) s ON foo = 1 WHEN MATCHED THEN DELETE").facets.unbounded);
   CHECK(*one("DELETE FROM t USING (VALUES (true)) v(t) WHERE v.t").facets.unbounded);
   CHECK(*one("DELETE FROM t USING u, w WHERE u.id = w.id").facets.unbounded);
   CHECK(*one("UPDATE t SET a = 1 FROM u JOIN w ON true WHERE u.id = 1 AND w IS NOT NULL").facets.unbounded);
@@ -310,6 +315,11 @@ TEST_CASE("columns are listed by name and, where the text tells their table, as 
   // Columns under another name, and rows of an alias that is no relation's.
   for (const char* text :
        {"SELECT b FROM users AS x(a, n, b)", "SELECT x.b FROM ONLY users x(a, n, b)",
+        "SELECT u.row_to_json FROM users u", "SELECT public.users.to_jsonb FROM users",
+        "SELECT 1 FROM users u WHERE u.concat LIKE '%x%'",
+        "UPDATE users u SET a = 1 WHERE id = 1 RETURNING u.json_agg", "SELECT u FROM users u",
+        "SELECT (u).* FROM users u",
+        "MERGE INTO users USING s ON users.id = s.id WHEN NOT MATCHED THEN INSERT VALUES (1, 2)",
         "SELECT 1 FROM users NATURAL JOIN a", "SELECT 1 FROM a NATURAL LEFT JOIN users",
         "SELECT j.b FROM (users CROSS JOIN (SELECT 1) d) AS j(a, n, b)",
         "SELECT j FROM (users CROSS JOIN (SELECT 1) d) AS j",

@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
+#include "parsers/postgres/build.h"
 #include "tests/daemon/gateway/postgres/lab.h"
 
 namespace clawpatrol::postgres::lab {
@@ -197,6 +198,30 @@ TEST_CASE("attack 6: a long text is read in the encoding that is in force when i
   agent.send(q("SET client_encoding TO 'LATIN1'") + q("SELECT 'schl\u00fcssel' " + padding));
   CHECK(code(agent.until('Z')).empty());
   CHECK(code(agent.until('Z')) == "22021");
+}
+
+TEST_CASE("attack 6: a parameter of a type that is not built in runs that type's code") {
+  Server& server = Server::instance();
+  server.admin(
+      "DROP DOMAIN IF EXISTS checked; DROP FUNCTION IF EXISTS check_it(text);"
+      "CREATE FUNCTION check_it(text) RETURNS bool LANGUAGE plpgsql AS "
+      "'BEGIN DELETE FROM checked_users; RETURN true; END' SECURITY DEFINER;"
+      "DROP TABLE IF EXISTS checked_users; CREATE TABLE checked_users AS SELECT 1 AS a;"
+      "CREATE DOMAIN checked AS text CHECK (check_it(value))");
+  const auto oid = static_cast<std::uint32_t>(std::stoul(server.admin("SELECT 'checked'::regtype::oid")));
+  const auto run = [](std::uint32_t type) {
+    std::string types, out;
+    Writer(types).u32(type);
+    append_parse(out, "", "SELECT $1::text", 1, types);
+    return out + bind("", "", {"x"}) + execute() + raw('S');
+  };
+  Gateway gateway({.rules = careful});
+  Agent agent(gateway.port(), {});
+  agent.send(run(oid));
+  CHECK(code(agent.until('Z')) == "42501");
+  CHECK(server.admin("SELECT count(*) FROM checked_users") == "1");
+  agent.send(run(25));
+  CHECK(rows(agent.until('Z')) == Rows{"x"});
 }
 
 TEST_CASE("attack 9: in another encoding than UTF8 a parameter beyond ASCII is not read") {
