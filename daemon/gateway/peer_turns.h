@@ -37,7 +37,7 @@ class PeerTurns {
   Turn turn(std::uint32_t peer_id) { return {*this, peer_id}; }
 
   // Work that is done later in the turn.
-  void charge(std::uint32_t peer_id, Clock::duration expected) { worked(peer_id, expected); }
+  void charge(std::uint32_t peer_id, Clock::duration expected) { peers_[peer_id].used += expected; }
 
   // Measures the work that is done while it lives.
   class Work {

@@ -92,6 +92,7 @@ struct Analysis {
   std::string error;               // such as: syntax error at or near "SELEC"
   std::size_t error_position = 0;  // 1-based, in characters, as PostgreSQL's field P counts; 0: none
   std::size_t memory = 0;          // bytes held, for the cache's bound
+  bool more_than_text = false;     // it says what analysing the text alone does not
 };
 
 struct Options {

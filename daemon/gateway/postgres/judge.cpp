@@ -24,7 +24,8 @@ SubjectPointer subject_of(const std::shared_ptr<const sql::Analysis>& analysis, 
   made->sql = {analysis, &analysis->statements[index].facets};
   made->json = facets_json(*made->sql);
   // Then a record holds the text, and the analysis need not outlive its message.
-  made->in_text = analysis->statements.size() == 1 && analysis->readable == sql::Readable::yes;
+  made->in_text = analysis->statements.size() == 1 && analysis->readable == sql::Readable::yes &&
+                  !analysis->more_than_text;
   return made;
 }
 

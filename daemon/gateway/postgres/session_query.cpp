@@ -220,6 +220,7 @@ bool has_own_type(const postgres::Parse& parse) {
 
 std::shared_ptr<const sql::Analysis> with_own_types(const sql::Analysis& read) {
   auto opened = std::make_shared<sql::Analysis>(read);
+  opened->more_than_text = true;
   for (sql::Statement& statement : opened->statements) statement = sql::with_unread_code(statement);
   return opened;
 }

@@ -220,6 +220,11 @@ TEST_CASE("attack 6: a parameter of a type that is not built in runs that type's
   agent.send(run(oid));
   CHECK(code(agent.until('Z')) == "42501");
   CHECK(server.admin("SELECT count(*) FROM checked_users") == "1");
+  std::uint64_t cursor = 0;
+  auto records = gateway.shared().actions.since(cursor);
+  REQUIRE_FALSE(records.empty());
+  CHECK(records.back()->evidence == ActionRecord::Evidence::kept);
+  CHECK(records.back()->sql->tables->open);
   agent.send(run(25));
   CHECK(rows(agent.until('Z')) == Rows{"x"});
 }
