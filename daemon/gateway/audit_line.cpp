@@ -55,16 +55,19 @@ void list_facet(std::string& out, std::string_view name, const Facet<NameList>& 
   member(out, name);
   out.push_back('[');
   std::size_t count = 0;
+  bool whole = true;
   for (const std::string& item : facet->items) {
     const std::string_view excerpt = std::string_view(item).substr(0, longest_excerpt);
-    const bool fits = count < most_items && out.size() + excerpt.size() <= longest_facets;
-    if (!fits || excerpt.size() < item.size()) add_name(said.cut, name);
-    if (!fits) break;
+    if (count == most_items || out.size() + excerpt.size() > longest_facets) {
+      whole = false;
+      break;
+    }
     if (count++ > 0) out.push_back(',');
     audit::append_json_string(out, excerpt);
-    if (excerpt.size() < item.size()) break;
+    whole &= excerpt.size() == item.size();
   }
   out.push_back(']');
+  if (!whole) add_name(said.cut, name);
 }
 
 // One text for each list of values: N for NULL, else the length and the bytes.

@@ -193,26 +193,16 @@ Task<Plan> plan_for(Worker& worker, std::shared_ptr<const Policy> policy, const 
   co_return plan;
 }
 
-std::int64_t now_unix_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 // Once it is connected: it stands while the rules allow it and the guard has nothing against the address.
-Grant grant_of(const Shared& shared, const Policy& policy, const ClaimedFlow& claimed, const DestFacets& dest,
+Grant grant_of(const Shared& shared, const Policy& policy, const ClaimedFlow& claimed, Unclaimed judged,
                const Address& dialled) {
-  Grant grant(policy, *claimed.peer, claimed.peer_facets.profile, "", dest);
-  grant.also_rests_on([&seen = shared.name_service->seen(), peer = claimed.peer_facets, dest,
+  Grant grant(policy, *claimed.peer, claimed.peer_facets.profile, "", *judged.dest);
+  judged.flow = nullptr;  // which holds the grant
+  grant.also_rests_on([&seen = shared.name_service->seen(), judged = std::move(judged),
                        dialled](const Policy& now) -> const char* {
     if (const char* why = standing_refusal(now, dialled, now.passthrough_networks, seen)) return why;
-    Action action;
-    action.type = ActionType::connect;
-    action.kind = ActionKind::exec;
-    action.peer = &peer;
-    action.dest = &dest;
-    action.now_unix_ns = now_unix_ns();
-    return decide(now, action).verdict == Verdict::allow ? nullptr : "the rules now refuse the destination";
+    return decide_unclaimed(now, judged).verdict == Verdict::allow ? nullptr
+                                                                   : "the rules now refuse the destination";
   });
   return grant;
 }
@@ -227,14 +217,14 @@ Task<void> serve_passthrough(Worker& worker, Fd socket, ClaimedFlow claimed) {
   Opening opening = co_await read_opening(worker.ring(), socket.get(), Deadline::after(first_bytes_time));
   Plan plan = co_await plan_for(worker, policy, claimed, opening);
   DestFacets dest{opening.name.value_or(claimed.dest.host), claimed.dest.port};
-  Judged judged = co_await judge_unclaimed(worker, policy,
-                                           {.type = ActionType::connect,
-                                            .kind = ActionKind::exec,
-                                            .peer_id = claimed.peer->id,
-                                            .peer = claimed.peer_facets,
-                                            .dest = dest,
-                                            .flow = claimed.flow,
-                                            .guard = plan.guard});
+  const Unclaimed connecting{.type = ActionType::connect,
+                             .kind = ActionKind::exec,
+                             .peer_id = claimed.peer->id,
+                             .peer = claimed.peer_facets,
+                             .dest = dest,
+                             .flow = claimed.flow,
+                             .guard = plan.guard};
+  Judged judged = co_await judge_unclaimed(worker, policy, connecting);
   if (!judged.allowed) {
     shared.refusals.count(plan.guard ? plan.guard : "passthrough: refused", claimed.peer->id);
     co_return reset(std::move(socket));
@@ -252,7 +242,7 @@ Task<void> serve_passthrough(Worker& worker, Fd socket, ClaimedFlow claimed) {
     worker.audit().note(outcome_line(judged.id, false, claimed.flow.get(), upstream.error().what));
     co_return reset(std::move(socket));
   }
-  give_grant(shared, *claimed.flow, grant_of(shared, *policy, claimed, dest, dialled.address));
+  give_grant(shared, *claimed.flow, grant_of(shared, *policy, claimed, connecting, dialled.address));
   claimed.flow->set_upstream(text_of(dialled));
   claimed.flow->set_state("relaying");
   tune_connection(socket.get());

@@ -78,6 +78,10 @@ audit::Durability durability_of(const Policy& policy, const Unclaimed& unclaimed
 
 }  // namespace
 
+Decision decide_unclaimed(const Policy& policy, const Unclaimed& unclaimed) {
+  return decide(policy, action_of(unclaimed, now_unix_ns()));
+}
+
 Task<Judged> judge_unclaimed(Worker& worker, std::shared_ptr<const Policy> policy, Unclaimed unclaimed) {
   Shared& shared = worker.shared();
   std::int64_t now = now_unix_ns();

@@ -29,6 +29,10 @@ struct Judged {
   std::string reason{};  // of a denial, for the agent
 };
 
+// What the rules say of it now. Not recorded.
+Decision decide_unclaimed(const Policy& policy, const Unclaimed& unclaimed);
+
+// By the rules and its guard, and written down.
 Task<Judged> judge_unclaimed(Worker& worker, std::shared_ptr<const Policy> policy, Unclaimed unclaimed);
 
 // The line that says how an action ended; bytes are the flow's, where there is one.

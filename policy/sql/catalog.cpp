@@ -59,14 +59,14 @@ bool is_catalog_relation(std::string_view name) {
   return std::ranges::binary_search(catalog_relations, name);
 }
 
-// pg_show_all_file_settings(), pg_hba_file_rules(), pg_ident_file_mappings(); the rest of system_views.sql
-// calls what is safe.
 bool holds_values_of_tables(std::string_view catalog_relation) {
   return catalog_relation == "pg_stats" || catalog_relation == "pg_statistic" ||
          catalog_relation == "pg_stats_ext" || catalog_relation == "pg_stats_ext_exprs" ||
          catalog_relation == "pg_statistic_ext_data";
 }
 
+// pg_show_all_file_settings(), pg_hba_file_rules(), pg_ident_file_mappings(); the rest of system_views.sql
+// calls what is safe.
 Classes catalog_relation_classes(std::string_view name) {
   if (name == "pg_file_settings" || name == "pg_hba_file_rules" || name == "pg_ident_file_mappings")
     return class_file;

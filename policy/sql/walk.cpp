@@ -212,7 +212,7 @@ Statement Walk::finish(std::string_view verb) {
   done.kind = std::max(statement_kind_, kind_of_classes(classes_));
   done.effect = effect_;
   done.name = std::move(name_);
-  done.outlives_transaction = holds_;
+  done.outlives_transaction = outlives_transaction_;
   done.enters_copy_in = copy_in_;
   done.enters_copy_out = copy_out_;
   done.runs_unread_code = open_;

@@ -150,7 +150,7 @@ class Walk {
   bool unbounded_ = false;
   CopyFacet copy_;
   bool copy_in_ = false, copy_out_ = false;
-  bool holds_ = false;
+  bool outlives_transaction_ = false;
   bool makes_table_ = false;  // the SELECT that was walked last
   ReadingGuard reading_ = ReadingGuard::none;
   Effect effect_ = Effect::none;

@@ -169,8 +169,8 @@ void Walk::type_made(const Node* node) {
   // Whether what is renamed is temporary, the text does not always tell.
   if (const auto* rename = as<RenameStmt>(node)) {
     const ObjectType type = rename->renameType;
-    if (type == OBJECT_TABLE || type == OBJECT_VIEW || type == OBJECT_MATVIEW || type == OBJECT_TYPE ||
-        type == OBJECT_DOMAIN)
+    if (type == OBJECT_TABLE || type == OBJECT_VIEW || type == OBJECT_MATVIEW || type == OBJECT_SEQUENCE ||
+        type == OBJECT_TYPE || type == OBJECT_DOMAIN)
       no_shadow(view(rename->newname));
   }
 }

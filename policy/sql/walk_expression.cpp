@@ -250,7 +250,6 @@ void Walk::operator_named(const List* names) {
   if ((!schema.empty() && schema != "pg_catalog") || !is_catalog_operator(leaf)) unknown_code();
 }
 
-// A value of this type is made here, so its input function or a cast to it runs.
 // Of an index: its functions run for every row. Those that people name are known, if they are built in.
 void Walk::operator_class(const List* names) {
   static constexpr std::string_view built_in[] = {
@@ -265,6 +264,7 @@ void Walk::operator_class(const List* names) {
   if (!known) unknown_code();
 }
 
+// A value of this type is made here, so its input function or a cast to it runs.
 void Walk::type_runs(const TypeName* type) {
   if (type == nullptr || type->pct_type) {
     if (type != nullptr) unknown_code();

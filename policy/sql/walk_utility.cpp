@@ -226,7 +226,7 @@ std::string_view Walk::declare(const DeclareCursorStmt& declare, Wrapper wrapper
   verb("declare");
   effect(Effect::declare_cursor, declare.portalname, wrapper);
   constexpr std::int32_t with_hold = 0x20;  // CURSOR_OPT_HOLD of PostgreSQL's parsenodes.h
-  holds_ = declare.options & with_hold;
+  outlives_transaction_ = declare.options & with_hold;
   return statement(declare.query, Wrapper::nested);
 }
 

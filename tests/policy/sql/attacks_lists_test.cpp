@@ -438,7 +438,7 @@ TEST_CASE("attack 2: nothing temporary gets the name of a built-in type") {
         "CREATE DOMAIN pg_temp.text AS varchar(4)", "CREATE TYPE pg_temp.json AS (a int)",
         "CREATE TYPE pg_temp.date AS ENUM ('a')", "CREATE TYPE pg_temp.text AS RANGE (subtype = int4)",
         "CREATE TYPE pg_temp_3.text", "ALTER TABLE t RENAME TO text", "ALTER TYPE d RENAME TO json",
-        "ALTER DOMAIN d RENAME TO date"}) {
+        "ALTER SEQUENCE s RENAME TO text", "CREATE TEMP SEQUENCE text", "ALTER DOMAIN d RENAME TO date"}) {
     INFO(text);
     CHECK(one(text).reading == ReadingGuard::refused);
   }
