@@ -10,6 +10,7 @@
 #include "daemon/gateway/command_views.h"
 #include "daemon/gateway/explanation.h"
 #include "daemon/gateway/grant.h"
+#include "daemon/gateway/unix_time.h"
 
 namespace clawpatrol {
 namespace {
@@ -26,12 +27,6 @@ using control::Request;
 constexpr std::uint64_t most_tail_lines = 100'000;
 constexpr std::size_t flows_in_a_piece = 64;
 constexpr std::chrono::seconds idle_interval{30};
-
-std::int64_t now_unix_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 // A stream that has nothing to say says so now and then, so that its reader can tell it from a dead one.
 class Idle {

@@ -1,13 +1,12 @@
 #include "daemon/gateway/dispatch.h"
 
-#include <chrono>
-
 #include "daemon/gateway/dns/tcp.h"
 #include "daemon/gateway/grant.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/passthrough.h"
 #include "daemon/gateway/postgres/handler.h"
 #include "daemon/gateway/sockets.h"
+#include "daemon/gateway/unix_time.h"
 
 namespace clawpatrol {
 
@@ -43,12 +42,6 @@ std::optional<DialledHost> dialled_host(Shared& shared, const Policy& policy, co
 void refuse(Worker& worker, Fd socket, const char* reason, std::uint32_t peer_id) {
   worker.shared().refusals.count(reason, peer_id);
   reset(std::move(socket));
-}
-
-std::int64_t now_unix_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
 }
 
 ClaimedFlow claimed_flow(std::shared_ptr<Flow> flow, std::shared_ptr<const Peer> peer,

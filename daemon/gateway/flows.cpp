@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "daemon/gateway/unix_time.h"
+
 namespace clawpatrol {
 
 void Flow::set_upstream(std::string address) {
@@ -79,9 +81,7 @@ std::shared_ptr<Flow> FlowTable::open(std::uint32_t peer_id, const LimitsConfig&
   // Shared by the connection and by whoever looks at the table.
   auto flow = std::make_shared<Flow>(next_++);
   flow->peer_id = peer_id;
-  flow->opened_unix_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                             std::chrono::system_clock::now().time_since_epoch())
-                             .count();
+  flow->opened_unix_ns = now_unix_ns();
   flows_.emplace(flow->id, flow);
   by_peer_[peer_id] = of_peer + 1;
   return flow;

@@ -2,19 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
-
 #include "daemon/gateway/audit_line.h"
+#include "daemon/gateway/unix_time.h"
 
 namespace clawpatrol {
 
 namespace {
-
-std::int64_t now_unix_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 Action action_of(const Unclaimed& unclaimed, std::int64_t now) {
   Action action;

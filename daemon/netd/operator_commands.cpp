@@ -25,8 +25,13 @@ json peer_json(const PeerEntry& peer) {
           {"blocked", peer.blocked}};
 }
 
+// What comes behind `hint: ` on a line of its own is said apart, as everywhere.
 std::string refusal(const std::string& why) {
-  return json({{"v", 1}, {"ok", false}, {"error", why}}).dump(-1, ' ', true, json::error_handler_t::replace);
+  constexpr std::string_view hint = "\nhint: ";
+  const std::size_t at = why.find(hint);
+  json answer = {{"v", 1}, {"ok", false}, {"error", why.substr(0, at)}};
+  if (at != why.npos) answer["hint"] = why.substr(at + hint.size());
+  return answer.dump(-1, ' ', true, json::error_handler_t::replace);
 }
 
 std::string accepted(json answer) {

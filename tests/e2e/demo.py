@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 
-from lab import Lab, run
+from lab import BUILD, Lab, run
 
 RULES = """
 [[rule]]
@@ -152,7 +152,7 @@ def main():
         demo.operator()
         if given.keep and sys.stdin.isatty():
             print(f"\nlook around: ip netns exec {lab.agent} psql -h pg.internal -U agent app")
-            print(f"             {' '.join(lab.inside(lab.gateway, 'cpctl', '--run', lab.run_dir, 'status', '-w'))}")
+            print(f"             {' '.join(lab.inside(lab.gateway, BUILD / 'cpctl' / 'cpctl', '--run', lab.run_dir, 'status', '-w'))}")
             input("Enter ends it. ")
     verdict = "everything was as it should be" if demo.failures == 0 else f"{demo.failures} things were NOT as they should be"
     print(f"\n{verdict}\nlook at: the refusals above, each with its rule's reason and the session going on; the\n"

@@ -1,18 +1,12 @@
 #include "daemon/gateway/postgres/judge.h"
+#include "daemon/gateway/unix_time.h"
 
 #include <algorithm>
-#include <chrono>
 
 namespace clawpatrol::postgres {
 namespace {
 
 constexpr std::size_t most_remembered = 16 << 10;  // bytes of one analysis
-
-std::int64_t now_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 std::shared_ptr<const FlowFacets> facets_of(const ClaimedFlow& flow, std::string credential) {
   return std::make_shared<const FlowFacets>(
@@ -176,7 +170,7 @@ Opinion Judge::decide_now(ActionType type, ActionKind kind, const Subject& subje
   action.endpoint = &facets_->endpoint;
   action.dest = &facets_->dest;
   action.credential = facets_->credential;
-  action.now_unix_ns = now_ns();
+  action.now_unix_ns = now_unix_ns();
   action.sql = subject.sql.get();
   action.sql_params = params;
   if (facets_->sql) action.sql_session = &*facets_->sql;
@@ -205,7 +199,7 @@ std::uint64_t Judge::record(const Entry& entry) {
   record.id = shared_.next_action_id();
   record.flow = flow_.id;
   record.parent = entry.parent;
-  record.time_unix_ns = now_ns();
+  record.time_unix_ns = now_unix_ns();
   record.type = entry.type;
   record.kind = entry.kind;
   record.verdict = entry.verdict;
@@ -243,7 +237,7 @@ void Judge::add_long_text(const Subject& subject) {
   const std::string& digest = subject.digest;
   const bool is_in_batch = std::ranges::find(texts_new_, digest) != texts_new_.end();
   if (is_in_batch || shared_.written_texts.contains(digest, texts_segment_)) return;
-  lines_.push_back(AuditLines::text_line(digest, *statement, now_ns()));
+  lines_.push_back(AuditLines::text_line(digest, *statement, now_unix_ns()));
   line_bytes_ += lines_.back().size();
   texts_new_.push_back(digest);
 }
@@ -257,7 +251,7 @@ void Judge::committed(bool recorded) {
 void Judge::outcome(std::uint64_t action, const AuditLines::Outcome& outcome) {
   AuditLines::Outcome complete = outcome;
   complete.id = action;
-  complete.time_unix_ns = now_ns();
+  complete.time_unix_ns = now_unix_ns();
   notes_.push_back(AuditLines::outcome(complete));
 }
 

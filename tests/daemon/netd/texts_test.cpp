@@ -148,7 +148,7 @@ TEST_CASE("operator's lines that are no requests are refused, not trusted") {
     return result;
   };
   requests.remove = [](const std::string&, std::uint32_t) -> std::expected<PeerEntry, std::string> {
-    return std::unexpected(std::string("no such peer"));
+    return std::unexpected(std::string("no such peer\nhint: look"));
   };
   requests.list = [] {
     return std::vector<ListedPeer>{{peer(), 0, 0, 0, false}, {peer(), 1'700'000'000, 1, 2, true}};
@@ -169,7 +169,8 @@ TEST_CASE("operator's lines that are no requests are refused, not trusted") {
   // As docs/formats.md names them.
   CHECK(ask(R"({"v":1,"command":"list"})").find("\"last_handshake\":1700000000") != std::string::npos);
   CHECK(ask(R"({"v":1,"command":"add","name":"x"})").find("\"note\":\"not yet in\"") != std::string::npos);
-  CHECK(refused(R"({"v":1,"command":"rm","name":"x"})"));
+  CHECK(ask(R"({"v":1,"command":"rm","name":"x"})") ==
+        R"({"error":"no such peer","hint":"look","ok":false,"v":1})");
   CHECK(ask(R"({"v":1,"command":"list"})").find("builder-1") != std::string::npos);
   CHECK(ask("{\"v\":1,\"command\":\"add\",\"name\":\"x\\u202e\"}").find("\\u202e") != std::string::npos);
 }
