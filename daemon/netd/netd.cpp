@@ -76,6 +76,8 @@ std::expected<void, Error> Netd::start() {
   if (auto done = reconcile(); !done) return done;
 
   poller_.watch(events_->fd(), POLLIN, [this](short) {
+    // The kernel tells of an address before it changes the routes that are read here.
+    ::poll(nullptr, 0, 20);
     events_->drain();
     dirty_ = true;
   });
