@@ -21,7 +21,7 @@
 namespace clawpatrol::netd {
 namespace {
 
-// Routes are not announced to us; what else was missed is found as late as this.
+// What was missed is found as late as this.
 constexpr std::chrono::seconds look_again(30);
 
 std::int64_t now_seconds() {
@@ -76,10 +76,7 @@ std::expected<void, Error> Netd::start() {
   if (auto done = reconcile(); !done) return done;
 
   poller_.watch(events_->fd(), POLLIN, [this](short) {
-    // The kernel tells of an address before it changes the routes that are read here.
-    ::poll(nullptr, 0, 20);
-    events_->drain();
-    dirty_ = true;
+    if (events_->drain()) dirty_ = true;
   });
   DaemonRequests from_daemon{[this](std::uint32_t workers) { return greet(workers); },
                              [this] { return welcome(); }, [this] { return admitted(); },

@@ -345,12 +345,24 @@ std::expected<void, Error> Netlink::steer(const SteeringRule& rule,
   return done;
 }
 
+namespace {
+
+// Of routes only those of the local table are read here, and a router may have very many others. Our own
+// route is not in it: what we change must not be a reason to look again.
+bool changes_what_is_read(nlmsghdr* event) {
+  if (event->nlmsg_type != RTM_NEWROUTE && event->nlmsg_type != RTM_DELROUTE) return true;
+  return nlmsg_valid_hdr(event, sizeof(rtmsg)) == 0 ||
+         static_cast<const rtmsg*>(nlmsg_data(event))->rtm_table == RT_TABLE_LOCAL;
+}
+
+}  // namespace
+
 std::expected<NetlinkEvents, Error> NetlinkEvents::open() {
   auto socket = connect_route();
   if (!socket) return std::unexpected(socket.error());
   nl_socket_disable_seq_check(socket->get());
-  int code =
-      nl_socket_add_memberships(socket->get(), RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, 0);
+  int code = nl_socket_add_memberships(socket->get(), RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+                                       RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, 0);
   if (code >= 0) code = nl_socket_set_nonblocking(socket->get());
   if (code < 0) return std::unexpected(netlink_error(code, "cannot watch interfaces"));
   return NetlinkEvents(std::move(*socket));
@@ -360,12 +372,24 @@ int NetlinkEvents::fd() const {
   return nl_socket_get_fd(socket_.get());
 }
 
-void NetlinkEvents::drain() {
-  char buffer[16384];
+bool NetlinkEvents::drain() {
+  alignas(nlmsghdr) char buffer[16384];
+  bool matters = false;
   while (true) {
-    ssize_t size = ::recv(fd(), buffer, sizeof buffer, MSG_DONTWAIT);
-    // ENOBUFS: some were lost. Whoever calls this looks at everything anyway.
-    if (size < 0 && errno != EINTR && errno != ENOBUFS) return;
+    ssize_t size = ::recv(fd(), buffer, sizeof buffer, MSG_DONTWAIT | MSG_TRUNC);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0 && errno == ENOBUFS) {
+      matters = true;  // some were lost
+      continue;
+    }
+    if (size < 0) return matters;
+    if (size > static_cast<ssize_t>(sizeof buffer)) {
+      matters = true;
+      continue;
+    }
+    int left = static_cast<int>(size);
+    for (auto* each = reinterpret_cast<nlmsghdr*>(buffer); nlmsg_ok(each, left); each = nlmsg_next(each, &left))
+      matters = matters || changes_what_is_read(each);
   }
 }
 

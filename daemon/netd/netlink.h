@@ -73,13 +73,13 @@ class Netlink {
   NlSocket socket_;
 };
 
-// Tells when links or addresses change. Only a reason to look again: what changed is read with the functions
-// above.
+// Tells when links, addresses or local routes change: the kernel tells of an address before it has made the
+// routes of it. Only a reason to look again: what changed is read with the functions above.
 class NetlinkEvents {
  public:
   static std::expected<NetlinkEvents, Error> open();
   int fd() const;
-  void drain();  // forgets everything that has been announced so far
+  bool drain();  // forgets everything that has been announced so far; whether any of it is a reason
 
  private:
   explicit NetlinkEvents(NlSocket socket) : socket_(std::move(socket)) {}
