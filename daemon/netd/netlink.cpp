@@ -388,7 +388,8 @@ bool NetlinkEvents::drain() {
       continue;
     }
     int left = static_cast<int>(size);
-    for (auto* each = reinterpret_cast<nlmsghdr*>(buffer); nlmsg_ok(each, left); each = nlmsg_next(each, &left))
+    for (auto* each = reinterpret_cast<nlmsghdr*>(buffer); nlmsg_ok(each, left);
+         each = nlmsg_next(each, &left))
       matters = matters || changes_what_is_read(each);
   }
 }
