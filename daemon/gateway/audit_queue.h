@@ -18,6 +18,7 @@ namespace clawpatrol {
 class AuditQueue final : Timer {
  public:
   AuditQueue(Ring& ring, audit::Log& log, audit::PeerBudget& budget);
+  ~AuditQueue() { write_group(); }  // the notes of the ring's last turn
 
   // Lines whose actions may go on once they are durable. False: they could not be recorded (the log failed,
   // or the peer has used up its budget), and must be denied. The strings are taken at once.

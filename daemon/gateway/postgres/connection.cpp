@@ -80,6 +80,7 @@ Task<void> Connection::serve() {
   co_await agent;
   claimed_.flow->on_close_request(nullptr);
   worker_.shared().cancel_keys->withdraw(key_);
+  session_->note_unanswered();
   note_outcomes();
 }
 
@@ -103,10 +104,10 @@ void Connection::note_outcomes() {
 Task<bool> Connection::forward() {
   const bool recorded = co_await record();
   judge_.committed(recorded);
+  if (!recorded) session_->refuse_batch();
   // Meanwhile the server may have said what makes all of this unsafe, or the operator have taken it away.
   if (!judge_.stands()) session_->end_for_change();
   if (session_->ending() == Session::Ending::at_once) co_return false;
-  if (!recorded) session_->refuse_batch();
   sending_.clear();
   sending_.swap(session_->to_server());
   session_->sent();

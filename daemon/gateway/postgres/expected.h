@@ -94,7 +94,7 @@ struct Expected {
   Asked asked = Asked::sync;
   bool hidden = false;    // a message of our own: its answer is not shown
   bool failed = false;    // its error has come; ReadyForQuery has not
-  bool answered = false;  // an error was its answer
+  bool answered = false;  // an error was its answer, or a function's result
   bool may_copy_in = false;
   bool changes_names = false;      // SQL in it prepares, deallocates, declares or closes
   bool drops_unnamed = false;      // a Query drops the unnamed statement and portal

@@ -74,6 +74,9 @@ class Session {
   // What the connection rests on does not stand any more.
   void end_for_change();
 
+  // Both sides are closed: the outcome of what was not answered.
+  void note_unanswered();
+
   // Whether a farewell can be put on the agent's wire now, and not within a message.
   bool at_boundary() const { return !server_frames_.within_message(); }
   bool in_flight() const { return !queue_.empty(); }
@@ -198,7 +201,7 @@ class Session {
   void apply(const sql::Statement& statement, std::size_t index, const Expected& entry);
   void accept(const Expected& entry);
   void skip(Expected& entry);
-  void skip_statements(Expected& entry);
+  void note_statements_behind(Expected& entry, std::string_view code);
   void pop();
   void note(Expected& entry, bool ok, std::string_view code);
 

@@ -49,6 +49,7 @@ Session::Onward Session::answer(const Frame& frame, std::string& replacement) {
       if (queue_.empty() || queue_.front().asked != Asked::function_call)
         return unexpected("a function's result");
       note(queue_.front(), true, "00000");
+      queue_.front().answered = true;
       return Onward::pass;
     case 'T':
     case 'n': return on_row_description();
@@ -184,7 +185,7 @@ Session::Onward Session::on_error(const Frame& frame, std::string& replacement) 
   entry.answered = true;
   copying_ = false;
   if (copy_wait_ != 0 && copy_wait_ <= entry.number) copy_wait_ = 0;
-  if (entry.asked == Asked::query) skip_statements(entry);  // those behind the one that failed
+  if (entry.asked == Asked::query) note_statements_behind(entry, "skipped");
   if (ends_with_ready(entry.asked)) {
     entry.failed = true;
     return onward;
@@ -243,11 +244,20 @@ void Session::skip(Expected& entry) {
   }
   if (entry.answered) return;
   note(entry, false, "skipped");
-  if (entry.asked == Asked::query) skip_statements(entry);
+  if (entry.asked == Asked::query) note_statements_behind(entry, "skipped");
 }
 
-void Session::skip_statements(Expected& entry) {
-  while (entry.action_at(++entry.at_statement) != 0) note(entry, false, "skipped");
+void Session::note_statements_behind(Expected& entry, std::string_view code) {
+  while (entry.action_at(++entry.at_statement) != 0) note(entry, false, code);
+}
+
+void Session::note_unanswered() {
+  for (; !queue_.empty(); queue_.pop()) {
+    Expected& entry = queue_.front();
+    if (entry.answered) continue;
+    note(entry, false, "ended");
+    if (entry.asked == Asked::query) note_statements_behind(entry, "ended");
+  }
 }
 
 // How an action came out. A denied one has no outcome: it never ran.

@@ -1,5 +1,9 @@
 // What a session does that no attack is: limits, large messages, reload, audit, and plain use.
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <map>
+#include <ranges>
+#include <sstream>
 
 #include "daemon/gateway/postgres/names.h"
 #include "parsers/postgres/build.h"
@@ -189,10 +193,50 @@ TEST_CASE("attack 27: a long text stands in the log once, whoever sends it") {
   CHECK(references == 6);
 }
 
+namespace {
+
+std::string member(const std::string& line, const std::string& name) {
+  const std::string begin = "\"" + name + "\":\"";
+  const std::size_t at = line.find(begin);
+  if (at == line.npos) return "";
+  return line.substr(at + begin.size(), line.find('"', at + begin.size()) - at - begin.size());
+}
+
+// The outcome's code of each action that was allowed; fails where one has none, two, or one before its line.
+std::map<std::string, std::string> outcomes(const std::string& log) {
+  std::map<std::string, std::string> codes;
+  std::istringstream lines(log);
+  for (std::string line; std::getline(lines, line);) {
+    const std::string id = member(line, "id");
+    if (member(line, "verdict") == "allow") CHECK(codes.emplace(id, "none").second);
+    if (member(line, "type") != "outcome") continue;
+    INFO(line);
+    REQUIRE(codes.contains(id));
+    CHECK(codes[id] == "none");
+    codes[id] = member(line, "code");
+  }
+  for (const auto& [id, code] : codes) {
+    INFO(id << " in " << log);
+    CHECK(code != "none");
+  }
+  return codes;
+}
+
+std::size_t count_of(const std::map<std::string, std::string>& outcomes, std::string_view code) {
+  return std::ranges::count(outcomes | std::views::values, code);
+}
+
+// Once every connection has ended, and what it noted is written.
+std::string whole_log(Gateway& gateway) {
+  while (gateway.shared().flows.size() > 0) std::this_thread::yield();
+  refused_login(gateway, {{"replication", "perhaps"}});  // its group takes the outcomes along
+  return gateway.audit_log();
+}
+
+}  // namespace
+
 TEST_CASE("every action has its line before, and its outcome after") {
-  std::string log;
-  {
-    Gateway gateway({.rules = R"toml(
+  Gateway gateway({.rules = R"toml(
 [[rule]]
 name = "no-drop"
 endpoint = "pg-prod"
@@ -204,22 +248,44 @@ name = "rest"
 endpoint = "pg-prod"
 verdict = "allow"
 )toml"});
-    Agent agent(gateway.port(), {});
-    agent.query("SELECT 'seen'; SELECT 2");
-    agent.query("SELECT 1; DROP TABLE users");
-    agent.query("SELECT 1/0; SELECT 'never run'");
-    agent.send(raw('X'));
-    CHECK(agent.closed());
-    while (gateway.shared().flows.size() > 0) std::this_thread::yield();
-    Agent last(gateway.port(), {});  // its login's group takes the outcomes along
-    log = gateway.audit_log();
-  }
+  Agent agent(gateway.port(), {});
+  agent.query("SELECT 'seen'; SELECT 2");
+  agent.query("SELECT 1; DROP TABLE users");
+  agent.query("SELECT 1/0; SELECT 'never run'");
+  agent.send(raw('X'));
+  CHECK(agent.closed());
+  const std::string log = whole_log(gateway);
   CHECK(log.find("\"type\":\"login\"") != std::string::npos);
   CHECK(log.find("SELECT 'seen'") != std::string::npos);
   CHECK(log.find("\"verdict\":\"denied-with\"") != std::string::npos);
-  CHECK(log.find("\"type\":\"outcome\"") != std::string::npos);
-  CHECK(log.find("\"code\":\"22012\"") != std::string::npos);
-  CHECK(log.find("\"code\":\"skipped\"") != std::string::npos);
+  const auto codes = outcomes(log);
+  CHECK(count_of(codes, "00000") == 3);  // the login among them
+  CHECK(count_of(codes, "22012") == 1);
+  CHECK(count_of(codes, "skipped") == 1);
+}
+
+TEST_CASE("what a connection's end left without an answer has an outcome that says so") {
+  Gateway gateway({.rules = allow_all});
+  {
+    Agent killed(gateway.port(), {});
+    killed.send(q("SELECT pg_sleep(20); SELECT 'behind it'") + parse("SELECT 1") + bind() + execute() +
+                raw('S'));
+    while (Server::instance().admin("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%behind it%' "
+                                    "AND pid <> pg_backend_pid()") != "1")
+      std::this_thread::yield();
+    for (const auto& flow : gateway.shared().flows.all()) flow->ask_to_close("the operator said so");
+    CHECK(killed.closed());
+    Agent copying(gateway.port(), {});
+    copying.send(q("COPY ledger FROM STDIN"));
+    copying.until('G');
+    copying.send(raw('d', "1\n") + q("SELECT 'within a COPY'"));
+    CHECK(copying.closed());
+    Agent calling(gateway.port(), {});
+    calling.query("SELECT 1");
+  }
+  const auto codes = outcomes(whole_log(gateway));
+  CHECK(count_of(codes, "ended") == 5);
+  CHECK(count_of(codes, "00000") == 4);
 }
 
 TEST_CASE("what cannot be recorded is not sent, in either protocol, and the session goes on") {
