@@ -64,6 +64,11 @@ void Flow::ask_to_close(std::string why) {
   if (close_handler_) close_handler_(*close_asked_);
 }
 
+std::optional<std::string> Flow::close_asked() const {
+  std::lock_guard lock(mutex_);
+  return close_asked_;
+}
+
 void Flow::on_close_request(std::function<void(std::string)> handler) {
   std::lock_guard lock(mutex_);
   close_handler_ = std::move(handler);

@@ -54,6 +54,7 @@ class Flow {
   // Asks the flow's worker to close it: with the protocol's own farewell that says `why`. Any thread. Kept
   // until there is a handler; the first reason stands.
   void ask_to_close(std::string why);
+  std::optional<std::string> close_asked() const;  // and why
   // Set by the connection: posts to its worker. Cleared, under the same mutex, before the connection dies. It
   // is called with that mutex held: it must not call back into this flow.
   void on_close_request(std::function<void(std::string)> handler);

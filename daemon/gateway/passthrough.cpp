@@ -29,10 +29,10 @@ struct Relay {
   Worker& worker;
   const ClaimedFlow& claimed;
   int agent;
-  int upstream;
-  Address dialled;
-  Opening opening;
-  Idleness idleness;
+  Fd upstream{};
+  Address dialled{};
+  Opening opening{};
+  Idleness idleness{};
   bool broken = false;
 
   // Resets both sides at once and wakes whatever waits for either: a shutdown would say goodbye first, and a
@@ -40,7 +40,7 @@ struct Relay {
   void break_off() {
     broken = true;
     disconnect(agent);
-    disconnect(upstream);
+    if (upstream) disconnect(upstream.get());
   }
 };
 
@@ -89,7 +89,7 @@ Task<bool> may_begin(Relay& relay) {
     }
   }
   if (relay.broken) co_return false;
-  auto sent = co_await relay.worker.ring().send_all(relay.upstream, relay.opening.bytes, Deadline::never());
+  auto sent = co_await relay.worker.ring().send_all(relay.upstream.get(), relay.opening.bytes, Deadline::never());
   flow.bytes_up.fetch_add(relay.opening.bytes.size(), std::memory_order_relaxed);
   relay.opening.bytes = {};
   co_return sent.has_value();
@@ -97,14 +97,14 @@ Task<bool> may_begin(Relay& relay) {
 
 Task<void> relay_up(Relay& relay) {
   if (!co_await may_begin(relay)) co_return relay.break_off();
-  auto copied = co_await copy_allowed(relay.worker.ring(), {relay.agent, relay.upstream},
+  auto copied = co_await copy_allowed(relay.worker.ring(), {relay.agent, relay.upstream.get()},
                                       relay.claimed.flow->bytes_up, relay.idleness);
   if (!copied) co_return relay.break_off();
-  shutdown(relay.upstream, SHUT_WR);
+  shutdown(relay.upstream.get(), SHUT_WR);
 }
 
 Task<void> relay_down(Relay& relay) {
-  auto copied = co_await copy_allowed(relay.worker.ring(), {relay.upstream, relay.agent},
+  auto copied = co_await copy_allowed(relay.worker.ring(), {relay.upstream.get(), relay.agent},
                                       relay.claimed.flow->bytes_down, relay.idleness);
   if (!copied) co_return relay.break_off();
   shutdown(relay.agent, SHUT_WR);
@@ -115,14 +115,15 @@ std::string text_of(const SocketAddress& address) {
   return (address.address.is_v4() ? host : "[" + host + "]") + ":" + std::to_string(address.port);
 }
 
-Task<std::expected<Fd, Error>> connect_to(Worker& worker, SocketAddress address, Deadline deadline) {
-  auto socket = co_await connect_address(worker, address, deadline);
-  if (!socket) co_return socket;
+Task<std::expected<void, Error>> connect_to(Worker& worker, SocketAddress address, Deadline deadline,
+                                            Fd& socket) {
+  auto connected = co_await connect_address(worker, address, deadline, socket);
+  if (!connected) co_return connected;
   // The address may have become ours between the check and now.
-  auto local = local_address(socket->get());
+  auto local = local_address(socket.get());
   if (!local || local->address == address.address)
     co_return std::unexpected(Error{0, "connect failed: an address of the gateway itself"});
-  co_return socket;
+  co_return connected;
 }
 
 // A listed flow for as long as its task runs.
@@ -163,7 +164,6 @@ class CloseRequests {
 
 // True when both directions came to their own end.
 Task<bool> relay_both_ways(Relay& relay) {
-  CloseRequests requests(relay);
   Task<void> up = relay_up(relay);
   Task<void> down = relay_down(relay);
   co_await up;
@@ -214,9 +214,12 @@ Task<void> serve_passthrough(Worker& worker, Fd socket, ClaimedFlow claimed) {
   Opened opened(shared, claimed.flow);
   claimed.flow->set_state("deciding");
   auto policy = shared.policy.current();
-  Opening opening = co_await read_opening(worker.ring(), socket.get(), Deadline::after(first_bytes_time));
-  Plan plan = co_await plan_for(worker, policy, claimed, opening);
-  DestFacets dest{opening.name.value_or(claimed.dest.host), claimed.dest.port};
+  Relay relay{.worker = worker, .claimed = claimed, .agent = socket.get()};
+  CloseRequests requests(relay);
+  relay.opening = co_await read_opening(worker.ring(), socket.get(), Deadline::after(first_bytes_time));
+  Plan plan = co_await plan_for(worker, policy, claimed, relay.opening);
+  if (relay.broken) co_return reset(std::move(socket));
+  DestFacets dest{relay.opening.name.value_or(claimed.dest.host), claimed.dest.port};
   const Unclaimed connecting{.type = ActionType::connect,
                              .kind = ActionKind::exec,
                              .peer_id = claimed.peer->id,
@@ -231,33 +234,27 @@ Task<void> serve_passthrough(Worker& worker, Fd socket, ClaimedFlow claimed) {
   }
   claimed.flow->set_state("connecting");
   Deadline deadline = Deadline::after(policy->limits.connect);
-  std::expected<Fd, Error> upstream = std::unexpected(Error{});
-  SocketAddress dialled;
+  std::expected<void, Error> connected = std::unexpected(Error{0, "broken off"});
   for (const Address& address : plan.addresses) {
-    dialled = {address, claimed.dest.port};
-    upstream = co_await connect_to(worker, dialled, deadline);
-    if (upstream) break;
+    if (relay.broken) break;
+    relay.dialled = address;
+    connected = co_await connect_to(worker, {address, claimed.dest.port}, deadline, relay.upstream);
+    if (connected) break;
   }
-  if (!upstream) {
-    worker.audit().note(outcome_line(judged.id, false, claimed.flow.get(), upstream.error().what));
+  if (!connected) {
+    worker.audit().note(outcome_line(judged.id, false, claimed.flow.get(), connected.error().what));
     co_return reset(std::move(socket));
   }
-  give_grant(shared, *claimed.flow, grant_of(shared, *policy, claimed, connecting, dialled.address));
-  claimed.flow->set_upstream(text_of(dialled));
+  give_grant(shared, *claimed.flow, grant_of(shared, *policy, claimed, connecting, relay.dialled));
+  claimed.flow->set_upstream(text_of({relay.dialled, claimed.dest.port}));
   claimed.flow->set_state("relaying");
   tune_connection(socket.get());
-  Relay relay{worker,
-              claimed,
-              socket.get(),
-              upstream->get(),
-              dialled.address,
-              std::move(opening),
-              {.limit = std::chrono::duration_cast<Clock::duration>(policy->limits.idle)}};
+  relay.idleness = {.limit = std::chrono::duration_cast<Clock::duration>(policy->limits.idle)};
   bool whole = co_await relay_both_ways(relay);
   worker.audit().note(outcome_line(judged.id, whole, claimed.flow.get(), whole ? "" : "broken off"));
   if (!whole) {
     reset(std::move(socket));
-    reset(std::move(*upstream));
+    reset(std::move(relay.upstream));
   }
 }
 

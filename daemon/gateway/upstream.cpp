@@ -50,19 +50,20 @@ void tune_connection(int fd) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
 }
 
-Task<std::expected<Fd, Error>> connect_address(Worker& worker, SocketAddress address, Deadline deadline) {
+Task<std::expected<void, Error>> connect_address(Worker& worker, SocketAddress address, Deadline deadline,
+                                                 Fd& socket) {
   socklen_t length = 0;
   const sockaddr_storage raw = to_sockaddr(address, length);
-  Fd fd(::socket(raw.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd) co_return std::unexpected(os_error(errno, "make a socket"));
-  tune_connection(fd.get());
+  socket = Fd(::socket(raw.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket) co_return std::unexpected(os_error(errno, "make a socket"));
+  tune_connection(socket.get());
   // A port is then chosen at connect, per destination, and not from the few that bind() would take.
   const int on = 1;
-  ::setsockopt(fd.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+  ::setsockopt(socket.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
   const int result =
-      co_await worker.ring().connect(fd.get(), reinterpret_cast<const sockaddr*>(&raw), length, deadline);
+      co_await worker.ring().connect(socket.get(), reinterpret_cast<const sockaddr*>(&raw), length, deadline);
   if (result < 0) co_return std::unexpected(os_error(-result, "connect: '" + address.address.text() + "'"));
-  co_return fd;
+  co_return std::expected<void, Error>{};
 }
 
 // What an exact endpoint's host resolves to is what passthrough and wildcards never reach (attacks.md, 13).
@@ -73,24 +74,25 @@ static void remember(Shared& shared, const HostPort& host, const std::vector<Soc
   shared.name_service->seen().resolved(host.host, plain, Clock::now());
 }
 
-Task<std::expected<Fd, Error>> connect_upstream(Worker& worker, std::uint32_t peer_id, HostPort host,
-                                                Deadline deadline, AddressGuard guard) {
+Task<std::expected<void, Error>> connect_upstream(Worker& worker, const Flow& flow, HostPort host,
+                                                  Deadline deadline, AddressGuard guard, Fd& socket) {
   // A name that the agent chose under a wildcard leaves no oftener than any other.
   const bool chosen = guard && !host.address;
-  if (chosen && !worker.shared().name_service->take_lookup(*worker.shared().policy.current(), peer_id))
+  if (chosen && !worker.shared().name_service->take_lookup(*worker.shared().policy.current(), flow.peer_id))
     co_return std::unexpected(Error{0, "resolve: '" + host.host + "': too many lookups a second"});
-  Addresses addresses = co_await resolve(worker, peer_id, host, deadline);
+  Addresses addresses = co_await resolve(worker, flow.peer_id, host, deadline);
   if (!addresses) co_return std::unexpected(addresses.error());
   if (!guard) remember(worker.shared(), host, *addresses);
   Error last{0, "connect: '" + host.host + "': no address"};
   for (const SocketAddress& address : *addresses) {
+    if (flow.close_asked()) break;
     if (const char* refusal = guard ? guard(address.address) : nullptr) {
       last = Error{0, "connect: '" + host.host + "': " + refusal};
       continue;
     }
-    auto fd = co_await connect_address(worker, address, deadline);
-    if (fd) co_return std::move(*fd);
-    last = fd.error();
+    auto connected = co_await connect_address(worker, address, deadline, socket);
+    if (connected) co_return connected;
+    last = connected.error();
     if (last.code == ETIMEDOUT && deadline.when() <= Clock::now()) break;
   }
   co_return std::unexpected(std::move(last));

@@ -150,6 +150,40 @@ class TakenAway(Access):
             self.lab.admin("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'")
             wait_until(lambda: self.running() == "0", "the server to have ended it")
 
+    def told_before_login(self, connection, state, kill):
+        """Kills a connection that is not logged in: it is told so and gone, long before it would end by itself."""
+        def flows():
+            answer = self.lab.cpctl("flows", "-o", "json").stdout.splitlines()
+            return [flow["id"] for flow in map(json.loads, answer) if flow["state"] == state]
+        flow, = wait_until(flows, f"a flow in state {state!r}")
+        kill(flow)
+        connection.socket.settimeout(1)
+        self.assertEqual(wire.error_codes(connection.until("E")), ["57P01"], state)
+        self.assertTrue(connection.closed(), state)
+        wait_until(lambda: not flows(), "the flow to be gone", 1)
+
+    def killed_by_id(self, flow):
+        self.lab.cpctl("flows", "kill", flow)
+
+    def test_20_before_it_is_logged_in(self):
+        """attack 20: a connection that is not logged in yet ends at once too, and neither dials nor logs in"""
+        silent = wire.Connection(self.lab.connect(self.address))
+        self.told_before_login(silent, "startup", self.killed_by_id)
+        self.lab.postgres.send_signal(signal.SIGSTOP)
+        try:
+            waiting = wire.Connection(self.lab.connect(self.address)).send(wire.startup(user="agent", database="app"))
+            self.told_before_login(waiting, "logging in", self.killed_by_id)
+        finally:
+            self.lab.postgres.send_signal(signal.SIGCONT)
+        run("ip", "-n", self.lab.upstream, "link", "set", "eth0", "down")
+        try:
+            dialling = wire.Connection(self.lab.connect(self.address)).send(wire.startup(user="agent", database="app"))
+            with self.commanded("creds", "set", "pg-reader", input="another-secret\n"):
+                self.told_before_login(dialling, "connecting", lambda _: None)
+        finally:
+            run("ip", "-n", self.lab.upstream, "link", "set", "eth0", "up")
+        self.assertEqual(wire.rows(self.session().simple("SELECT 1")), [["1"]])
+
     def running(self):
         return self.lab.admin("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'")
 

@@ -64,21 +64,23 @@ Task<void> Connection::serve() {
   judge_.analyse_long_texts([this](std::string text, const sql::Options& options, Analysts::Done done) {
     return analyse_elsewhere(std::move(text), options, std::move(done));
   });
-  const bool logged_in = co_await log_in(deadline);
-  if (!logged_in) co_return;
-  claimed_.flow->set_state("idle");
-  std::weak_ptr<Connection> weak = weak_from_this();
-  Ring* ring = &worker_.ring();
-  claimed_.flow->on_close_request([ring, weak](std::string why) {
-    ring->post([weak, why = std::move(why)] {
-      if (auto connection = weak.lock()) connection->close_now(why);
+  claimed_.flow->on_close_request([ring = &worker_.ring(), weak = weak_from_this()](const std::string&) {
+    ring->post([weak] {
+      if (auto connection = weak.lock()) connection->close_now();
     });
   });
+  const bool logged_in = co_await log_in(deadline);
+  if (logged_in) co_await relay();
+  claimed_.flow->on_close_request(nullptr);
+}
+
+Task<void> Connection::relay() {
+  claimed_.flow->set_state("idle");
+  if (close_asked()) close_now();  // during the login's last step
   Task<void> agent = pump_agent();
   Task<void> server = pump_server();
   co_await server;
   co_await agent;
-  claimed_.flow->on_close_request(nullptr);
   worker_.shared().cancel_keys->withdraw(key_);
   session_->note_unanswered();
   note_outcomes();
@@ -214,10 +216,21 @@ Task<void> Connection::say_farewell() {
   (void)co_await worker_.ring().send_all(agent_.get(), out, Deadline::after(farewell_time));
 }
 
-void Connection::close_now(std::string why) {
-  session_->end({.code = "57P01", .message = "terminating connection: " + why, .detail = {}, .hint = {}},
-                Session::Ending::at_once);
+std::optional<Denial> Connection::close_asked() const {
+  auto why = claimed_.flow->close_asked();
+  if (!why) return std::nullopt;
+  return Denial{
+      .code = "57P01", .message = "terminating connection: " + *why, .detail = {}, .hint = {}};
+}
+
+void Connection::close_now() {
   ::shutdown(server_.get(), SHUT_RDWR);
+  // Before there is a session every wait but the server's is for bytes of the agent, which can still be told.
+  if (!session_) {
+    ::shutdown(agent_.get(), SHUT_RD);
+    return;
+  }
+  session_->end(*close_asked(), Session::Ending::at_once);
   // An agent that does not read would hold the farewell, and the connection, for ever.
   if (sending_to_agent_) ::shutdown(agent_.get(), SHUT_RDWR);
   ++server_turns_;
@@ -263,13 +276,14 @@ void Connection::cancel(std::function<void()> done) {
 Task<void> Connection::cancel_upstream(std::shared_ptr<Connection> connection, std::function<void()> done) {
   Connection& self = *connection;
   const Deadline deadline = Deadline::after(cancel_time);
-  auto fd = co_await connect_address(self.worker_, self.server_address_, deadline);
-  if (fd) {
+  Fd socket;
+  auto connected = co_await connect_address(self.worker_, self.server_address_, deadline, socket);
+  if (connected) {
     std::string request;
     append_cancel(request, self.server_process_, self.server_key_);
-    auto sent = co_await self.worker_.ring().send_all(fd->get(), request, deadline);
+    auto sent = co_await self.worker_.ring().send_all(socket.get(), request, deadline);
     char answer[64];
-    if (sent) (void)co_await self.worker_.ring().recv(fd->get(), answer, deadline);
+    if (sent) (void)co_await self.worker_.ring().recv(socket.get(), answer, deadline);
   }
   if (--self.cancels_ == 0) self.session_->hold(false);
   ++self.server_turns_;

@@ -50,13 +50,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<bool> log_in(Deadline deadline);
   Task<std::optional<FirstPacket>> first_packet(
       Deadline deadline);  // its views live until the buffer is consumed
-  Task<bool> log_in_upstream(const LoginPlan& plan, Deadline deadline);
-  Task<bool> welcome(const LoginPlan& plan, const class UpstreamLogin& login, Deadline deadline);
-  Task<std::optional<Denial>> authenticate(UpstreamLogin& login, Deadline deadline);
+  // These answer with what the agent is to be told where the login ends here.
+  Task<std::optional<Denial>> start_up(const Startup& startup, Deadline deadline);
+  Task<std::optional<Denial>> log_in_upstream(const LoginPlan& plan, Deadline deadline);
+  Task<std::optional<Denial>> authenticate(class UpstreamLogin& login, Deadline deadline);
+  Task<std::optional<Denial>> welcome(const LoginPlan& plan, const UpstreamLogin& login, Deadline deadline);
   Task<void> serve_cancel(std::uint32_t process, std::string key, Deadline deadline);
   Task<void> refuse(Denial denial, Deadline deadline);  // FATAL
   AuditQueue::Commit record();                          // the judge's lines
 
+  Task<void> relay();  // from then on, to the end
   Task<void> pump_agent();
   Task<void> pump_server();
   Task<bool> forward();
@@ -65,7 +68,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void note_outcomes();
 
   bool analyse_elsewhere(std::string text, const sql::Options& options, Analysts::Done done);
-  void close_now(std::string why);
+  std::optional<Denial> close_asked() const;  // by whoever may end the flow
+  void close_now();
   void cancel(std::function<void()> done);
   static Task<void> cancel_upstream(std::shared_ptr<Connection> connection, std::function<void()> done);
   void issue_key(std::size_t secret_size);

@@ -25,6 +25,13 @@ struct CancelWait {
   bool done = false;
 };
 
+const Denial connection_lost{.code = "08006",
+                             .message = "the server closed the connection while the gateway logged in",
+                             .detail = {},
+                             .hint = {}};
+const Denial agent_lost{
+    .code = "08006", .message = "the agent closed the connection", .detail = {}, .hint = {}};
+
 const HostPort* upstream_of(const EndpointConfig& endpoint, const DestFacets& dest) {
   for (const HostPort& host : endpoint.hosts)
     if (!host.wildcard && host.host == dest.host && host.port == dest.port) return &host;
@@ -71,7 +78,9 @@ Task<std::optional<FirstPacket>> Connection::first_packet(Deadline deadline) {
           {.code = "57014", .message = "canceling authentication due to timeout", .detail = {}, .hint = {}},
           deadline);
     }
-    if (count <= 0) co_return std::nullopt;
+    auto closing = close_asked();
+    if (closing) co_await refuse(std::move(*closing), deadline);
+    if (closing || count <= 0) co_return std::nullopt;
     from_agent_.received(static_cast<std::size_t>(count));
   }
 }
@@ -86,40 +95,9 @@ Task<bool> Connection::log_in(Deadline deadline) {
       co_return false;
     }
     if (auto* startup = std::get_if<Startup>(&*packet)) {
-      if (!judge_.take_generation()) {
-        co_await refuse({.code = "28000",
-                         .message = "the gateway does not serve this endpoint to this peer",
-                         .detail = {},
-                         .hint = {}},
-                        deadline);
-        co_return false;
-      }
-      auto plan = judge_login(judge_, *startup, claimed_.peer_facets.profile, claimed_.endpoint_facets.name);
-      Reader size(from_agent_.view());
-      from_agent_.consume(size.u32());
-      const bool recorded = co_await record();
-      if (!plan) {
-        co_await refuse(plan.error(), deadline);
-        co_return false;
-      }
-      if (!recorded) {
-        co_await refuse({.code = "53100",
-                         .message = "the gateway could not record this login in its audit log",
-                         .detail = {},
-                         .hint = "Ask the operator to look at the audit log's disk."},
-                        deadline);
-        co_return false;
-      }
-      give_grant(worker_.shared(), *claimed_.flow, judge_.grant());
-      const bool logged_in = co_await log_in_upstream(*plan, deadline);
-      judge_.outcome(plan->action, {.id = {},
-                                    .ok = logged_in,
-                                    .bytes_up = 0,
-                                    .bytes_down = 0,
-                                    .code = logged_in ? "00000" : "28000",
-                                    .time_unix_ns = 0});
-      note_outcomes();
-      co_return logged_in;
+      auto failure = co_await start_up(*startup, deadline);
+      if (failure) co_await refuse(std::move(*failure), deadline);
+      co_return !failure;
     }
     // Encryption: not yet. Once each, and with nothing behind the request (attacks.md, 15).
     const bool ssl = std::holds_alternative<SslRequest>(*packet);
@@ -135,7 +113,37 @@ Task<bool> Connection::log_in(Deadline deadline) {
   }
 }
 
-Task<bool> Connection::log_in_upstream(const LoginPlan& plan, Deadline deadline) {
+Task<std::optional<Denial>> Connection::start_up(const Startup& startup, Deadline deadline) {
+  if (!judge_.take_generation())
+    co_return Denial{.code = "28000",
+                     .message = "the gateway does not serve this endpoint to this peer",
+                     .detail = {},
+                     .hint = {}};
+  auto plan = judge_login(judge_, startup, claimed_.peer_facets.profile, claimed_.endpoint_facets.name);
+  Reader size(from_agent_.view());
+  from_agent_.consume(size.u32());
+  const bool recorded = co_await record();
+  if (!plan) co_return plan.error();
+  if (!recorded)
+    co_return Denial{.code = "53100",
+                     .message = "the gateway could not record this login in its audit log",
+                     .detail = {},
+                     .hint = "Ask the operator to look at the audit log's disk."};
+  give_grant(worker_.shared(), *claimed_.flow, judge_.grant());
+  auto failure = co_await log_in_upstream(*plan, deadline);
+  // Whatever it was that failed, this is why.
+  if (failure && close_asked()) failure = close_asked();
+  judge_.outcome(plan->action, {.id = {},
+                                .ok = !failure,
+                                .bytes_up = 0,
+                                .bytes_down = 0,
+                                .code = failure ? std::string_view(failure->code) : "00000",
+                                .time_unix_ns = 0});
+  note_outcomes();
+  co_return failure;
+}
+
+Task<std::optional<Denial>> Connection::log_in_upstream(const LoginPlan& plan, Deadline deadline) {
   claimed_.flow->set_state("connecting");
   const EndpointConfig& endpoint = judge_.policy().endpoints.find(claimed_.endpoint_facets.name)->second;
   const HostPort* configured = upstream_of(endpoint, claimed_.dest);
@@ -144,25 +152,20 @@ Task<bool> Connection::log_in_upstream(const LoginPlan& plan, Deadline deadline)
                                         .port = claimed_.dest.port,
                                         .wildcard = false,
                                         .address = Address::parse(claimed_.dest.host)};
-  if (endpoint.tls != UpstreamTls::disable) {
-    co_await refuse({.code = "08001",
+  if (endpoint.tls != UpstreamTls::disable)
+    co_return Denial{.code = "08001",
                      .message = "the gateway cannot encrypt its connection to this endpoint yet",
                      .detail = "The endpoint's `tls` is not \"disable\".",
-                     .hint = {}},
-                    deadline);
-    co_return false;
-  }
+                     .hint = {}};
   auto place = worker_.shared().upstream_places.take(claimed_.peer->id, claimed_.endpoint_facets.name,
                                                      policy_->limits.upstream_per_peer);
   if (!place) {
     worker_.shared().refusals.count("too many connections of one peer to an endpoint", claimed_.peer->id);
-    co_await refuse(
-        {.code = "53300",
-         .message = "too many connections of this peer to \"" + claimed_.endpoint_facets.name + "\"",
-         .detail = "The gateway's limits.upstream_per_peer is reached.",
-         .hint = {}},
-        deadline);
-    co_return false;
+    co_return Denial{
+        .code = "53300",
+        .message = "too many connections of this peer to \"" + claimed_.endpoint_facets.name + "\"",
+        .detail = "The gateway's limits.upstream_per_peer is reached.",
+        .hint = {}};
   }
   place_.emplace(std::move(*place));
   const Deadline connect_deadline = Deadline::at(std::min(
@@ -172,18 +175,15 @@ Task<bool> Connection::log_in_upstream(const LoginPlan& plan, Deadline deadline)
     guard = [policy = policy_, networks = endpoint.networks, &seen = worker_.shared().name_service->seen()](
                 const Address& address) { return dial_refusal(*policy, address, networks, seen); };
   auto connected =
-      co_await connect_upstream(worker_, claimed_.peer->id, host, connect_deadline, std::move(guard));
-  if (!connected) {
-    co_await refuse({.code = "08001",
+      co_await connect_upstream(worker_, *claimed_.flow, host, connect_deadline, std::move(guard), server_);
+  if (!connected)
+    co_return Denial{.code = "08001",
                      .message = "the gateway could not reach the server",
                      .detail = connected.error().what,
-                     .hint = {}},
-                    deadline);
-    co_return false;
-  }
-  server_ = std::move(*connected);
+                     .hint = {}};
+  if (auto why = close_asked()) co_return why;
   auto address = peer_address(server_.get());
-  if (!address) co_return false;
+  if (!address) co_return connection_lost;
   server_address_ = *address;
   claimed_.flow->set_upstream(address->address.text() + ":" + std::to_string(address->port));
 
@@ -200,32 +200,24 @@ Task<bool> Connection::log_in_upstream(const LoginPlan& plan, Deadline deadline)
                       std::move(password));
   claimed_.flow->set_state("logging in");
   auto failure = co_await authenticate(login, deadline);
-  if (failure) {
-    co_await refuse(std::move(*failure), deadline);
-    co_return false;
-  }
-  const bool welcomed = co_await welcome(plan, login, deadline);
-  co_return welcomed;
+  if (!failure) failure = co_await welcome(plan, login, deadline);
+  co_return failure;
 }
 
 Task<std::optional<Denial>> Connection::authenticate(UpstreamLogin& login, Deadline deadline) {
-  const Denial gone{.code = "08006",
-                    .message = "the server closed the connection while the gateway logged in",
-                    .detail = {},
-                    .hint = {}};
   FrameStream frames(Side::backend, policy_->limits.buffer);
   std::string to_server = login.start();
   while (true) {
     if (!to_server.empty()) {
       auto sent = co_await worker_.ring().send_all(server_.get(), to_server, deadline);
       to_server.clear();
-      if (!sent) co_return gone;
+      if (!sent) co_return connection_lost;
     }
     auto step = frames.peek(from_server_.view());
     auto* parsed = std::get_if<Parsed<Frame>>(&step);
     // A notice streams where it may; here it must be whole.
     const bool whole = parsed != nullptr && parsed->event.whole();
-    if (std::holds_alternative<Malformed>(step)) co_return gone;
+    if (std::holds_alternative<Malformed>(step)) co_return connection_lost;
     if (whole) {
       const auto state = login.take(parsed->event, to_server);
       from_server_.consume(parsed->size);
@@ -238,14 +230,15 @@ Task<std::optional<Denial>> Connection::authenticate(UpstreamLogin& login, Deadl
       continue;
     }
     std::span<char> space = from_server_.space();
-    if (space.empty()) co_return gone;
+    if (space.empty()) co_return connection_lost;
     const int count = co_await worker_.ring().recv(server_.get(), space, deadline);
-    if (count <= 0) co_return gone;
+    if (count <= 0) co_return connection_lost;
     from_server_.received(static_cast<std::size_t>(count));
   }
 }
 
-Task<bool> Connection::welcome(const LoginPlan& plan, const UpstreamLogin& login, Deadline deadline) {
+Task<std::optional<Denial>> Connection::welcome(const LoginPlan& plan, const UpstreamLogin& login,
+                                                Deadline deadline) {
   judge_.set_encoding(login.encoding());
   server_process_ = login.process();
   server_key_ = login.key();
@@ -266,8 +259,9 @@ Task<bool> Connection::welcome(const LoginPlan& plan, const UpstreamLogin& login
   append_backend_key(out, key_.process, key_.secret);
   append_ready(out, 'I');
   auto sent = co_await worker_.ring().send_all(agent_.get(), out, deadline);
-  if (!sent) worker_.shared().cancel_keys->withdraw(key_);
-  co_return sent.has_value();
+  if (sent) co_return std::nullopt;
+  worker_.shared().cancel_keys->withdraw(key_);
+  co_return agent_lost;
 }
 
 // Answers nothing, like a server: the agent waits until the connection closes.

@@ -377,6 +377,16 @@ reason = "not that one"
   });
 }
 
+TEST_CASE("a flow that is asked to close before it is connected dials nobody") {
+  in_namespaces([](Upstreams& up) {
+    Running gateway(load(passthrough()));
+    Connection one(gateway, "8.8.8.8");
+    one.flow->ask_to_close("the operator said so");
+    CHECK(one.agent.is_reset());
+    CHECK(nobody_came(up.eight));
+  });
+}
+
 TEST_CASE("a flow that is asked to close is cut on both sides") {
   in_namespaces([](Upstreams& up) {
     Running gateway(load(passthrough()));
