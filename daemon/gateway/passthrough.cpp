@@ -89,7 +89,8 @@ Task<bool> may_begin(Relay& relay) {
     }
   }
   if (relay.broken) co_return false;
-  auto sent = co_await relay.worker.ring().send_all(relay.upstream.get(), relay.opening.bytes, Deadline::never());
+  auto sent =
+      co_await relay.worker.ring().send_all(relay.upstream.get(), relay.opening.bytes, Deadline::never());
   flow.bytes_up.fetch_add(relay.opening.bytes.size(), std::memory_order_relaxed);
   relay.opening.bytes = {};
   co_return sent.has_value();

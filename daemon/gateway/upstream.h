@@ -14,9 +14,10 @@ namespace clawpatrol {
 // which may resolve anywhere.
 using AddressGuard = std::function<const char*(const Address&)>;
 
-// Connects `socket` to the first address that answers and that the guard allows. TCP_NODELAY and keepalive are
-// set. The name is looked up as the flow's peer's, among its other lookups; a literal address needs no lookup.
-// Once the flow is asked to close nothing more is dialled; who asked may shut the socket down meanwhile.
+// Connects `socket` to the first address that answers and that the guard allows. TCP_NODELAY and keepalive
+// are set. The name is looked up as the flow's peer's, among its other lookups; a literal address needs no
+// lookup. Once the flow is asked to close nothing more is dialled; who asked may shut the socket down
+// meanwhile.
 Task<std::expected<void, Error>> connect_upstream(Worker& worker, const Flow& flow, HostPort host,
                                                   Deadline deadline, AddressGuard guard, Fd& socket);
 // The same to an address that is known: a cancel request goes to the very server that it is for.

@@ -82,6 +82,7 @@ Task<void> Connection::relay() {
   co_await server;
   co_await agent;
   worker_.shared().cancel_keys->withdraw(key_);
+  co_await record();  // what a server did that ended it
   session_->note_unanswered();
   note_outcomes();
 }
@@ -219,8 +220,7 @@ Task<void> Connection::say_farewell() {
 std::optional<Denial> Connection::close_asked() const {
   auto why = claimed_.flow->close_asked();
   if (!why) return std::nullopt;
-  return Denial{
-      .code = "57P01", .message = "terminating connection: " + *why, .detail = {}, .hint = {}};
+  return Denial{.code = "57P01", .message = "terminating connection: " + *why, .detail = {}, .hint = {}};
 }
 
 void Connection::close_now() {

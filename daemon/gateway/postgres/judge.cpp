@@ -267,6 +267,24 @@ Denial Judge::denial(const Opinion& opinion, std::uint64_t action) const {
   return denial;
 }
 
+Judge::Refusal Judge::refuse(const char* guard, std::string_view code, std::string message) {
+  shared_.refusals.count(guard, peer_->id);
+  Opinion opinion;
+  opinion.guard = guard;
+  opinion.decision.reason = std::move(message);
+  const std::uint64_t action = record({.type = ActionType::statement,
+                                       .kind = ActionKind::session,
+                                       .subject = session_subject(),
+                                       .params = nullptr,
+                                       .opinion = &opinion,
+                                       .verdict = ActionVerdict::deny,
+                                       .parent = 0,
+                                       .text = guard});
+  Refusal refusal{.denial = denial(opinion, action), .action = action};
+  refusal.denial.code = code;
+  return refusal;
+}
+
 void Judge::lines_taken() {
   lines_.clear();
   line_bytes_ = 0;

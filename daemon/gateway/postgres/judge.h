@@ -118,6 +118,12 @@ class Judge {
   void outcome(std::uint64_t action, const AuditLines::Outcome& outcome);  // .id and .time are filled in
 
   Denial denial(const Opinion& opinion, std::uint64_t action) const;
+  // What no rule is asked about: `guard`, a literal, is counted, and written down with the message.
+  struct Refusal {
+    Denial denial;
+    std::uint64_t action = 0;
+  };
+  Refusal refuse(const char* guard, std::string_view code, std::string message);
 
   // Lines that must be recorded before anything that they cover is sent, and how durably.
   std::vector<std::string>& lines() { return lines_; }

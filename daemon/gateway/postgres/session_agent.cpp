@@ -232,7 +232,7 @@ void Session::end_for_change() {
 void Session::protocol_error(std::string_view why) {
   // Within a COPY or a message that is half sent a Terminate would not be understood.
   const bool clean = !copying_ && !agent_frames_.within_message();
-  end({.code = "08P01", .message = "protocol error: " + std::string(why), .detail = {}, .hint = {}},
+  end(judge_.refuse("protocol error", "08P01", "protocol error: " + std::string(why)).denial,
       clean ? Ending::graceful : Ending::at_once);
 }
 

@@ -102,9 +102,11 @@ Session::Runs Session::what_runs(const Prepared& prepared, std::uint64_t epoch, 
 }
 
 bool Session::refuse_too_much(Asked asked, const Frame& frame, std::string_view unnamed) {
-  return refuse(asked, frame, "54000",
-                "the gateway holds as many prepared statements and portals as it may for a connection",
-                unnamed);
+  auto [denial, action] =
+      judge_.refuse("too many prepared statements", "54000",
+                    "the gateway holds as many prepared statements and portals as it may for a connection");
+  poison(asked, frame, std::make_unique<Denial>(std::move(denial)), action, unnamed);
+  return true;
 }
 
 // What a rule sees of it.

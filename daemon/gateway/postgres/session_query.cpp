@@ -260,9 +260,7 @@ bool Session::on_parse(const Frame& frame) {
       parse.text.size() * 2 + parse.types.size() + parse.name.size() + analysis->memory + 1024;
   if (prepared_bytes_ + memory > limits_.prepared && parse.name.empty() && !queue_.empty())
     return must_wait();
-  if (prepared_bytes_ + memory > limits_.prepared)
-    return refuse(Asked::parse, frame, "54000",
-                  "the gateway holds as many prepared statements as it may for a connection", parse.name);
+  if (prepared_bytes_ + memory > limits_.prepared) return refuse_too_much(Asked::parse, frame, parse.name);
   for (std::size_t i = 0; i < message.parts.size(); ++i) {
     Part& part = message.parts[i];
     part.subject = part.merged ? Judge::subject(part.merged->facets) : judge_.subject(analysis, i);

@@ -76,10 +76,8 @@ Session::Onward Session::unexpected(std::string_view why) {
 
 // A server that answers what was not asked, or that we misunderstand: nothing that we believe of it holds.
 void Session::server_error(std::string_view why) {
-  end({.code = "08006",
-       .message = "the gateway closed this connection: the server sent what it did not expect",
-       .detail = std::string(why) + ".",
-       .hint = {}},
+  const std::string message = "the gateway closed this connection: the server sent what it did not expect: ";
+  end(judge_.refuse("the server broke the protocol", "08006", message + std::string(why)).denial,
       Ending::at_once);
 }
 
@@ -145,12 +143,12 @@ Session::Onward Session::on_parameter(const Frame& frame) {
   auto status = read_parameter_status(frame.body);
   if (!status || !frame.whole()) return unexpected("a malformed ParameterStatus");
   if (!is_safe_report(status->name, status->value)) {
-    end({.code = "08P01",
-         .message =
-             "the gateway closed this connection: the server now reads text in a way that it cannot follow",
-         .detail =
-             "Parameter \"" + std::string(status->name) + "\" is now \"" + std::string(status->value) + "\".",
-         .hint = {}},
+    const std::string message =
+        "the gateway closed this connection: the server now reads text in a way that it cannot follow: ";
+    end(judge_
+            .refuse("reading settings", "08P01",
+                    message + in_quotes(status->name) + " is now " + in_quotes(status->value))
+            .denial,
         Ending::at_once);
     return Onward::drop;
   }

@@ -14,6 +14,24 @@ namespace clawpatrol::postgres {
 using namespace lab;
 using Rows = std::vector<std::string>;
 
+namespace {
+
+std::uint64_t counted(Gateway& gateway, std::string_view reason) {
+  std::uint64_t total = 0;
+  for (const Refusals::Row& row : gateway.shared().refusals.rows())
+    if (row.reason == reason) total += row.count;
+  return total;
+}
+
+std::size_t guarded(Gateway& gateway, const std::string& guard) {
+  const std::string log = gateway.audit_log();
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = log.find("\"guard\":\"" + guard + "\"", at)) != log.npos; ++at) ++count;
+  return count;
+}
+
+}  // namespace
+
 TEST_CASE("a name means what was settled, or what its own batch proposed") {
   Names<int> names;
   CHECK(names.find("a", 1) == std::shared_ptr<int>());
@@ -108,6 +126,8 @@ TEST_CASE("prepared statements are bounded in bytes") {
     first_error = code(agent.until('Z'));
   }
   CHECK(first_error == "54000");
+  CHECK(counted(gateway, "too many prepared statements") == 1);
+  CHECK(guarded(gateway, "too many prepared statements") == 1);
   CHECK(code(agent.query("DEALLOCATE ALL")).empty());
   agent.send(parse("SELECT 'again'", "p0") + bind("p0") + execute() + raw('S'));
   CHECK(rows(agent.until('Z')) == Rows{"again"});
@@ -160,20 +180,14 @@ TEST_CASE("a named portal may be bound again in the batch behind the one that en
 
 TEST_CASE("past the handshake and the idle limit an agent is told, and it is counted") {
   Gateway gateway({.rules = allow_all, .settings = "[limits]\nhandshake = \"1s\"\nidle = \"1s\"\n"});
-  const auto counted = [&gateway](std::string_view reason) {
-    std::uint64_t total = 0;
-    for (const Refusals::Row& row : gateway.shared().refusals.rows())
-      if (row.reason == reason) total += row.count;
-    return total;
-  };
   Agent silent(gateway.port());
   CHECK(code(silent.until('E')) == "57014");
   CHECK(silent.closed());
-  CHECK(counted("no startup packet in time") == 1);
+  CHECK(counted(gateway, "no startup packet in time") == 1);
   Agent idle(gateway.port(), {});
   CHECK(code(idle.until('E')) == "57P05");
   CHECK(idle.closed());
-  CHECK(counted("idle for too long") == 1);
+  CHECK(counted(gateway, "idle for too long") == 1);
 }
 
 TEST_CASE("attack 27: a long text stands in the log once, whoever sends it") {
@@ -323,6 +337,8 @@ TEST_CASE("bytes that are no message end the connection with the protocol's erro
     CHECK(field(last, 'S') == "FATAL");
     CHECK(agent.closed());
   }
+  CHECK(counted(gateway, "protocol error") == 6);
+  CHECK(guarded(gateway, "protocol error") == 6);
 }
 
 TEST_CASE("the server's errors name statements and portals as the agent does") {
