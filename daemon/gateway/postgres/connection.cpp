@@ -21,7 +21,8 @@ constexpr std::size_t server_buffer = 64 << 10;
 // What it takes to chain and to write an audit line, at the end of the turn.
 constexpr std::chrono::nanoseconds audit_ns_per_byte(2);
 
-Deadline idle_deadline(const LimitsConfig& limits) {
+// Of bytes that the other side does not take.
+Deadline stall_deadline(const LimitsConfig& limits) {
   if (limits.idle <= std::chrono::nanoseconds::zero()) return Deadline::never();
   return Deadline::after(std::chrono::duration_cast<Clock::duration>(limits.idle));
 }
@@ -76,6 +77,7 @@ Task<void> Connection::serve() {
 
 Task<void> Connection::relay() {
   claimed_.flow->set_state("idle");
+  moved_ = worker_.ring().now();
   if (close_asked()) close_now();  // during the login's last step
   Task<void> agent = pump_agent();
   Task<void> server = pump_server();
@@ -118,7 +120,7 @@ Task<bool> Connection::forward() {
   if (server_done_) co_return false;
   claimed_.flow->set_state("active");
   claimed_.flow->set_wait();
-  auto sent = co_await worker_.ring().send_all(server_.get(), sending_, idle_deadline(policy_->limits));
+  auto sent = co_await worker_.ring().send_all(server_.get(), sending_, stall_deadline(policy_->limits));
   claimed_.flow->bytes_up.fetch_add(sending_.size(), std::memory_order_relaxed);
   co_return sent.has_value();
 }
@@ -142,8 +144,10 @@ Task<void> Connection::pump_agent() {
     std::span<char> space = from_agent_.space();
     if (space.empty()) break;  // cannot be: a message is taken once it fills the buffer
     claimed_.flow->set_wait();
-    const int count = co_await worker_.ring().recv(agent_.get(), space, idle_deadline(policy_->limits));
+    const int count = co_await worker_.ring().recv(agent_.get(), space, idle_deadline());
     if (count == -ETIMEDOUT) {
+      // The wait may have begun before the server's last byte.
+      if (idle_deadline().when() > worker_.ring().now()) continue;
       worker_.shared().refusals.count("idle for too long", claimed_.peer->id);
       session_->end({.code = "57P05",
                      .message = "terminating connection due to idle timeout of the gateway",
@@ -154,8 +158,16 @@ Task<void> Connection::pump_agent() {
     }
     if (count <= 0) break;
     from_agent_.received(static_cast<std::size_t>(count));
+    moved_ = worker_.ring().now();
   }
   co_await wait_for_server();
+}
+
+// As in a server: an agent that waits for its answer is not idle, however long that takes.
+Deadline Connection::idle_deadline() const {
+  const Deadline from_now = stall_deadline(policy_->limits);
+  if (from_now.is_never() || !session_->awaits_agent()) return from_now;
+  return Deadline::at(moved_ + std::chrono::duration_cast<Clock::duration>(policy_->limits.idle));
 }
 
 // The agent has said its last word, or must say no more.
@@ -181,6 +193,7 @@ Task<void> Connection::pump_server() {
     const int count = co_await worker_.ring().recv(server_.get(), space, Deadline::never());
     if (count <= 0) break;
     from_server_.received(static_cast<std::size_t>(count));
+    moved_ = worker_.ring().now();
     std::string_view out;
     const std::size_t used = session_->from_server(from_server_.view(), rewritten, out);
     ++server_turns_;
@@ -189,7 +202,7 @@ Task<void> Connection::pump_server() {
       claimed_.flow->set_state(session_->transaction() == 'I' ? "idle" : "idle in transaction");
     if (!out.empty()) {
       sending_to_agent_ = true;
-      auto sent = co_await worker_.ring().send_all(agent_.get(), out, idle_deadline(policy_->limits));
+      auto sent = co_await worker_.ring().send_all(agent_.get(), out, stall_deadline(policy_->limits));
       sending_to_agent_ = false;
       claimed_.flow->bytes_down.fetch_add(out.size(), std::memory_order_relaxed);
       if (!sent) break;

@@ -62,6 +62,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<void> relay();  // from then on, to the end
   Task<void> pump_agent();
   Task<void> pump_server();
+  Deadline idle_deadline() const;
   Task<bool> forward();
   Task<void> wait_for_server();
   Task<void> say_farewell();
@@ -85,6 +86,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string sending_;
   Event progress_;                  // the server's side has moved, or ended
   std::uint64_t server_turns_ = 0;  // counts what a session that waits may have waited for
+  Clock::time_point moved_;         // when a byte last came, from either side
   bool server_done_ = false;
   bool sending_to_agent_ = false;
   std::size_t cancels_ = 0;

@@ -80,6 +80,8 @@ class Session {
   // Whether a farewell can be put on the agent's wire now, and not within a message.
   bool at_boundary() const { return !server_frames_.within_message(); }
   bool in_flight() const { return !queue_.empty(); }
+  // Nothing comes of the server before the agent says more.
+  bool awaits_agent() const { return queue_.empty() || copying_ || !flushed_; }
   // While a cancellation is under way no further message is forwarded, so that it cannot hit the next
   // statement.
   void hold(bool on) { held_ = on; }

@@ -190,6 +190,19 @@ TEST_CASE("past the handshake and the idle limit an agent is told, and it is cou
   CHECK(counted(gateway, "idle for too long") == 1);
 }
 
+TEST_CASE("an agent that waits for its answer is not idle, and one that owes a COPY's data is") {
+  Gateway gateway({.rules = allow_all, .settings = "[limits]\nidle = \"1s\"\n"});
+  Agent waiting(gateway.port(), {});
+  Agent copying(gateway.port(), {});
+  waiting.send(q("SELECT pg_sleep(1.5)"));
+  copying.send(q("COPY ledger FROM STDIN"));
+  CHECK(code(waiting.until('Z')).empty());
+  CHECK(rows(waiting.query("SELECT 'and goes on'")) == Rows{"and goes on"});
+  copying.until('G');
+  CHECK(copying.closed());
+  CHECK(counted(gateway, "idle for too long") == 1);
+}
+
 TEST_CASE("attack 27: a long text stands in the log once, whoever sends it") {
   Gateway gateway({.rules = allow_all});
   const std::string text = "SELECT length('" + std::string(3000, 'x') + "')::text";
