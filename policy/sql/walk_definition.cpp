@@ -323,8 +323,10 @@ std::string_view Walk::create_function(const CreateFunctionStmt& create) {
 
 // The body of an SQL function, read as the server will read it when it is called.
 void Walk::sql_body(const char* text) {
-  if (body_depth_ >= deepest_body || count_tokens(text, options_.limits.tokens) != TokenCount::within)
-    return unknown_code();
+  const bool takes_long = body_depth_ >= deepest_body ||
+                          !operator_runs_within_limit(text, most_operator_steps_of_body) ||
+                          count_tokens(text, options_.limits.tokens) != TokenCount::within;
+  if (takes_long) return unknown_code();
   Memory memory;
   Outcome body = parse(text);
   if (body.failed) return unknown_code();
