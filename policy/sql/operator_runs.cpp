@@ -11,8 +11,6 @@
 namespace clawpatrol::sql {
 namespace {
 
-constexpr std::size_t most_steps = std::size_t{5} * 1000 * 1000;  // 1 to 12 ns each
-
 constexpr std::array<bool, 256> set_of(std::string_view characters) {
   std::array<bool, 256> set{};
   for (char c : characters) set.at(static_cast<unsigned char>(c)) = true;
@@ -31,10 +29,10 @@ bool continues_name(char c) {
 
 class Runs {
  public:
-  explicit Runs(std::string_view text) : text_(text) {}
+  Runs(std::string_view text, std::size_t most_steps) : text_(text), most_steps_(most_steps) {}
 
   bool within_limit() {
-    while (at_ < text_.size() && steps_ <= most_steps) {
+    while (at_ < text_.size() && steps_ <= most_steps_) {
       char c = text_[at_];
       if (c == '\'') {
         quoted(false);
@@ -53,7 +51,7 @@ class Runs {
         ++at_;
       }
     }
-    return steps_ <= most_steps;
+    return steps_ <= most_steps_;
   }
 
  private:
@@ -138,10 +136,11 @@ class Runs {
       } else {
         ++at_;
       }
-    } while (depth > 0 && at_ < text_.size() && steps_ <= most_steps);
+    } while (depth > 0 && at_ < text_.size() && steps_ <= most_steps_);
   }
 
   std::string_view text_;
+  std::size_t most_steps_;
   std::size_t at_ = 0;
   std::size_t run_end_ = 0;
   std::size_t steps_ = 0;
@@ -149,8 +148,8 @@ class Runs {
 
 }  // namespace
 
-bool operator_runs_within_limit(std::string_view text) {
-  return Runs(text).within_limit();
+bool operator_runs_within_limit(std::string_view text, std::size_t most_steps) {
+  return Runs(text, most_steps).within_limit();
 }
 
 }  // namespace clawpatrol::sql

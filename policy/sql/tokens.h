@@ -32,9 +32,12 @@ enum class TokenCount : std::uint8_t { within, over, unscannable };
 TokenCount count_tokens(const std::string& text, std::size_t limit);
 
 // The server's lexer takes time that is quadratic in a run of operator characters (`/*/*/*...`, `++++...`):
-// it matches the whole run, keeps a character or two, and starts again; 64 kB of that take 4 s. False when
-// the runs are long enough to matter (60 ms). In strings and comments they do not.
-bool operator_runs_within_limit(std::string_view text);
+// it matches the whole run, keeps a character or two, and starts again; 64 kB of that take 4 s, 200 kB six
+// minutes. False when the runs take more than `most_steps` of 1 to 12 ns. In strings and comments they do
+// not: a text that was one is counted when it is parsed itself.
+constexpr std::size_t most_operator_steps = std::size_t{5} * 1000 * 1000;
+constexpr std::size_t most_operator_steps_of_body = std::size_t{50} * 1000;  // a message can have hundreds
+bool operator_runs_within_limit(std::string_view text, std::size_t most_steps = most_operator_steps);
 
 // The parts of a dotted name in a string, as nextval('a."B"') has it, folded as the server's regclassin()
 // does. Nullopt for what is none, and for an OID.

@@ -73,6 +73,7 @@ void Walk::dispatch(const Node* node) {
     }
     case Tag::RangeFunction: range_function(*as<RangeFunction>(node)); break;
     case Tag::IndexElem: operator_class(as<IndexElem>(node)->opclass); break;
+    case Tag::CreateOpClassItem: operator_class_item(*as<CreateOpClassItem>(node)); break;
     case Tag::PartitionElem: operator_class(as<PartitionElem>(node)->opclass); break;
     case Tag::Constraint:
       for (const Node* pair : cells(as<Constraint>(node)->exclusions)) {  // an element and its operator

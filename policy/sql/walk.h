@@ -21,6 +21,8 @@ inline bool is_temporary(std::string_view schema) {
   return schema.starts_with("pg_temp");
 }
 
+bool is_built_in(const tree::TypeName& type);  // by its name
+
 class Walk {
  public:
   explicit Walk(const Options& options);
@@ -126,12 +128,25 @@ class Walk {
   void type_made(const tree::Node* node);
   std::string_view definition_parts(const tree::Node* node, std::string_view verb);
   std::string_view drop(const tree::DropStmt& drop);
-  std::string_view create_function(const tree::CreateFunctionStmt& create);
   void object_named(tree::ObjectType type, const tree::Node* object);
   void setting(const tree::VariableSetStmt& set);
   void create_table(const tree::CreateStmt& create);
-  void sql_body(const char* text);
   void plain_strings(const tree::Node* node);
+
+  // walk_code.cpp: DDL that makes code, names it or runs it unseen
+  void code_named(const tree::Node* node);
+  void define(const tree::DefineStmt& define);
+  void operator_class_item(const tree::CreateOpClassItem& item);
+  void function_in(const tree::List* names);
+  void function_in(const tree::Node* value);
+  void functions_in(const tree::List* options);
+  void function_with_arguments(const tree::Node* object);
+  void function_renamed(const tree::RenameStmt& rename);
+  void function_moved(const tree::AlterObjectSchemaStmt& move);
+  void do_block(const tree::DoStmt& block);
+  std::string_view create_function(const tree::CreateFunctionStmt& create);
+  void parameters(const tree::List* parameters);
+  void sql_body(const char* text);
 
   const Options& options_;
   const char* stack_base_;  // null: on the deep stack

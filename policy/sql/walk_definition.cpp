@@ -11,14 +11,6 @@ using namespace tree;
 
 namespace {
 
-constexpr int deepest_body = 4;  // functions that define functions
-
-// What CREATE AGGREGATE, OPERATOR and TYPE define calls functions; the other objects of DefineStmt do not.
-bool defines_code(ObjectType type) {
-  return type == OBJECT_AGGREGATE || type == OBJECT_OPERATOR || type == OBJECT_TYPE ||
-         type == OBJECT_TSPARSER || type == OBJECT_TSTEMPLATE;
-}
-
 // Objects that no relation is part of.
 bool is_code(ObjectType type) {
   switch (type) {
@@ -45,21 +37,16 @@ bool is_code(ObjectType type) {
   }
 }
 
-bool is_built_in(const TypeName& type) {
-  std::string_view first, leaf;
-  for (const Node* part : cells(type.names)) {
-    if (leaf.empty()) first = string_of(part);
-    leaf = string_of(part);
-  }
-  return (length(type.names) == 1 || first == "pg_catalog") && is_catalog_type(leaf);
-}
-
 bool cascades(const AlterTableStmt& alter) {
   for (const Node* item : cells(alter.cmds)) {
     const auto* command = as<AlterTableCmd>(item);
     if (command == nullptr || command->behavior == DROP_CASCADE) return true;
   }
   return false;
+}
+
+bool sets_foreign_options(const AlterTableCmd& command) {
+  return command.subtype == AT_GenericOptions || command.subtype == AT_AlterColumnGenericOptions;
 }
 
 // Whether a statement changes relations, or what is shared by all, beyond those that it names. `named`: it
@@ -177,6 +164,7 @@ void Walk::type_made(const Node* node) {
 
 std::string_view Walk::definition_parts(const Node* node, std::string_view name) {
   type_made(node);
+  code_named(node);
   switch (node->type) {
     case Tag::DropStmt: return drop(*as<DropStmt>(node));
     case Tag::CreateFunctionStmt: return create_function(*as<CreateFunctionStmt>(node));
@@ -210,38 +198,15 @@ std::string_view Walk::definition_parts(const Node* node, std::string_view name)
     case Tag::SecLabelStmt:
       object_named(as<SecLabelStmt>(node)->objtype, as<SecLabelStmt>(node)->object);
       break;
-    case Tag::DefineStmt:
-      if (defines_code(as<DefineStmt>(node)->kind)) {
-        classify(class_code);
-      }
-      break;
-    case Tag::CreateRangeStmt:
-      for (const Node* item : cells(as<CreateRangeStmt>(node)->params)) {
-        const auto* option = as<DefElem>(item);
-        std::string_view option_name = option == nullptr ? std::string_view() : view(option->defname);
-        if (option_name != "canonical" && option_name != "subtype_diff") continue;
-        classify(class_code);
-        const auto* function = as<TypeName>(option->arg);
-        called(function == nullptr ? nullptr : function->names);
-      }
-      break;
-    case Tag::CreateTrigStmt: called(as<CreateTrigStmt>(node)->funcname); break;
-    case Tag::CreateEventTrigStmt: called(as<CreateEventTrigStmt>(node)->funcname); break;
-    case Tag::DoStmt: {
-      unknown_code();
-      for (const Node* item : cells(as<DoStmt>(node)->args)) {
-        const auto* option = as<DefElem>(item);
-        if (option != nullptr && mentions_reading_settings(string_of(option->arg)))
-          guard(ReadingGuard::refused);
-      }
-      break;
-    }
     case Tag::AlterTableStmt:
       for (const Node* item : cells(as<AlterTableStmt>(node)->cmds)) {
         const auto* command = as<AlterTableCmd>(item);
         const auto* definition = command == nullptr ? nullptr : as<ColumnDef>(command->def);
         if (command != nullptr && command->name != nullptr) columns_.add(view(command->name));
-        if (command != nullptr && command->subtype == AT_GenericOptions) classify(class_network);
+        if (command != nullptr && sets_foreign_options(*command)) {
+          classify(class_network);
+          unknown_code();  // the wrapper's, which checks them
+        }
         if (definition != nullptr) type_runs(definition->typeName);
       }
       break;
@@ -296,45 +261,6 @@ void Walk::create_table(const CreateStmt& create) {
   node(reinterpret_cast<const Node*>(create.partspec));
   list(create.constraints);
   list(create.options);
-}
-
-std::string_view Walk::create_function(const CreateFunctionStmt& create) {
-  std::string_view language = create.sql_body == nullptr ? "" : "sql";
-  const char* body = nullptr;
-  for (const Node* item : cells(create.options)) {
-    const auto* option = as<DefElem>(item);
-    if (option == nullptr) continue;
-    if (view(option->defname) == "language") language = string_of(option->arg);
-    if (view(option->defname) != "as" || option->arg == nullptr || option->arg->type != Tag::List) continue;
-    for (const Node* part : cells(reinterpret_cast<const List*>(option->arg))) body = as<String>(part)->sval;
-  }
-  list(create.parameters);
-  list(create.options);
-  node(create.sql_body);
-  if (create.sql_body != nullptr) return "create";
-  if (language == "sql" && body != nullptr) {
-    sql_body(body);
-  } else {
-    unknown_code();
-    if (mentions_reading_settings(view(body))) guard(ReadingGuard::refused);
-  }
-  return "create";
-}
-
-// The body of an SQL function, read as the server will read it when it is called.
-void Walk::sql_body(const char* text) {
-  if (body_depth_ >= deepest_body || count_tokens(text, options_.limits.tokens) != TokenCount::within)
-    return unknown_code();
-  Memory memory;
-  Outcome body = parse(text);
-  if (body.failed) return unknown_code();
-  ++body_depth_;
-  for (const Node* item : cells(body.statements)) {
-    const auto* raw = as<RawStmt>(item);
-    if (raw == nullptr) continue;
-    node(raw->stmt);
-  }
-  --body_depth_;
 }
 
 // SET in any of its homes: of a session, a role, a database, a function, the system.

@@ -264,14 +264,14 @@ void Walk::operator_class(const List* names) {
   if (!known) unknown_code();
 }
 
+bool is_built_in(const TypeName& type) {
+  auto [schema, leaf] = qualified(type.names);
+  return !type.pct_type && (schema.empty() || schema == "pg_catalog") && is_catalog_type(leaf);
+}
+
 // A value of this type is made here, so its input function or a cast to it runs.
 void Walk::type_runs(const TypeName* type) {
-  if (type == nullptr || type->pct_type) {
-    if (type != nullptr) unknown_code();
-    return;
-  }
-  auto [schema, leaf] = qualified(type->names);
-  if ((!schema.empty() && schema != "pg_catalog") || !is_catalog_type(leaf)) unknown_code();
+  if (type != nullptr && !is_built_in(*type)) unknown_code();
 }
 
 void Walk::constant(const A_Const& constant) {

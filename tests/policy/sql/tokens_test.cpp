@@ -46,6 +46,22 @@ TEST_CASE("long runs of operator characters count only where the lexer reads ope
   }
 }
 
+TEST_CASE("runs of operator characters in a function's body are counted before it is parsed") {
+  std::string openings;
+  for (int i = 0; i < 100'000; ++i) openings += "/*";
+  for (const std::string& run : {std::string(200'000, '+'), openings, std::string(1000, '=')}) {
+    const std::string body = "SELECT 1 " + run;
+    INFO(body.substr(0, 20));
+    const Analysis analysis = analyse("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS '" + body + "'", {});
+    REQUIRE(analysis.statements.size() == 1);  // after minutes, if it was parsed
+    CHECK(analysis.statements[0].runs_unread_code);
+  }
+  const std::string line(5000, '-');
+  const Analysis commented = analyse(
+      "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$" + line + "\nSELECT 1 /*" + line + "*/$$", {});
+  CHECK_FALSE(commented.statements.at(0).runs_unread_code);
+}
+
 TEST_CASE("what is taken for a string or comment is what the lexer takes for one") {
   constexpr std::array<std::string_view, 27> pieces = {
       "'",  "'",  "\"", "\\", "E'", "e'", "n'", "U&'", "x", "$", "$$", "$a$",  "$a$", "1",
