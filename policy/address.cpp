@@ -126,6 +126,11 @@ std::string text_v6(const Address& address) {
 
 }  // namespace
 
+bool is_loopback(const Address& address) {
+  if (address.is_v4()) return address.v4() >> 24 == 127;
+  return is_unspecified_or_loopback(address) && address.bytes[15] == 1;
+}
+
 std::optional<Address> Address::parse(std::string_view text) {
   char buffer[INET6_ADDRSTRLEN] = {};
   if (text.size() >= sizeof buffer || text.contains('\0')) return std::nullopt;

@@ -41,6 +41,9 @@ struct Prefix {
 // and v4-mapped are reduced to the IPv4 address within.
 Address effective(const Address& address);
 
+// 127.0.0.0/8 and ::1, as written.
+bool is_loopback(const Address& address);
+
 // Loopback, unspecified, link-local, private, CGNAT, multicast, reserved, documentation, benchmarking: what
 // passthrough and wildcard endpoints never reach. Checks effective(address).
 bool is_special_use(const Address& address);

@@ -10,6 +10,7 @@
 #include "daemon/gateway/command_views.h"
 #include "daemon/gateway/explanation.h"
 #include "daemon/gateway/grant.h"
+#include "daemon/gateway/postgres/salted_passwords.h"
 #include "daemon/gateway/unix_time.h"
 
 namespace clawpatrol {
@@ -291,6 +292,7 @@ Answer Commands::State::creds_set(const Request& request) {
   std::string name = request.fields.text_or_empty("name");
   return when_recorded(request, name, [&] {
     auto info = shared.credentials->set(name, request.body);
+    shared.salted_passwords->forget(name);
     close_orphans(shared);
     record(request, name, info ? "done" : "failed");
     if (!info) return answer_failure("credential", info.error().what);
@@ -317,6 +319,7 @@ Answer Commands::State::creds_rm(const Request& request) {
   std::string name = request.fields.text_or_empty("name");
   record(request, name, "asked");
   auto removed = shared.credentials->remove(name);
+  shared.salted_passwords->forget(name);
   close_orphans(shared);
   record(request, name, removed ? "done" : "failed");
   if (!removed)

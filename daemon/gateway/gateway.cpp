@@ -6,6 +6,7 @@
 #include "daemon/gateway/dns/service.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
+#include "daemon/gateway/postgres/salted_passwords.h"
 
 namespace clawpatrol {
 
@@ -56,7 +57,8 @@ std::vector<Refusals::Row> Refusals::rows() const {
 // Begins at the clock, so that an id is not given twice over restarts; one action a nanosecond will not
 // happen.
 Shared::Shared()
-    : action_id_(static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() /
+    : salted_passwords(std::make_unique<postgres::SaltedPasswords>()),
+      action_id_(static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch() /
                                             std::chrono::nanoseconds(1))) {}
 Shared::~Shared() = default;
 

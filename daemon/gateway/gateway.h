@@ -28,6 +28,9 @@ class VirtualNames;  // names.h
 class Analysts;      // analysts.h
 class CancelKeys;    // postgres/cancel_keys.h
 class NameService;   // dns/service.h
+namespace postgres {
+class SaltedPasswords;  // postgres/salted_passwords.h
+}
 
 // The generation in force. A handler takes current() once per action and holds it while it decides.
 class PolicyHolder {
@@ -94,6 +97,7 @@ struct Shared {
   std::unique_ptr<credentials::Store> credentials;
   std::unique_ptr<VirtualNames> names;
   std::unique_ptr<CancelKeys> cancel_keys;
+  std::unique_ptr<postgres::SaltedPasswords> salted_passwords;
   std::unique_ptr<Analysts> analysts;
   std::unique_ptr<NameService> name_service;
   std::uint64_t next_action_id();  // unique over restarts: seeded from the clock at start

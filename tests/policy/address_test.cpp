@@ -5,6 +5,7 @@
 
 using clawpatrol::Address;
 using clawpatrol::effective;
+using clawpatrol::is_loopback;
 using clawpatrol::is_special_use;
 using clawpatrol::Prefix;
 
@@ -36,6 +37,14 @@ TEST_CASE("an address has one spelling in text") {
       {"::0102:0304", "::102:304"},
   };
   for (auto [written, canonical] : spellings) CHECK(address(written).text() == canonical);
+}
+
+TEST_CASE("loopback is 127.0.0.0/8 and ::1, and nothing near them") {
+  for (const char* text : {"127.0.0.1", "127.255.255.255", "::1", "::ffff:127.0.0.1"})
+    CHECK(is_loopback(address(text)));
+  for (const char* text :
+       {"126.255.255.255", "128.0.0.1", "10.0.0.1", "0.0.0.0", "::", "::2", "::127.0.0.1", "1::1"})
+    CHECK_FALSE(is_loopback(address(text)));
 }
 
 TEST_CASE("what is not a plain literal is no address") {

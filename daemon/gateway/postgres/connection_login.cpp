@@ -38,13 +38,6 @@ const HostPort* upstream_of(const EndpointConfig& endpoint, const DestFacets& de
   return nullptr;
 }
 
-bool is_loopback(const Address& address) {
-  if (address.is_v4()) return address.v4() >> 24 == 127;
-  return std::all_of(address.bytes.begin(), address.bytes.end() - 1,
-                     [](std::uint8_t byte) { return byte == 0; }) &&
-         address.bytes.back() == 1;
-}
-
 }  // namespace
 
 Task<void> Connection::refuse(Denial denial, Deadline deadline) {
@@ -196,7 +189,8 @@ Task<std::optional<Denial>> Connection::log_in_upstream(const LoginPlan& plan, D
   UpstreamLogin login({.user = identity.user,
                        .credential = identity.credential,
                        .private_path = is_loopback(address->address),
-                       .parameters = plan.parameters},
+                       .parameters = plan.parameters,
+                       .salted_passwords = *worker_.shared().salted_passwords},
                       std::move(password));
   claimed_.flow->set_state("logging in");
   auto failure = co_await authenticate(login, deadline);

@@ -12,7 +12,7 @@
 namespace clawpatrol::postgres {
 namespace {
 
-using Digest = std::array<unsigned char, 32>;
+using Digest = SaltedPassword;  // all of them are SHA-256
 
 std::string base64(std::string_view bytes) {
   std::string text(4 * ((bytes.size() + 2) / 3), '\0');
@@ -75,58 +75,6 @@ bool read_server_first(std::string_view text, ServerFirst& out) {
   return error == std::errc() && end == count.data() + count.size() && !out.salt.empty();
 }
 
-// SaltedPassword of RFC 5802: milliseconds by design, and the same for every login with one password to one
-// role. So the latest are kept, one set a worker, under names that tell nothing outside of this process.
-class SaltedPasswords {
- public:
-  SaltedPasswords() {
-    if (RAND_bytes(name_key_.data(), static_cast<int>(name_key_.size())) != 1) std::abort();
-  }
-  ~SaltedPasswords() {
-    OPENSSL_cleanse(kept_.data(), sizeof kept_);
-    OPENSSL_cleanse(name_key_.data(), name_key_.size());
-  }
-  SaltedPasswords(const SaltedPasswords&) = delete;
-  SaltedPasswords& operator=(const SaltedPasswords&) = delete;
-
-  // Null: the derivation failed.
-  const Digest* get(std::string_view password, std::string_view salt, int iterations) {
-    const Digest name = name_of(password, salt, iterations);
-    for (const Kept& kept : kept_)
-      if (kept.used && kept.name == name) return &kept.salted;
-    Kept& kept = kept_[next_];
-    kept.used = false;
-    if (!PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()),
-                           reinterpret_cast<const unsigned char*>(salt.data()), static_cast<int>(salt.size()),
-                           iterations, EVP_sha256(), static_cast<int>(kept.salted.size()),
-                           kept.salted.data()))
-      return nullptr;
-    kept.name = name;
-    kept.used = true;
-    next_ = (next_ + 1) % kept_.size();
-    return &kept.salted;
-  }
-
- private:
-  struct Kept {
-    bool used = false;
-    Digest name{}, salted{};
-  };
-  // Lengths before the texts, so that no two sets have one name.
-  Digest name_of(std::string_view password, std::string_view salt, int iterations) const {
-    std::string all = std::to_string(iterations) + "," + std::to_string(salt.size()) + ",";
-    all += salt;
-    all += password;
-    const Digest name = hmac(name_key_, all);
-    OPENSSL_cleanse(all.data(), all.size());
-    return name;
-  }
-
-  Digest name_key_{};
-  std::array<Kept, 16> kept_{};
-  std::size_t next_ = 0;
-};
-
 std::string random_nonce() {
   unsigned char raw[24];
   if (RAND_bytes(raw, sizeof raw) != 1) std::abort();
@@ -161,7 +109,7 @@ std::string Scram::client_first() const {
 }
 
 std::expected<std::string, Scram::Failure> Scram::client_final(std::string_view server_first,
-                                                               std::string_view password) {
+                                                               const Salt& salt) {
   ServerFirst first;
   if (!read_server_first(server_first, first))
     return std::unexpected("the server's SCRAM message is malformed");
@@ -169,16 +117,15 @@ std::expected<std::string, Scram::Failure> Scram::client_final(std::string_view 
     return std::unexpected("the server's SCRAM nonce is not an extension of ours");
   if (first.iterations < least_iterations || first.iterations > most_iterations)
     return std::unexpected("the server's SCRAM iteration count is out of bounds");
-  static thread_local SaltedPasswords derived;
-  const Digest* kept = derived.get(password, first.salt, first.iterations);
-  if (!kept) return std::unexpected("SCRAM key derivation failed");
-  const Digest& salted = *kept;
+  Digest salted{};
+  if (!salt(first.salt, first.iterations, salted)) return std::unexpected("SCRAM key derivation failed");
   const std::string without_proof = "c=biws,r=" + std::string(first.nonce);
   const std::string message = client_first_bare() + "," + std::string(server_first) + "," + without_proof;
   Digest proof = hmac(salted, "Client Key");
   const Digest signature = hmac(sha256(proof), message);
   for (std::size_t i = 0; i < proof.size(); ++i) proof[i] ^= signature[i];
   server_signature_ = base64(hmac(hmac(salted, "Server Key"), message));
+  OPENSSL_cleanse(salted.data(), salted.size());
   return without_proof + ",p=" + base64(proof);
 }
 

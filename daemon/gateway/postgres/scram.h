@@ -5,8 +5,11 @@
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <string>
 #include <string_view>
+
+#include "daemon/gateway/postgres/salted_passwords.h"
 
 namespace clawpatrol::postgres {
 
@@ -26,8 +29,9 @@ class Scram {
   Scram& operator=(const Scram&) = delete;
 
   std::string client_first() const;
-  // The password is not kept; what is derived from it by its salt is, for the next login.
-  std::expected<std::string, Failure> client_final(std::string_view server_first, std::string_view password);
+  // Derives SaltedPassword from the password and what the server has sent; false: it failed.
+  using Salt = std::function<bool(std::string_view salt, int iterations, SaltedPassword& out)>;
+  std::expected<std::string, Failure> client_final(std::string_view server_first, const Salt& salt);
   // Whether the server knows the password too. Nothing else proves that it is the server.
   bool verify(std::string_view server_final) const;
 

@@ -113,7 +113,9 @@ UpstreamLogin::State UpstreamLogin::continue_sasl(std::string_view body, std::st
     verified_ = true;
     return State::going_on;
   }
-  auto answer = scram_->client_final(message->data, password_.reveal());
+  auto answer = scram_->client_final(message->data, [this](auto salt, int iterations, SaltedPassword& out) {
+    return request_.salted_passwords.get(request_.credential, password_.reveal(), salt, iterations, out);
+  });
   if (!answer) return fail(std::string(answer.error()));
   append_sasl_response(to_server, *answer);
   return State::going_on;

@@ -32,6 +32,7 @@ class UpstreamLogin {
     std::string credential;     // its name, for messages; empty: none
     bool private_path = false;  // loopback: a password in the clear stays on this machine
     std::vector<std::pair<std::string, std::string>> parameters;  // user, database and the rest, as judged
+    SaltedPasswords& salted_passwords;                            // outlives the login
   };
   UpstreamLogin(Request request, credentials::Secret password);
 

@@ -8,6 +8,7 @@
 
 #include "daemon/gateway/command_views.h"
 #include "daemon/gateway/explanation.h"
+#include "daemon/gateway/postgres/salted_passwords.h"
 
 namespace clawpatrol {
 namespace {
@@ -296,6 +297,21 @@ TEST_CASE("what cannot be recorded is not done, unless it only takes away") {
         std::string::npos);
   CHECK(fixture.shared.credentials->get("pg-reader")->reveal() == "x");
   CHECK(fixture.ask(R"("command":"creds_rm","name":"pg-reader")").failure.empty());
+}
+
+TEST_CASE("what was derived from a credential's value goes with it") {
+  Fixture fixture;
+  auto derive = [&](std::string_view credential) {
+    postgres::SaltedPassword out{};
+    REQUIRE(fixture.shared.salted_passwords->get(credential, "pencil", "salt", 10, out));
+  };
+  derive("pg-reader");
+  derive("other");
+  CHECK(fixture.ask(R"("command":"creds_set","name":"pg-reader")", "rotated").failure.empty());
+  CHECK(fixture.shared.salted_passwords->size() == 1);
+  derive("pg-reader");
+  CHECK(fixture.ask(R"("command":"creds_rm","name":"pg-reader")").failure.empty());
+  CHECK(fixture.shared.salted_passwords->size() == 1);
 }
 
 TEST_CASE("a killed flow is asked to close, and that is recorded") {
