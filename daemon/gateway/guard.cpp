@@ -20,6 +20,13 @@ bool is_literal_endpoint(const Policy& policy, const Address& address) {
   return false;
 }
 
+// A peer on an interface of the operator's. Those of our own are in the tunnel's subnet.
+bool is_peer(const Policy& policy, const Address& address) {
+  return std::ranges::any_of(policy.peers, [&](const auto& peer) {
+    return std::ranges::find(peer.second.addresses, address) != peer.second.addresses.end();
+  });
+}
+
 bool has_wildcards(const Policy& policy) {
   for (const auto& [_, endpoint] : policy.endpoints)
     if (std::ranges::any_of(endpoint.hosts, &HostPort::wildcard)) return true;
@@ -65,6 +72,7 @@ const char* known_refusal(const Policy& policy, const Address& address,
   for (const Address& spelling : {address, reached}) {
     if (within(policy.gateway.subnet, spelling)) return "guard: an address of the tunnel";
     if (within(policy.gateway.virtual_, spelling)) return "guard: a virtual address";
+    if (is_peer(policy, spelling)) return "guard: an address of a peer";
   }
   if (is_special_use(address) && !within(allowed_networks, reached)) return "guard: a network of special use";
   if (is_literal_endpoint(policy, address) || seen.contains(address, Clock::now()))

@@ -132,6 +132,17 @@ TEST_CASE("attack 13: what endpoints resolved to is remembered across a restart,
     CHECK_FALSE(late.restore(broken, now, unix_s));
 }
 
+TEST_CASE("a peer on an interface of the operator's is out of another's reach, whatever networks are named") {
+  Policy with = policy();
+  const std::vector<Prefix> networks = {*Prefix::parse("10.77.0.0/16"), *Prefix::parse("fd77::/16")};
+  CHECK(refusal(with, "10.77.4.2", {}, networks) == nullptr);
+  with.peers["b"].addresses = {*Address::parse("10.77.4.2"), *Address::parse("fd77:4::2")};
+  CHECK(refusal(with, "10.77.4.2", {}, networks) == std::string("guard: an address of a peer"));
+  CHECK(refusal(with, "fd77:4::2", {}, networks) == std::string("guard: an address of a peer"));
+  CHECK(refusal(with, "64:ff9b::a4d:402", {}, networks) == std::string("guard: an address of a peer"));
+  CHECK(refusal(with, "10.77.4.3", {}, networks) == nullptr);
+}
+
 TEST_CASE("attack 13: an endpoint that is a literal address is refused as one") {
   Policy with = policy_with({.host = "8.8.8.8", .port = 5432, .address = Address::parse("8.8.8.8")});
   CHECK(refusal(with, "8.8.8.8") != nullptr);
