@@ -37,7 +37,8 @@ std::string gateway_line(const Console& console, const Message& health) {
 }
 
 std::string audit_part(const Console& console, const Message& audit) {
-  if (!audit.flag("healthy")) return console.paint(Style::bad, "audit FAILING: everything is denied");
+  if (!audit.flag("healthy"))
+    return console.paint(Style::bad, "audit FAILING: everything is denied") + ": " + shown(audit, "failure");
   std::string free = bytes_text(audit.natural_or_zero("free_bytes")) + " free";
   bool low = audit.flag("low_space");
   std::string text =

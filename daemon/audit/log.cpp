@@ -138,6 +138,8 @@ std::expected<void, Error> Log::State::rotate_for(std::size_t bytes) {
 
 // From here on every append fails, until the sync thread has replaced the segment.
 void Log::State::fail(const Error& why, std::uint64_t bytes_left_behind) {
+  if (!failed)
+    warn(fmt::format("audit log: {}: everything is denied until a new segment is synced", why.what));
   failed = true;
   failure = Error{
       why.code,
@@ -171,6 +173,11 @@ std::uint64_t Log::segment() const {
 bool Log::healthy() const {
   std::lock_guard lock(state_->mutex);
   return !state_->failed;
+}
+
+std::string Log::failure() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->failed ? state_->failure.what.substr(0, state_->failure.what.find('\n')) : "";
 }
 
 Pressure Log::pressure() const {

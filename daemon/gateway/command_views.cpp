@@ -56,6 +56,7 @@ std::string audit_json(const Shared& shared, const Policy* policy) {
   audit.add("healthy", shared.audit->healthy()).add("seq", shared.audit->head().seq).add("free_bytes", free);
   audit.add("low_space", policy && free < policy->audit.reserve);
   audit.add("kept_bytes", shared.audit->kept_bytes()).add("oldest_seq", shared.audit->oldest_seq());
+  if (std::string why = shared.audit->failure(); !why.empty()) audit.add("failure", why);
   return audit.add("pressure", text_of(shared.audit->pressure())).text();
 }
 

@@ -68,13 +68,15 @@ TEST_CASE("empty states say what to do next") {
   FakeDaemon daemon;
   for (const char* command : {"flows", "creds_list", "audit_tail"})
     daemon.on(command, std::vector<std::string>{});
-  daemon.on("status", {R"({"v":1,"type":"status","netd":{"connected":false,"peers":0}})"});
+  daemon.on(
+      "status",
+      {R"({"v":1,"type":"status","audit":{"healthy":false,"failure":"disk full"},"netd":{"connected":false,"peers":0}})"});
   CHECK(contains(cpctl(daemon, {"flows"}).out, "no live flows; `cpctl flows -f`"));
   CHECK(contains(cpctl(daemon, {"creds", "list"}).out, "`cpctl creds set NAME`"));
   CHECK(contains(cpctl(daemon, {"audit", "tail"}).out, "audit log is empty"));
   Result status = cpctl(daemon, {"status"});
   CHECK(contains(status.out, "no live flows; add an agent with `cpctl peers add NAME`"));
-  CHECK(contains(status.out, "audit FAILING"));
+  CHECK(contains(status.out, "audit FAILING: everything is denied: disk full"));
   CHECK(contains(status.out, "netd NOT CONNECTED"));
 }
 

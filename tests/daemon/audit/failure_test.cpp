@@ -66,8 +66,9 @@ struct FailingLog : ScratchLog {
   FailingLog() {
     options.retry_interval = std::chrono::milliseconds(1);
     options.warn = [this](std::string_view line) {
-      if (line.find("goes on in") == line.npos) return;
       std::lock_guard lock(mutex);
+      warned.emplace_back(line);
+      if (line.find("goes on in") == line.npos) return;
       ++replaced;
       changed.notify_all();
     };
@@ -81,6 +82,7 @@ struct FailingLog : ScratchLog {
   std::mutex mutex;
   std::condition_variable changed;
   int replaced = 0;
+  std::vector<std::string> warned;
 };
 
 std::expected<void, Error> synced(Log& log, std::uint64_t seq) {
@@ -109,6 +111,7 @@ TEST_CASE("attack 26: when the disk is full everything is denied, and that file 
   REQUIRE_FALSE(torn);
   CHECK(torn.error().code == ENOSPC);
   CHECK_FALSE(log->healthy());
+  CHECK(log->failure().find("No space left on device") != std::string::npos);
   CHECK_FALSE(log->append(bodies(7, 1)));
   CHECK_FALSE(synced(*log, 4));
   std::string given_up = read_file(scratch.segments()[0]);
@@ -116,7 +119,12 @@ TEST_CASE("attack 26: when the disk is full everything is denied, and that file 
 
   scratch.mend();
   REQUIRE(scratch.wait_until_replaced(1));
-  CHECK(log->healthy());
+  CHECK(log->failure().empty());
+  {
+    std::lock_guard lock(scratch.mutex);
+    REQUIRE(scratch.warned.size() == 2);  // said once, however often it was tried again
+    CHECK(scratch.warned[0].find("No space left on device: everything is denied") != std::string::npos);
+  }
   CHECK(log->append(bodies(7, 2)).value() == 7);  // 5 is the new segment's first line
   CHECK(synced(*log, 7));
   CHECK(read_file(scratch.segments()[0]) == given_up);
