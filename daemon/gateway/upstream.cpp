@@ -66,6 +66,12 @@ Task<std::expected<void, Error>> connect_address(Worker& worker, SocketAddress a
   co_return std::expected<void, Error>{};
 }
 
+// So that an address that swallows what it is sent leaves time for those behind it.
+static Deadline share_of(Deadline deadline, std::size_t addresses_left) {
+  const auto now = Clock::now();
+  return Deadline::at(now + (deadline.when() - now) / static_cast<int>(addresses_left));
+}
+
 // What an exact endpoint's host resolves to is what passthrough and wildcards never reach (attacks.md, 13).
 static void remember(Shared& shared, const HostPort& host, const std::vector<SocketAddress>& addresses) {
   if (host.address) return;
@@ -84,16 +90,17 @@ Task<std::expected<void, Error>> connect_upstream(Worker& worker, const Flow& fl
   if (!addresses) co_return std::unexpected(addresses.error());
   if (!guard) remember(worker.shared(), host, *addresses);
   Error last{0, "connect: '" + host.host + "': no address"};
+  std::size_t left = addresses->size();
   for (const SocketAddress& address : *addresses) {
+    const Deadline share = share_of(deadline, left--);
     if (flow.close_asked()) break;
     if (const char* refusal = guard ? guard(address.address) : nullptr) {
       last = Error{0, "connect: '" + host.host + "': " + refusal};
       continue;
     }
-    auto connected = co_await connect_address(worker, address, deadline, socket);
+    auto connected = co_await connect_address(worker, address, share, socket);
     if (connected) co_return connected;
     last = connected.error();
-    if (last.code == ETIMEDOUT && deadline.when() <= Clock::now()) break;
   }
   co_return std::unexpected(std::move(last));
 }

@@ -97,6 +97,12 @@ class Attacks(unittest.TestCase):
         self.refused_login(standard_conforming_strings="off")
         self.assertEqual(wire.rows(self.session().simple("SHOW standard_conforming_strings")), [["on"]])
 
+    def test_1_what_the_role_has_set(self):
+        """attack 1: standard_conforming_strings is on, whatever the role or the database sets"""
+        self.lab.admin("ALTER ROLE agent_ro SET standard_conforming_strings = off")
+        self.addCleanup(self.lab.admin, "ALTER ROLE agent_ro RESET standard_conforming_strings")
+        self.assertEqual(wire.rows(self.session().simple("SHOW standard_conforming_strings")), [["on"]])
+
     def test_1_settings_are_judged(self):
         """attack 1: a search_path at login is judged as a SET, in options too"""
         rules = CAREFUL.replace("action.kind in ['read', 'write', 'session']",

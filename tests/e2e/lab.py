@@ -106,6 +106,7 @@ class Lab:
 
     netd_options = ()
     daemon_prefix = ()  # a command that starts the daemon, such as prlimit
+    hosts = "127.0.0.1 localhost\n10.77.2.2 pg.internal\n"  # as the gateway knows them
 
     def __init__(self, rules=ALLOW_ALL, tunnel="veth", policy=None, extra_peers="", workers=None, audit="",
                  postgres=True, extra="", unknown_host=None, second_agent=False):
@@ -180,7 +181,7 @@ class Lab:
                   self.upstream, "eth0", ("10.77.2.2/24", "fd77:2::2/64"))
         run("ip", "-n", self.agent, "route", "add", "default", "via", "10.77.1.1")
         run("ip", "-n", self.agent, "-6", "route", "add", "default", "via", "fd77:1::1")
-        self.files_for(self.gateway, hosts="127.0.0.1 localhost\n10.77.2.2 pg.internal\n", resolv="")
+        self.files_for(self.gateway, hosts=self.hosts, resolv="")
         tunnel_address = "10.77.1.1" if self.tunnel == "veth" else "10.86.0.1"
         self.files_for(self.agent, hosts="127.0.0.1 localhost\n", resolv=f"nameserver {tunnel_address}\n")
 
