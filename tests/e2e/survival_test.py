@@ -142,12 +142,12 @@ class Survival(unittest.TestCase):
     def test_daemon_ended(self):
         """A daemon that is told to end leaves an outcome for every action, of what it breaks off too"""
         connection = wire.Connection(self.lab.connect(self.address)).login()
+        self.addCleanup(connection.socket.close)
         connection.send(wire.query("SELECT pg_sleep(30)"))
         wait_until(lambda: self.lab.admin("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)'")
                    == "1", "the statement to run")
         self.lab.end(self.lab.daemon)
-        lines = [json.loads(line) for segment in sorted((self.lab.state / "audit").glob("*.jsonl"))
-                 for line in segment.read_text().splitlines()]
+        lines = self.lab.audit_lines()
         allowed = [line["id"] for line in lines if line.get("verdict") == "allow"]
         codes = {line["id"]: line["code"] for line in lines if line.get("type") == "outcome"}
         self.assertEqual([codes.get(action) for action in allowed], ["00000", "ended"])
