@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """The main job, on real input: an agent in a tunnel runs psql, reads what it may, is refused what it may not.
 
-    scripts/demo [--no-tunnel] [--keep]
+    scripts/demo [--tunnel kernel|go|veth] [--keep]
 
-Kernel WireGuard where this kernel has it, else wireguard-go; --no-tunnel: plain Ethernet (a veth pair). Exits
+Kernel WireGuard where this kernel has it, else wireguard-go, unless --tunnel says; veth is plain Ethernet. Exits
 non-zero if anything is not as it should be, and leaves nothing behind. --keep waits at the end, to look around.
 """
 
@@ -138,10 +138,10 @@ def kernel_has_wireguard():
 
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--no-tunnel", action="store_true")
+    arguments.add_argument("--tunnel", choices=("kernel", "go", "veth"))
     arguments.add_argument("--keep", action="store_true")
     given = arguments.parse_args()
-    tunnel = "veth" if given.no_tunnel else "kernel" if kernel_has_wireguard() else "go"
+    tunnel = given.tunnel or ("kernel" if kernel_has_wireguard() else "go")
     words = {"veth": "plain Ethernet (a veth pair)", "kernel": "kernel WireGuard", "go": "wireguard-go"}
     print(f"three network namespaces: an agent, the gateway, an upstream with PostgreSQL 15; tunnel: {words[tunnel]}")
     with Lab(rules=RULES, tunnel=tunnel) as lab:
