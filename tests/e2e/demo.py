@@ -9,9 +9,10 @@ non-zero if anything is not as it should be, and leaves nothing behind. --keep w
 
 import argparse
 import json
+import subprocess
 import sys
 
-from lab import BUILD, Lab, run
+from lab import BUILD, Lab, environment, run, wait_until
 
 RULES = """
 [[rule]]
@@ -103,9 +104,25 @@ class Demo:
         self.expect("COMMIT answers ROLLBACK", "ROLLBACK" in result.stdout)
         self.expect("and leaves no row", self.lab.admin("SELECT name FROM users WHERE id = 1") == "user1")
 
-    def operator(self):
+    def status(self):
+        """While an agent is at work: it has just been refused, and waits for something slow."""
+        slow = subprocess.Popen(self.lab.inside(
+            self.lab.agent, "psql", "-X", "-q", "-h", "pg.internal", "-U", "agent", "-d", "app", "-c", "DROP TABLE users",
+            "-c", "SELECT pg_sleep(30)"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(), cwd="/")
+        try:
+            wait_until(lambda: "pg_sleep" in self.lab.cpctl("flows").stdout, "the agent's query", process=slow)
+            seen = self.lab.cpctl("status").stdout
+        finally:
+            slow.kill()
+            slow.wait()
         self.say("\noperator$ cpctl status")
-        self.say(indent(self.lab.cpctl("status").stdout))
+        self.say(indent(seen))
+        flow = next((line for line in seen.splitlines() if "pg_sleep" in line), "")
+        self.expect("it shows the live flow: who, where, what, the verdict and the rule",
+                    all(word in flow for word in ("builder-1", "pg-prod", "allow", "read-and-update-users")))
+
+    def operator(self):
+        self.status()
         log = self.lab.cpctl("audit", "tail", "-n", "60", "-o", "json").stdout
         lines = [json.loads(line)["line"] for line in log.splitlines() if '"audit_line"' in line]
         denied = [line for line in lines if line.get("verdict") == "deny" and "id" in line]
