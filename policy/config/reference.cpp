@@ -32,6 +32,8 @@ Rules of an endpoint are tried by priority, then in the order of the files. The 
 where none is, `defaults.unmatched` does. A rule whose condition cannot be evaluated denies, in its own name. A rule
 sees statements and requests only, unless its `on` says otherwise. Without a rule, a login or a cancel passes if
 profile and credential fit; `function_call` and `replication` pass only by a rule that names them.
+An agent is told the rule's reason: by PostgreSQL's `42501`, at a login by `FATAL 28000`; a replication connection that no
+rule allows gets `FATAL 42501`, as of a server whose role may not replicate.
 What a condition may ask is in [facets.md](facets.md).
 )";
 
