@@ -24,16 +24,19 @@ std::string facet_summary(const Message& line) {
 
 // Lines that are not actions: what they say beyond the chain's own members.
 std::string other_line(const Console& console, const Message& line) {
-  std::string text = console.paint(Style::dim, time_of_day(line.text_or_empty("time")) + "  ");
   std::string kind = shown(line, "type").empty() ? shown(line, "event") : shown(line, "type");
-  text += console.paint(Style::accent, kind.empty() ? "line" : kind);
+  CellLine out(console);
+  out.cell(Style::dim, time_of_day(line.text_or_empty("time")), 8);
+  out.cell(Style::accent, kind.empty() ? "line" : kind, 0);
+  std::string text;
   for (const auto& [name, value] : line.members()) {
     bool said = name == "v" || name == "seq" || name == "prev" || name == "time" || name == "type" ||
                 name == "event" || name == "mac";
     if (!said)
-      text += fmt::format("  {}={}", printable(name), printable(value.as_text().value_or(value.json())));
+      text += fmt::format("{}{}={}", text.empty() ? "" : "  ", printable(name),
+                          printable(value.as_text().value_or(value.json())));
   }
-  return text;
+  return out.ending_in(text);
 }
 
 std::string audit_line(const Console& console, const Message& line) {

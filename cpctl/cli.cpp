@@ -71,6 +71,8 @@ void add_policy(CLI::App& app, Invocation& in) {
     return check(c, in.path);
   })->add_option("PATH", in.path, "a file, or a directory with clawpatrol.toml (default: that of --config)");
   add(app, in, "reload", "check the configuration and put it in force", [](Context c) { return reload(c); });
+  add(app, in, "facets", "what a rule's condition may ask; needs no daemon",
+      [](Context c) { return facets(c); });
 }
 
 void add_peers(CLI::App& app, Invocation& in) {

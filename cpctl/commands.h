@@ -40,6 +40,7 @@ int explain_action(Context context, const std::string& action);
 
 int check(Context context, const std::filesystem::path& path);
 int reload(Context context);
+int facets(Context context);
 
 struct NewPeerRequest {
   std::string name;

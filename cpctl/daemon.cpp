@@ -81,12 +81,9 @@ std::optional<control::Message> Daemon::ask_once(const control::JsonObject& requ
   status = exit_unreachable;
   bool sent = client_.send(request.text()).has_value();
   std::optional<std::string> line = client_.next(patience);
-  if (!line || !sent) {
-    lost();
-    return std::nullopt;
-  }
-  auto message = control::Message::parse(*line);
-  if (!message) {
+  std::optional<control::Message> message;
+  if (auto parsed = control::Message::parse(line.value_or(""))) message = std::move(*parsed);
+  if (!message || (!sent && message->flag("ok"))) {
     lost();
     return std::nullopt;
   }
@@ -95,7 +92,7 @@ std::optional<control::Message> Daemon::ask_once(const control::JsonObject& requ
     return std::nullopt;
   }
   status = exit_ok;
-  return *message;
+  return message;
 }
 
 int Daemon::lost() {
@@ -109,8 +106,9 @@ int Daemon::failed(const control::Message& end) {
   control::Message error = end.object("error");
   std::string what = error.is_null() ? end.text_or_empty("error") : error.text_or_empty("message");
   std::string hint = error.is_null() ? end.text_or_empty("hint") : error.text_or_empty("hint");
+  std::string code = (error.is_null() ? end : error).text_or_empty("code");
   console_.complain(what.empty() ? fmt::format("{} refused", name_of(service_)) : what, hint);
-  return error.text_or_empty("code") == "forbidden" ? exit_unreachable : exit_no;
+  return code == "forbidden" ? exit_unreachable : exit_no;
 }
 
 }  // namespace clawpatrol::cpctl

@@ -60,30 +60,16 @@ Table flow_table(const std::vector<control::Message>& flows) {
   return table;
 }
 
-namespace {
+void CellLine::cell(Style style, const std::string& text, std::size_t columns) {
+  std::size_t width = std::max(columns, display_width(text));
+  line_ += console_.paint(style, text) + std::string(width - display_width(text) + 2, ' ');
+  used_ += width + 2;
+}
 
-// One line made of padded cells; knows how much of it is used, since escape codes take no columns.
-class CellLine {
- public:
-  explicit CellLine(const Console& console) : console_(console) {}
-  void cell(Style style, const std::string& text, std::size_t columns) {
-    std::size_t width = std::max(columns, display_width(text));
-    line_ += console_.paint(style, text) + std::string(width - display_width(text) + 2, ' ');
-    used_ += width + 2;
-  }
-  // The rest, cut at the edge of the terminal.
-  std::string ending_in(const std::string& text) const {
-    auto width = console_.width();
-    return line_ + (width ? clipped(text, *width > used_ ? *width - used_ : 0) : text);
-  }
-
- private:
-  const Console& console_;
-  std::string line_;
-  std::size_t used_ = 0;
-};
-
-}  // namespace
+std::string CellLine::ending_in(const std::string& text) const {
+  auto width = console_.width();
+  return line_ + (width ? clipped(text, *width > used_ ? *width - used_ : 0) : text);
+}
 
 std::string action_line(const Console& console, const control::Message& action) {
   constexpr std::size_t roomy = 110;

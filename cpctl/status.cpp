@@ -26,11 +26,12 @@ struct Snapshot {
 std::string gateway_line(const Console& console, const Message& health) {
   std::string mode = shown(health, "mode");
   bool observing = mode != "enforce";
-  std::string line = fmt::format(
-      "{}  up {}  {}  {} {}", console.paint(Style::bold, "clawpatrold " + shown(health, "version")),
-      duration_text(health.natural_or_zero("uptime_s")),
-      console.paint(observing ? Style::warning : Style::good, observing ? mode + " (denies nothing)" : mode),
-      "generation", health.natural_or_zero("generation"));
+  std::string line = fmt::format("{}  up {}  {}  {} {}",
+                                 console.paint(Style::bold, "clawpatrold " + shown(health, "version")),
+                                 duration_text(health.natural_or_zero("uptime_s")),
+                                 console.paint(observing ? Style::warning : Style::good,
+                                               observing ? mode + " (rules deny nothing)" : mode),
+                                 "generation", health.natural_or_zero("generation"));
   std::string digest = shown(health, "digest").substr(0, 12);
   if (!digest.empty()) line += console.paint(Style::dim, " " + digest);
   return line + "  " + counted(health.natural_or_zero("workers"), "worker");
@@ -78,7 +79,8 @@ std::vector<std::string> counted_reasons(const Message& health, std::string_view
     std::string who;
     for (std::size_t i = 0; i < std::min<std::size_t>(3, sum.peers.size()); ++i) {
       if (!sum.peers[i].second.empty())
-        who += fmt::format("{}{}", who.empty() ? "" : ", ", sum.peers[i].second);
+        who += fmt::format("{}{}{}", who.empty() ? "" : ", ", sum.peers[i].second,
+                           sum.peers.size() > 1 ? " " + count_text(sum.peers[i].first) : "");
     }
     if (sum.peers.size() > 3) who += ", ...";
     lines.emplace_back(sum.total, fmt::format("{} {}{}", count_text(sum.total), reason,
@@ -102,7 +104,7 @@ void add_reasons(std::vector<std::string>& lines, const Console& console, std::s
   }
   if (reasons.size() > most) {
     lines.push_back(std::string(title.size() + 2, ' ') +
-                    fmt::format("and {} more kinds: cpctl status -o json", reasons.size() - most));
+                    fmt::format("and {}: cpctl status -o json", counted(reasons.size() - most, "more kind")));
   }
 }
 

@@ -2,6 +2,27 @@
 
 namespace clawpatrol {
 
+bool exists_for(FacetId facet, ActionType type) {
+  if (type == ActionType::request) return true;
+  const bool unclaimed = type == ActionType::dns || type == ActionType::connect;
+  switch (facet) {
+    case FacetId::endpoint_name:
+    case FacetId::endpoint_type: return !unclaimed;
+    case FacetId::dest_host:
+    case FacetId::dest_port: return type != ActionType::dns;
+    case FacetId::sql_database:
+    case FacetId::sql_user:
+    case FacetId::sql_declared_user: return !unclaimed && type != ActionType::cancel;
+    default: break;
+  }
+  switch (facet_table[static_cast<std::size_t>(facet)].family) {
+    case FacetFamily::every: return true;
+    case FacetFamily::sql: return type == ActionType::statement;
+    case FacetFamily::dns: return type == ActionType::dns;
+  }
+  __builtin_unreachable();
+}
+
 std::string_view name_of(ActionKind kind) {
   switch (kind) {
     case ActionKind::session: return "session";
@@ -35,6 +56,29 @@ std::string_view name_of(Unknown why) {
     case Unknown::pending: return "not known yet";
     case Unknown::unread_code: return "runs code that was not read";
     case Unknown::undecodable: return "undecodable";
+  }
+  __builtin_unreachable();
+}
+
+std::string_view name_of(FacetType type) {
+  switch (type) {
+    case FacetType::string: return "string";
+    case FacetType::integer: return "int";
+    case FacetType::boolean: return "bool";
+    case FacetType::timestamp: return "timestamp";
+    case FacetType::string_list: return "list(string)";
+    case FacetType::nullable_string_list: return "list(string or null)";
+    case FacetType::string_map: return "map(string, string)";
+    case FacetType::copy_object: return "object";
+  }
+  __builtin_unreachable();
+}
+
+std::string_view name_of(FacetFamily family) {
+  switch (family) {
+    case FacetFamily::every: return "every action";
+    case FacetFamily::sql: return "SQL (postgres)";
+    case FacetFamily::dns: return "DNS";
   }
   __builtin_unreachable();
 }

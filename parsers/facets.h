@@ -256,8 +256,14 @@ inline constexpr FacetInfo facet_table[] = {
 };
 static_assert(std::size(facet_table) == static_cast<std::size_t>(FacetId::count));
 
+// Whether actions of this type can have it. Of a request nothing is said here: its endpoints have facets of
+// their own.
+bool exists_for(FacetId facet, ActionType type);
+
 std::string_view name_of(ActionKind kind);
 std::string_view name_of(ActionType type);
-std::string_view name_of(Unknown why);  // "not applicable", "unparseable", ...
+std::string_view name_of(Unknown why);         // "not applicable", "unparseable", ...
+std::string_view name_of(FacetType type);      // "string", "list(string)", ...
+std::string_view name_of(FacetFamily family);  // "every action", ...
 
 }  // namespace clawpatrol

@@ -32,6 +32,10 @@ Error no_name() {
   return Error{EINVAL, "cannot use this as the name of a credential: letters, digits, '_', '-' and '.' only"};
 }
 
+Error not_set(std::string_view name) {
+  return Error{ENOENT, fmt::format("no credential is set under the name '{}'", name)};
+}
+
 // Says what is wrong with a value, and nothing of what is in it.
 const char* objection(std::string_view value) {
   if (value.empty()) return "the value is empty";
@@ -137,7 +141,9 @@ std::expected<void, Error> Store::remove(std::string_view name) {
     std::lock_guard lock(state_->mutex);
     if (auto found = state_->infos.find(name); found != state_->infos.end()) state_->infos.erase(found);
   }
-  return state_->directory.remove(file_of(name));
+  auto removed = state_->directory.remove(file_of(name));
+  if (!removed && removed.error().code == ENOENT) return std::unexpected(not_set(name));
+  return removed;
 }
 
 std::expected<Secret, Error> Store::get(std::string_view name) const {
@@ -145,7 +151,7 @@ std::expected<Secret, Error> Store::get(std::string_view name) const {
   std::uint64_t known = version(name);
   auto opened = state_->read(name, file_of(name));
   if (!opened && opened.error().code == ENOENT) {
-    return std::unexpected(Error{ENOENT, fmt::format("no credential is set under the name '{}'", name)});
+    return std::unexpected(not_set(name));
   }
   if (!opened) return std::unexpected(opened.error());
   if (known == 0 || opened->version < known) {

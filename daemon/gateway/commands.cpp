@@ -99,6 +99,12 @@ struct Commands::State {
   Answer audit_head(const Request&);
   Answer audit_tail(const Request&);
 
+  struct Operated {
+    uid_t uid;
+    std::optional<pid_t> pid;
+    std::string_view command, object, phase;
+  };
+  bool record(const Operated& what);
   bool record(const Request& request, std::string_view object, std::string_view phase);
   Answer when_recorded(const Request& request, std::string_view object, const std::function<Answer()>& act);
   std::string credential_line(const credentials::Info* info, const std::string& name) const;
@@ -139,15 +145,30 @@ Answer Commands::handle(const Request& request) {
   return nullptr;
 }
 
-// One line of what an operator did: `asked` before, `done` or `failed` after.
+void Commands::record(const SessionOperated& operated) {
+  const bool added = operated.change == netd::PeerChange::present;
+  state_->record({.uid = operated.uid,
+                  .pid = std::nullopt,
+                  .command = added ? "peers_add" : "peers_rm",
+                  .object = operated.peer,
+                  .phase = "done"});
+}
+
 bool Commands::State::record(const Request& request, std::string_view object, std::string_view phase) {
+  return record({.uid = request.caller.uid,
+                 .pid = request.caller.pid,
+                 .command = request.command,
+                 .object = object,
+                 .phase = phase});
+}
+
+// One line of what an operator did: `asked` before, `done` or `failed` after.
+bool Commands::State::record(const Operated& what) {
   if (!shared.audit) return false;
   JsonObject line;
-  line.add("time", time_text(now_unix_ns())).add("type", "operator").add("uid", request.caller.uid);
-  line.add("pid", request.caller.pid)
-      .add("command", request.command)
-      .add("object", object)
-      .add("phase", phase);
+  line.add("time", time_text(now_unix_ns())).add("type", "operator").add("uid", what.uid);
+  if (what.pid) line.add("pid", *what.pid);
+  line.add("command", what.command).add("object", what.object).add("phase", what.phase);
   std::string body = line.text();
   std::string lines[] = {body.substr(1, body.size() - 2)};
   auto appended = shared.audit->append(lines);

@@ -11,6 +11,7 @@
 
 #include "daemon/control/server.h"
 #include "daemon/gateway/gateway.h"
+#include "daemon/gateway/netd_session.h"
 
 namespace clawpatrol {
 
@@ -57,6 +58,7 @@ class Commands {
   Commands& operator=(const Commands&) = delete;
 
   control::Answer handle(const control::Request& request);  // null: no such command
+  void record(const SessionOperated& operated);             // what netd has done at an operator's word
 
  private:
   struct State;

@@ -167,7 +167,8 @@ std::expected<void, std::string> Daemon::open_control() {
                   shared_.name_service->listen(worker, std::move(*socket), family);
                 });
               },
-          .peers = [this](std::vector<Peer> peers) { peers_changed(std::move(peers)); }});
+          .peers = [this](std::vector<Peer> peers) { peers_changed(std::move(peers)); },
+          .operated = [this](const SessionOperated& operated) { commands_->record(operated); }});
   commands_ = std::make_unique<Commands>(
       shared_, CommandSources{.audit_directory = options_.state / "audit",
                               .workers = workers_.size(),

@@ -24,6 +24,7 @@ class NetdLink {
     std::function<void(std::size_t worker, Fd)> listener;
     std::function<void(Family, Fd)> dns;
     std::function<void(std::vector<Peer>)> peers;
+    std::function<void(const SessionOperated&)> operated;
   };
   static constexpr std::chrono::milliseconds retry{100};
   static constexpr std::chrono::seconds statistics_period{1};
@@ -51,6 +52,7 @@ class NetdLink {
   void take(SessionPeers& peers);
   void take(SessionStatistics& statistics);
   void take(SessionReloaded& reloaded);
+  void take(SessionOperated& operated) { receivers_.operated(operated); }
   void take(SessionClosed& closed);
   void adopt_descriptors();
   void answer_reload(std::string problem);

@@ -182,6 +182,10 @@ const char* NetdSession::take(const Message& message, Fd descriptor, std::vector
       events.push_back(SessionReloaded{message.reloaded.ok != 0, std::move(problem)});
       return nullptr;
     }
+    case MessageType::operated:
+      events.push_back(
+          SessionOperated{message.operated.change, message.operated.uid, text_from(message.operated.name)});
+      return nullptr;
     default: return "netd sent a message that this version does not know";
   }
 }

@@ -53,11 +53,17 @@ struct SessionReloaded {
   bool done = false;    // false: netd's configuration is what it was
   std::string problem;  // why not, or who and what is not admitted now; "": all are
 };
+struct SessionOperated {  // `cpctl peers add` or `rm`
+  netd::PeerChange change{};
+  std::uint32_t uid = 0;
+  std::string peer;
+};
 struct SessionClosed {
   std::string why;
 };
-using SessionEvent = std::variant<SessionWelcome, SessionListener, SessionDnsSocket, SessionKeep,
-                                  SessionPeers, SessionStatistics, SessionReloaded, SessionClosed>;
+using SessionEvent =
+    std::variant<SessionWelcome, SessionListener, SessionDnsSocket, SessionKeep, SessionPeers,
+                 SessionStatistics, SessionReloaded, SessionOperated, SessionClosed>;
 
 class NetdSession {
  public:

@@ -157,6 +157,16 @@ void DaemonDoor::peers_changed() {
   if (session_ && greeted_) say_peers();
 }
 
+void DaemonDoor::operated(PeerChange change, std::uint32_t uid, std::string_view name) {
+  if (!session_ || !greeted_) return;
+  Message message;
+  message.type = MessageType::operated;
+  message.operated.change = change;
+  message.operated.uid = uid;
+  std::memcpy(message.operated.name, name.data(), std::min(name.size(), sizeof message.operated.name - 1));
+  queue(message);
+}
+
 namespace {
 
 Message peer_message(const PeerEntry& peer) {

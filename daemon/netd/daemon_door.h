@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/netd/peer_book.h"
@@ -54,6 +55,8 @@ class DaemonDoor {
   std::expected<void, Error> open(const std::filesystem::path& path);
   // Tells a session what changed since it was told last.
   void peers_changed();
+  // And what an operator has done; without a session only netd's own log has it.
+  void operated(PeerChange change, std::uint32_t uid, std::string_view name);
 
  private:
   struct Outgoing {

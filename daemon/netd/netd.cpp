@@ -410,6 +410,7 @@ std::expected<AddedPeer, std::string> Netd::add_peer(const std::string& name, co
   if (!entry) return std::unexpected(entry.error());
   if (auto kept = keep(next); !kept) return std::unexpected(kept.error());
   log_line("peer '{}' added by uid {}: id {}, key {}", entry->name, uid, entry->id, entry->public_key);
+  daemon_door_->operated(PeerChange::present, uid, entry->name);
   AddedPeer added{
       *entry,
       client_configuration(*entry, config_, key_->public_key(), made ? to_base64(made->bytes()) : ""),
@@ -438,6 +439,7 @@ std::expected<PeerEntry, std::string> Netd::remove_peer(const std::string& name,
   next.adopt(config_, now_seconds());
   if (auto kept = keep(next); !kept) return std::unexpected(kept.error());
   log_line("peer '{}' removed by uid {}: id {}", entry->name, uid, entry->id);
+  daemon_door_->operated(PeerChange::gone, uid, entry->name);
   auto done = reconcile();
   daemon_door_->peers_changed();
   if (!done) return std::unexpected("removed, and perhaps still in the kernel: " + done.error().what);

@@ -11,6 +11,19 @@
 namespace clawpatrol::netd {
 namespace {
 
+constexpr std::string_view stranger =
+    R"({"v":1,"ok":false,"code":"forbidden","error":"cannot ask clawpatrol-netd: permission denied",)"
+    R"("hint":"Run this as root or as a member of the group clawpatrol."})"
+    "\n";
+constexpr std::string_view crowded =
+    R"({"v":1,"ok":false,"error":"clawpatrol-netd has too many callers at once","hint":"Try again in a moment."})"
+    "\n";
+
+// Without waiting for what it wants.
+void turn_away(const Fd& caller, std::string_view why) {
+  (void)::send(caller.get(), why.data(), why.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 constexpr std::size_t max_unread = 4 << 20;  // a whole `list` fits; past it the caller does not read
 
 }  // namespace
@@ -37,9 +50,9 @@ void OperatorDoor::accept_one() {
                 std::find(who->groups.begin(), who->groups.end(), group_) != who->groups.end();
   if (who->uid != 0 && !member) {
     log_line("refused at the operator's socket: uid {}", who->uid);
-    return;
+    return turn_away(caller, stranger);
   }
-  if (conversations_.size() >= max_callers) return;
+  if (conversations_.size() >= max_callers) return turn_away(caller, crowded);
   int fd = caller.get();
   conversations_[fd] = {std::move(caller), who->uid, {}, {}, std::chrono::steady_clock::now()};
   poller_.watch(fd, POLLIN, [this, fd](short events) { on_ready(fd, events); });

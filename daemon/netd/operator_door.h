@@ -4,7 +4,7 @@
 //   {"v":1,"command":"list"}
 //   {"v":1,"command":"rm","name":"builder-1"}
 //
-// answered by one line: {"ok":true,...} or {"ok":false,"error":"..."}.
+// answered by one line: {"ok":true,...} or {"ok":false,"error":"..."}. Anybody else gets the latter, unasked.
 #pragma once
 
 #include <chrono>

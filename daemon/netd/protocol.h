@@ -5,10 +5,10 @@
 //   daemon -> netd   hello, get_statistics, reload
 //   netd -> daemon   welcome, descriptor (SCM_RIGHTS, one each), peer (one each), peers_end, statistics (one
 //   each),
-//                    statistics_end, reloaded
+//                    statistics_end, reloaded, operated
 //
 // netd sends welcome, all descriptors and all peers after hello, and peer messages again whenever peers
-// change.
+// change. It tells what an operator asked it for (`cpctl peers`), so that the audit log has it.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +30,7 @@ enum class MessageType : std::uint16_t {
   statistics,
   statistics_end,
   reloaded,
+  operated,
 };
 
 enum class DescriptorRole : std::uint32_t {
@@ -75,6 +76,11 @@ struct Message {
       std::uint32_t ok;
       char problem[192];
     } reloaded;
+    struct {
+      PeerChange change;
+      std::uint32_t uid;
+      char name[64];  // the peer's, NUL-padded
+    } operated;
     std::uint8_t raw[240];
   };
 

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "policy/cel/function.h"
 #include "policy/cel/overloads.h"
 
@@ -32,9 +30,6 @@ class Checker {
     Checked checked;
     checked.type = check(root);
     checked.locals = scope_.most_locals();
-    std::sort(problems_.begin(), problems_.end(), [](const Problem& a, const Problem& b) {
-      return std::pair(a.span.begin, a.span.end) < std::pair(b.span.begin, b.span.end);
-    });
     checked.problems = std::move(problems_);
     return checked;
   }

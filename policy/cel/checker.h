@@ -7,7 +7,7 @@
 namespace clawpatrol::cel {
 
 struct Checked {
-  std::vector<Problem> problems;  // in the order of the text; empty when lenient
+  std::vector<Problem> problems;  // empty when lenient
   std::size_t locals = 0;         // slots that the variables of macros need
   const Type* type = nullptr;
 };

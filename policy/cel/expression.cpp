@@ -1,5 +1,8 @@
 #include "policy/cel/expression.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "policy/cel/checker.h"
 #include "policy/cel/keys.h"
 #include "policy/cel/lower.h"
@@ -20,10 +23,14 @@ std::expected<Expression, std::vector<Problem>> Expression::compile(std::string_
   auto root = parse(text, pool, *expression.constants_, macros);
   if (!root) return std::unexpected(std::vector<Problem>{root.error()});
   Checked checked = check(**root, environment, *expression.types_);
-  if (!checked.problems.empty()) return std::unexpected(std::move(checked.problems));
   Lowered lowered = lower(**root, *expression.constants_);
-  bool strict = environment.strictness == Strictness::strict;
-  if (strict && !lowered.problems.empty()) return std::unexpected(std::move(lowered.problems));
+  // Those of both, since all problems are said at once.
+  std::vector<Problem> problems = std::move(checked.problems);
+  if (environment.strictness == Strictness::strict)
+    std::ranges::move(lowered.problems, std::back_inserter(problems));
+  std::ranges::sort(problems, {},
+                    [](const Problem& problem) { return std::pair(problem.span.begin, problem.span.end); });
+  if (!problems.empty()) return std::unexpected(std::move(problems));
   expression.root_ = std::move(lowered.root);
   expression.facets_ = std::move(lowered.facets);
   expression.keys_ = keys_of(**root);

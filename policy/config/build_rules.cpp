@@ -125,6 +125,26 @@ void lint_facets(Build& build, const Text& text, const Rule& rule) {
       "The same value can be sent either way: as a Bind parameter, or written in the text.");
 }
 
+// Such a rule denies every action of that type, in its own name, whatever it was meant to do.
+void lint_actions(Build& build, const Text& text, const Rule& rule) {
+  const auto& read = rule.condition->facets();
+  const auto reads = [&](FacetId id) { return std::ranges::find(read, id) != read.end(); };
+  // It tells the types apart itself.
+  if (reads(FacetId::action_type) || reads(FacetId::action_kind)) return;
+  for (ActionType type : rule.on) {
+    auto missing = std::ranges::find_if(read, [&](FacetId id) { return !exists_for(id, type); });
+    if (missing == read.end()) continue;
+    build.report.warning(
+        text.at,
+        fmt::format("rule '{}' reads {}, which does not exist for {}", rule.name,
+                    facet_table[static_cast<std::size_t>(*missing)].path, name_of(type)),
+        fmt::format(
+            "Where a condition cannot be evaluated its rule denies: leave \"{}\" out of 'on', or look at "
+            "action.type first.",
+            name_of(type)));
+  }
+}
+
 Location locate(const Text& text, const cel::Span& span) {
   std::vector<std::size_t> map = map_toml_string(text.at.source->text().substr(text.at.begin));
   std::size_t last = map.size() - 1;
@@ -151,6 +171,7 @@ void compile_condition(Build& build, const Text& text, Rule& rule, const std::ve
   if (compiled) {
     rule.condition = std::move(*compiled);
     lint_facets(build, text, rule);
+    lint_actions(build, text, rule);
     return;
   }
   for (const cel::Problem& problem : compiled.error())

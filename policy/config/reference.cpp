@@ -32,6 +32,8 @@ Rules of an endpoint are tried by priority, then in the order of the files. The 
 where none is, `defaults.unmatched` does. A rule whose condition cannot be evaluated denies, in its own name. A rule
 sees statements and requests only, unless its `on` says otherwise. Without a rule, a login or a cancel passes if
 profile and credential fit; `function_call` and `replication` pass only by a rule that names them.
+An agent is told the rule's reason: by PostgreSQL's `42501`, at a login by `FATAL 28000`; a replication connection that no
+rule allows gets `FATAL 42501`, as of a server whose role may not replicate.
 What a condition may ask is in [facets.md](facets.md).
 )";
 
@@ -80,27 +82,12 @@ std::string heading(const Section& section) {
   return fmt::format("`[{}{}]`", section.name, section.named ? ".NAME" : "");
 }
 
-std::string_view type_text(FacetType type) {
-  switch (type) {
-    case FacetType::string: return "string";
-    case FacetType::integer: return "int";
-    case FacetType::boolean: return "bool";
-    case FacetType::timestamp: return "timestamp";
-    case FacetType::string_list: return "list(string)";
-    case FacetType::nullable_string_list: return "list(string or null)";
-    case FacetType::string_map: return "map(string, string)";
-    case FacetType::copy_object: return "object";
-  }
-  __builtin_unreachable();
+// As a heading: "Every action".
+std::string heading(FacetFamily family) {
+  std::string text(name_of(family));
+  text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
+  return text;
 }
-
-struct Family {
-  FacetFamily family;
-  std::string_view heading;
-};
-
-constexpr Family families[] = {
-    {FacetFamily::every, "Every action"}, {FacetFamily::sql, "SQL (postgres)"}, {FacetFamily::dns, "DNS"}};
 
 }  // namespace
 
@@ -120,11 +107,11 @@ std::string config_reference_markdown() {
 
 std::string facets_reference_markdown() {
   std::string out(facets_preamble);
-  for (const Family& family : families) {
-    out += fmt::format("\n## {}\n\n| facet | type | meaning |\n|---|---|---|\n", family.heading);
+  for (FacetFamily family : {FacetFamily::every, FacetFamily::sql, FacetFamily::dns}) {
+    out += fmt::format("\n## {}\n\n| facet | type | meaning |\n|---|---|---|\n", heading(family));
     for (const FacetInfo& facet : facet_table) {
-      if (facet.family == family.family)
-        out += fmt::format("| `{}` | {} | {} |\n", facet.path, type_text(facet.type), facet.meaning);
+      if (facet.family == family)
+        out += fmt::format("| `{}` | {} | {} |\n", facet.path, name_of(facet.type), facet.meaning);
     }
   }
   return out;

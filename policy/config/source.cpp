@@ -40,7 +40,9 @@ std::string_view Source::line(std::size_t index) const {
 Place Source::place(std::size_t begin, std::size_t end) const {
   std::size_t index = line_index(std::min(begin, text_.size()));
   std::size_t line_end = lines_[index] + line(index).size();
-  std::size_t width = end > begin && line_end > begin ? std::min(end, line_end) - begin : 1;
+  bool hidden = std::ranges::any_of(
+      hidden_, [&](const auto& range) { return range.first < end && begin < range.second; });
+  std::size_t width = !hidden && end > begin && line_end > begin ? std::min(end, line_end) - begin : 1;
   return {name_, static_cast<std::uint32_t>(index + 1), static_cast<std::uint32_t>(begin - lines_[index] + 1),
           static_cast<std::uint32_t>(width)};
 }
@@ -49,11 +51,13 @@ std::string Source::line_at(std::size_t offset) const {
   std::size_t index = line_index(std::min(offset, text_.size()));
   if (line(index).size() > longest_shown_line) return {};
   std::string shown(line(index));
+  std::size_t cut = shown.size();
   for (auto [begin, end] : hidden_) {
-    std::size_t from = std::max(begin, lines_[index]);
-    std::size_t to = std::min(end, lines_[index] + shown.size());
-    for (std::size_t i = from; i < to; ++i) shown[i - lines_[index]] = '*';
+    bool here = begin < lines_[index] + shown.size() && end > lines_[index];
+    if (here) cut = std::min(cut, begin > lines_[index] ? begin - lines_[index] : 0);
   }
+  // As many whatever was there, and nothing behind it: the length of a secret says something of it.
+  if (cut < shown.size()) shown.replace(cut, shown.npos, "********");
   return shown;
 }
 

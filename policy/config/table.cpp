@@ -71,7 +71,8 @@ const Node* Table::get(std::string_view key, NodeKind kind, std::string_view wan
 
 bool Table::is_printable(std::string_view key, const Text& text) const {
   if (text.value.empty()) {
-    report_.error(text.at, fmt::format("'{}' is empty", key));
+    const bool entry = node_->find(key)->value.kind == NodeKind::array;
+    report_.error(text.at, fmt::format("{}'{}' is empty", entry ? "an entry of " : "", key));
     return false;
   }
   if (std::ranges::none_of(text.value, is_control)) return true;

@@ -166,6 +166,20 @@ TEST_CASE("changes of peers arrive as whole lists") {
   CHECK(only<SessionPeers>(again)[0]->peers[0].key_fingerprint != key);
 }
 
+TEST_CASE("what an operator did is told, once there is a session") {
+  Gateway gateway;
+  gateway.door.operated(PeerChange::present, 7, "too-early");
+  NetdSession session = gateway.connect();
+  REQUIRE(session.send_hello(1));
+  (void)gateway.settle(session);
+  gateway.door.operated(PeerChange::gone, 1000, std::string(80, 'n'));
+  auto events = gateway.settle(session);
+  REQUIRE(only<SessionOperated>(events).size() == 1);
+  CHECK(only<SessionOperated>(events)[0]->change == PeerChange::gone);
+  CHECK(only<SessionOperated>(events)[0]->uid == 1000);
+  CHECK(only<SessionOperated>(events)[0]->peer == std::string(63, 'n'));
+}
+
 TEST_CASE("statistics and reload are answered") {
   Gateway gateway;
   gateway.drops = {{1, DROP_UDP, 3, 300}, {0, DROP_SPOOFED, 1, 60}};

@@ -359,11 +359,13 @@ class SteeringTest(unittest.TestCase):
                  "s.settimeout(3); s.connect(sys.argv[1])\n"
                  "try: s.send(sys.argv[2].encode()+b'\\n'); data=s.recv(1000)\n"
                  "except (ConnectionResetError, BrokenPipeError): data=b''\n"
-                 "sys.exit(len(data) != 0)\n")
-        for name in ("peers.sock", "netd.sock"):
+                 "sys.stdout.write(data.decode())\n")
+        refusal = ('{"v":1,"ok":false,"code":"forbidden","error":"cannot ask clawpatrol-netd: permission denied",'
+                   '"hint":"Run this as root or as a member of the group clawpatrol."}\n')
+        for name, said in (("peers.sock", refusal), ("netd.sock", "")):
             stranger = subprocess.run(["/usr/bin/python3", "-c", probe, f"{net.run}/{name}", '{"v":1,"command":"list"}'],
                                       user=65534, group=65534, extra_groups=[], capture_output=True, text=True)
-            self.assertEqual(stranger.returncode, 0, stranger.stderr)
+            self.assertEqual((stranger.returncode, stranger.stdout), (0, said), stranger.stderr)
         self.assertIn("refused at the operator's socket: uid 65534", net.log_text())
         self.assertIn("refused at the daemon's socket: uid 65534", net.log_text())
 

@@ -49,6 +49,28 @@ TEST_CASE(
       "DROP TABLE users\\u{1b}[2J\\u{202e}\n");
 }
 
+TEST_CASE("status says whom a refusal met, how often each, and how many kinds it leaves out") {
+  FakeDaemon daemon;
+  daemon.on("status",
+            {R"({"v":1,"type":"status","mode":"observe","refusals":[)"
+             R"({"reason":"a","peer":"builder-1","count":9},{"reason":"a","peer":"builder-2","count":3},)"
+             R"({"reason":"b","peer":"","count":4},{"reason":"c","peer":"","count":3},)"
+             R"({"reason":"d","peer":"","count":2},{"reason":"e","peer":"","count":1}]})"});
+  const std::string out = cpctl(daemon, {"status"}).out;
+  CHECK(contains(out, "refused  12 a (builder-1 9, builder-2 3)\n"));
+  CHECK(contains(out, "\n         and 1 more kind: cpctl status -o json\n"));
+  CHECK(contains(out, "observe (rules deny nothing)"));
+}
+
+TEST_CASE("facets are listed as a condition names them") {
+  Result result = cpctl({"facets"});
+  CHECK(result.status == 0);
+  CHECK(contains(result.out, "FACET"));
+  CHECK(contains(result.out, "\nsql.tables         list(string)          SQL (postgres)  every relation"));
+  CHECK(contains(cpctl({"facets", "-o", "json"}).out,
+                 R"({"v":1,"type":"facet","name":"dns.name","value_type":"string","of":"DNS","meaning":)"));
+}
+
 TEST_CASE("-o json passes the daemon's lines on, each versioned, without the end") {
   FakeDaemon daemon;
   daemon.on("status", {health, flow});

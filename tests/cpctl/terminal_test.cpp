@@ -77,14 +77,20 @@ const std::string flow =
     R"("age_s":65,"bytes_up":1228,"bytes_down":34816,"last":{"id":"a-18f3aa","verdict":"deny","rule":"a-rule-with-a-long-name",)"
     R"("text":"SELECT some, quite, long, list, of, columns FROM a_table JOIN another_table USING (id) WHERE x = 1"}})";
 
-TEST_CASE("a table follows the width of the terminal and never wraps") {
+const std::string outcome =
+    R"({"v":1,"type":"audit_line","line":{"v":1,"seq":9,"prev":"0123456789abcdef","time":"2026-11-22T01:02:04.000000Z",)"
+    R"("id":"a-18f3aabbccddee","type":"outcome","ok":true,"bytes_up":1228,"bytes_down":34816,"code":"00000","mac":"00"}})";
+
+TEST_CASE("a table follows the width of the terminal and never wraps, nor does a line of the log") {
   setenv("TERM", "xterm-256color", 1);
   unsetenv("NO_COLOR");
   FakeDaemon daemon;
   daemon.on("flows", {flow});
+  daemon.on("audit_tail", {outcome});
   for (unsigned short columns : std::initializer_list<unsigned short>{60, 80, 100, 140, 200}) {
     Terminal terminal(columns);
     CHECK(run_on(terminal, daemon, {"flows"}) == 0);
+    CHECK(run_on(terminal, daemon, {"audit", "tail"}) == 0);
     std::string text = terminal.read_until();
     CHECK(contains(text, "\x1b[31m"));
     for (const std::string& line : lines_of(text)) {

@@ -8,7 +8,7 @@ import socket
 import unittest
 
 import wire
-from lab import Lab, run, wait_until
+from lab import BUILD, Lab, run, wait_until
 
 # Two profiles, so that a peer can be moved to one that reaches nothing.
 EMPTY_PROFILE = "\n[profile.empty]\ncredentials = []\n"
@@ -152,6 +152,8 @@ class TakenAway(Access):
 
     def told_before_login(self, connection, state, kill):
         """Kills a connection that is not logged in: it is told so and gone, long before it would end by itself."""
+        self.addCleanup(connection.socket.close)
+
         def flows():
             answer = self.lab.cpctl("flows", "-o", "json").stdout.splitlines()
             return [flow["id"] for flow in map(json.loads, answer) if flow["state"] == state]
@@ -178,8 +180,8 @@ class TakenAway(Access):
         run("ip", "-n", self.lab.upstream, "link", "set", "eth0", "down")
         try:
             dialling = wire.Connection(self.lab.connect(self.address)).send(wire.startup(user="agent", database="app"))
-            with self.commanded("creds", "set", "pg-reader", input="another-secret\n"):
-                self.told_before_login(dialling, "connecting", lambda _: None)
+            self.told_before_login(dialling, "connecting", lambda _:
+                                   self.lab.cpctl("creds", "set", "pg-reader", input="reader-secret\n"))
         finally:
             run("ip", "-n", self.lab.upstream, "link", "set", "eth0", "up")
         self.assertEqual(wire.rows(self.session().simple("SELECT 1")), [["1"]])
@@ -338,6 +340,24 @@ class Peers(Access):
         self.stray(first["addresses"][0])
         self.assert_blocked(f"address '{first['addresses'][0]}': peer 'first' had it until 0 minutes ago, and "
                             "addresses rest for a day")
+
+    def test_changes_are_audited(self):
+        """`cpctl peers add` and `rm` stand in the audit log, with the uid of who asked"""
+        self.add("passing")
+        self.lab.cpctl("peers", "rm", "passing")
+        def changes():
+            return [(line["command"], line["uid"], line["phase"]) for line in self.lab.audit_lines()
+                    if line.get("object") == "passing"]
+        wait_until(lambda: len(changes()) == 2, "both lines")
+        self.assertEqual(changes(), [("peers_add", 0, "done"), ("peers_rm", 0, "done")])
+
+    def test_a_stranger_is_told_why(self):
+        """Who is neither root nor in the group is told so by netd, and not that it hung up"""
+        as_nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        refused = run(*as_nobody, BUILD / "cpctl" / "cpctl", "--run", self.lab.run_dir, "peers", "list", check=False)
+        self.assertEqual(refused.returncode, 3)
+        self.assertIn("permission denied", refused.stderr)
+        self.assertIn("hint: Run this as root or as a member of the group clawpatrol.", refused.stderr)
 
     def test_20_removed(self):
         """attack 20: `cpctl peers rm` closes the peer's connections at once and lets no packet of it in"""

@@ -1,17 +1,18 @@
 #!/usr/bin/python3
 """The main job, on real input: an agent in a tunnel runs psql, reads what it may, is refused what it may not.
 
-    scripts/demo [--no-tunnel] [--keep]
+    scripts/demo [--tunnel kernel|go|veth] [--keep]
 
-Kernel WireGuard where this kernel has it, else wireguard-go; --no-tunnel: plain Ethernet (a veth pair). Exits
+Kernel WireGuard where this kernel has it, else wireguard-go, unless --tunnel says; veth is plain Ethernet. Exits
 non-zero if anything is not as it should be, and leaves nothing behind. --keep waits at the end, to look around.
 """
 
 import argparse
 import json
+import subprocess
 import sys
 
-from lab import BUILD, Lab, run
+from lab import BUILD, Lab, environment, run, wait_until
 
 RULES = """
 [[rule]]
@@ -103,9 +104,25 @@ class Demo:
         self.expect("COMMIT answers ROLLBACK", "ROLLBACK" in result.stdout)
         self.expect("and leaves no row", self.lab.admin("SELECT name FROM users WHERE id = 1") == "user1")
 
-    def operator(self):
+    def status(self):
+        """While an agent is at work: it has just been refused, and waits for something slow."""
+        slow = subprocess.Popen(self.lab.inside(
+            self.lab.agent, "psql", "-X", "-q", "-h", "pg.internal", "-U", "agent", "-d", "app", "-c", "DROP TABLE users",
+            "-c", "SELECT pg_sleep(30)"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(), cwd="/")
+        try:
+            wait_until(lambda: "pg_sleep" in self.lab.cpctl("flows").stdout, "the agent's query", process=slow)
+            seen = self.lab.cpctl("status").stdout
+        finally:
+            slow.kill()
+            slow.wait()
         self.say("\noperator$ cpctl status")
-        self.say(indent(self.lab.cpctl("status").stdout))
+        self.say(indent(seen))
+        flow = next((line for line in seen.splitlines() if "pg_sleep" in line), "")
+        self.expect("it shows the live flow: who, where, what, the verdict and the rule",
+                    all(word in flow for word in ("builder-1", "pg-prod", "allow", "read-and-update-users")))
+
+    def operator(self):
+        self.status()
         log = self.lab.cpctl("audit", "tail", "-n", "60", "-o", "json").stdout
         lines = [json.loads(line)["line"] for line in log.splitlines() if '"audit_line"' in line]
         denied = [line for line in lines if line.get("verdict") == "deny" and "id" in line]
@@ -138,10 +155,10 @@ def kernel_has_wireguard():
 
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--no-tunnel", action="store_true")
+    arguments.add_argument("--tunnel", choices=("kernel", "go", "veth"))
     arguments.add_argument("--keep", action="store_true")
     given = arguments.parse_args()
-    tunnel = "veth" if given.no_tunnel else "kernel" if kernel_has_wireguard() else "go"
+    tunnel = given.tunnel or ("kernel" if kernel_has_wireguard() else "go")
     words = {"veth": "plain Ethernet (a veth pair)", "kernel": "kernel WireGuard", "go": "wireguard-go"}
     print(f"three network namespaces: an agent, the gateway, an upstream with PostgreSQL 15; tunnel: {words[tunnel]}")
     with Lab(rules=RULES, tunnel=tunnel) as lab:

@@ -107,6 +107,7 @@ class Lab:
     netd_options = ()
     daemon_prefix = ()  # a command that starts the daemon, such as prlimit
     hosts = "127.0.0.1 localhost\n10.77.2.2 pg.internal\n"  # as the gateway knows them
+    daemon_privileges = ("--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
 
     def __init__(self, rules=ALLOW_ALL, tunnel="veth", policy=None, extra_peers="", workers=None, audit="",
                  postgres=True, extra="", unknown_host=None, second_agent=False):
@@ -260,8 +261,7 @@ class Lab:
         control.unlink(missing_ok=True)
         self.daemon = self.spawn("daemon", self.inside(
             self.gateway, *self.daemon_prefix, "setpriv", f"--reuid={DAEMON_UID}", f"--regid={DAEMON_UID}", "--clear-groups",
-            "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all",
-            BUILD / "daemon" / "clawpatrold", "--config", self.config, "--state", self.state, "--run", self.run_dir))
+            *self.daemon_privileges, BUILD / "daemon" / "clawpatrold", "--config", self.config, "--state", self.state, "--run", self.run_dir))
         wait_until(control.exists, "the control socket", process=self.daemon)
 
     def wait_serving(self, seconds=20.0):

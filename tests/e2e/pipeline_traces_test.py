@@ -6,6 +6,7 @@ line as `F or B`, length, name and fields, where OIDs, and what differs between 
 """
 
 import pathlib
+import re
 import shlex
 import socket
 import struct
@@ -15,6 +16,9 @@ import wire
 from lab import Lab
 
 TRACES = sorted((pathlib.Path(__file__).parent / "traces").glob("*.trace"))
+# The gateway refuses these itself, in the server's words, and does not make up a place in the server's source: fields
+# F, L and R are not in its errors. pipeline_abort parses two statements at once.
+OWN_ERRORS = {"pipeline_abort"}
 INT4 = 23  # the type of every parameter that libpq_pipeline declares; masked in the traces
 
 
@@ -168,6 +172,10 @@ def replay(connection, trace):
         return said
 
 
+def without_source(trace):
+    return [re.sub(' [FLR] "SSSS"', "", line) for line in trace]
+
+
 class PipelineTraces(unittest.TestCase):
     maxDiff = None
 
@@ -205,7 +213,13 @@ def add_tests(path):
         self.assertEqual(self.replayed(self.direct(), trace, "agent_ro"), trace)
 
     def through_the_gateway(self):
-        self.assertEqual(self.replayed(self.lab.connect(self.address), trace, "agent"), trace)
+        said = self.replayed(self.lab.connect(self.address), trace, "agent")
+        if path.stem in OWN_ERRORS:
+            self.assertNotEqual(said, trace, "it differs, as OWN_ERRORS says")
+            said, expected = map(without_source, (said, trace))
+        else:
+            expected = trace
+        self.assertEqual(said, expected)
     setattr(PipelineTraces, f"test_{path.stem}_directly", directly)
     setattr(PipelineTraces, f"test_{path.stem}_through_the_gateway", through_the_gateway)
 

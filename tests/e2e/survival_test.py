@@ -4,6 +4,8 @@
 import copy
 import json
 import os
+import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +14,7 @@ import time
 import unittest
 
 import wire
-from lab import DAEMON_UID, Lab, environment, run, wait_until
+from lab import BUILD, DAEMON_UID, Lab, environment, run, wait_until
 
 RULES = """
 [[rule]]
@@ -142,12 +144,12 @@ class Survival(unittest.TestCase):
     def test_daemon_ended(self):
         """A daemon that is told to end leaves an outcome for every action, of what it breaks off too"""
         connection = wire.Connection(self.lab.connect(self.address)).login()
+        self.addCleanup(connection.socket.close)
         connection.send(wire.query("SELECT pg_sleep(30)"))
         wait_until(lambda: self.lab.admin("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)'")
                    == "1", "the statement to run")
         self.lab.end(self.lab.daemon)
-        lines = [json.loads(line) for segment in sorted((self.lab.state / "audit").glob("*.jsonl"))
-                 for line in segment.read_text().splitlines()]
+        lines = self.lab.audit_lines()
         allowed = [line["id"] for line in lines if line.get("verdict") == "allow"]
         codes = {line["id"]: line["code"] for line in lines if line.get("type") == "outcome"}
         self.assertEqual([codes.get(action) for action in allowed], ["00000", "ended"])
@@ -221,6 +223,31 @@ class Survival(unittest.TestCase):
             self.assert_serves_within(2, begun)
         self.assert_unharmed()
 
+
+
+class Privileges(unittest.TestCase):
+    def test_what_the_daemon_gives_up(self):
+        """Whatever it is started with, the daemon has no capability, no way to gain one, a filter on its system calls
+        and no core file; and it does not run as root"""
+        class Lavish(Lab):
+            capabilities = "+net_admin,+bpf,+net_bind_service,+sys_ptrace"
+            daemon_privileges = (f"--inh-caps={capabilities}", f"--ambient-caps={capabilities}")
+        with Lavish(postgres=False) as lab:
+            process = pathlib.Path(f"/proc/{lab.daemon.pid}")
+            status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines() if ":\t" in line)
+            for each in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+                self.assertEqual(int(status[each], 16), 0, each)
+            self.assertEqual((status["NoNewPrivs"], status["Seccomp"]), ("1", "2"))
+            for task in (process / "task").iterdir():
+                self.assertIn("Seccomp:\t2", (task / "status").read_text(), "every thread has the filter")
+            limits = (process / "limits").read_text()
+            self.assertEqual(re.search(r"Max core file size +(\S+) +(\S+)", limits).groups(), ("0", "0"))
+            # What belongs to root although the process does not is not dumpable.
+            self.assertEqual((process / "environ").stat().st_uid, 0)
+            refused = run(*lab.inside(lab.gateway, BUILD / "daemon" / "clawpatrold", "--config", lab.config, "--state",
+                                      lab.state, "--run", lab.run_dir), check=False)
+            self.assertNotEqual(refused.returncode, 0)
+            self.assertIn("clawpatrold does not run as root", refused.stderr)
 
 
 class Descriptors(unittest.TestCase):

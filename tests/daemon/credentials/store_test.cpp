@@ -109,6 +109,7 @@ TEST_CASE("attack 20: a version is never given twice, over removal and restarts"
     CHECK(store->version("a") == 0);
     CHECK(store->get("a").error().code == ENOENT);
     CHECK(store->remove("a").error().code == ENOENT);
+    CHECK(store->remove("a").error().what == "no credential is set under the name 'a'");
   }
   CHECK(versions.size() == 15);
 }

@@ -41,6 +41,14 @@ TEST_CASE("unknown facets are named with the nearest one") {
             .starts_with("`sql` is a family of facets, not a value [sql] Its facets are `sql.statement`, "));
 }
 
+TEST_CASE("a pattern that is none is said beside what does not type-check") {
+  auto found = problems("sql.statement.matches('[') && sql.tabels == [] && sql.statement.matches('(')");
+  REQUIRE(found.size() == 3);
+  CHECK(found[0].message.starts_with("invalid pattern"));
+  CHECK(found[1].message == "unknown facet `sql.tabels`");
+  CHECK(found[2].message.starts_with("invalid pattern"));
+}
+
 TEST_CASE("facets of other endpoint types are refused by that name") {
   CHECK(problem("dns.name == 'x'") ==
         "facet `dns.name` is not available for this endpoint type [dns.name] "

@@ -164,9 +164,24 @@ TEST_CASE("a secret in the file is refused, and never shown again") {
     CHECK_FALSE(one.policy);
     CHECK(one.diagnostics.render().find("hunter2") == std::string::npos);
   }
+  // Nor how long it is.
+  const auto shown_of = [](const std::string& secret) {
+    return load_policy_text("schema = 1\n[peer.p]\nlabels = { pw = \"" + secret + "\" }\nprofile = \"q\"\n" +
+                            "[defaults]\nsecret = \"" + secret + "\"\n")
+        .diagnostics.render();
+  };
+  CHECK(shown_of("x") == shown_of(std::string(40, 'x')));
   // A credential may be called like one.
   CHECK(problems(base + "[credential.github_token]\ntype = \"postgres\"\nendpoint = \"pg\"\nuser = \"u\"\n")
             .size() == 2);
+}
+
+TEST_CASE("a text that is empty is said to be, and an entry of a list is said to be one") {
+  CHECK(
+      says(problems(base + "[endpoint.e]\ntype = \"postgres\"\ntls = \"disable\"\nhosts = [\"a:1\", \"\"]\n"),
+           "24:17: an entry of 'hosts' is empty"));
+  CHECK(says(problems(base + "[endpoint.e]\ntype = \"postgres\"\nca = \"\"\nhosts = [\"a:1\"]\n"),
+             "23:6: 'ca' is empty"));
 }
 
 TEST_CASE("quantities have units and bounds") {

@@ -120,6 +120,31 @@ TEST_CASE("a condition is checked against the facets of its endpoints") {
         Lines{"25:13: condition is longer than 65536 bytes"});
 }
 
+TEST_CASE("a rule that asks what an action of its types never has is warned of, for each of them") {
+  Lines lines = problems(base + rule("r",
+                                     "on = [\"login\", \"statement\", \"cancel\"]\nverdict = \"deny\"\n"
+                                     "condition = \"sql.verb == 'x'\""));
+  CHECK(says(lines, "warning 26:13: rule 'r' reads sql.verb, which does not exist for login"));
+  CHECK(says(lines, "warning 26:13: rule 'r' reads sql.verb, which does not exist for cancel"));
+  CHECK_FALSE(says(lines, "warning 26:13: rule 'r' reads sql.verb, which does not exist for statement"));
+  const auto warned = [](const std::string& place, const std::string& condition) {
+    const std::string text = "[[rule]]\nname = \"r\"\nverdict = \"allow\"\n" + place + "\ncondition = \"";
+    return std::ranges::any_of(problems(base + text + condition + "\"\n"),
+                               [](auto& line) { return line.contains("does not exist for"); });
+  };
+  const std::string pg = "endpoint = \"pg\"\non = ";
+  CHECK(warned(pg + "[\"replication\"]", "'t' in sql.tables"));
+  CHECK(warned(pg + "[\"function_call\"]", "sql.unbounded"));
+  CHECK(warned(pg + "[\"cancel\"]", "sql.user == 'u'"));
+  CHECK_FALSE(warned(pg + "[\"login\", \"replication\", \"function_call\"]", "sql.user == 'u'"));
+  CHECK_FALSE(warned(pg + "[\"login\", \"cancel\"]", "peer.name == 'p' && dest.port == 5432"));
+  CHECK_FALSE(warned(pg + "[\"login\", \"statement\"]", "action.type == 'login' || sql.verb == 'x'"));
+  CHECK_FALSE(warned("endpoint = \"pg\"", "sql.verb == 'x'"));
+  CHECK(warned("on = [\"dns\"]", "dest.port == 1"));
+  CHECK(warned("on = [\"connect\"]", "dns.name == 'a'"));
+  CHECK_FALSE(warned("on = [\"dns\"]", "dns.name == 'a'"));
+}
+
 TEST_CASE("attack 9: a rule that reads parameters and not literals, or the other way round, is warned of") {
   Lines params = problems(base + rule("r", "condition = \"'x' in sql.params\"\nverdict = \"deny\""));
   CHECK(says(params, "warning 24:13: rule 'r' reads sql.params and not sql.literals"));
