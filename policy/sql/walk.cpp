@@ -131,12 +131,6 @@ void Walk::list(const List* list) {
   for (const Node* cell : cells(list)) node(cell);
 }
 
-// pg_temp is searched first: what has a built-in type's name there is what casts and constants mean from then
-// on.
-void Walk::no_shadow(std::string_view name) {
-  if (is_catalog_type(name)) guard(ReadingGuard::refused);
-}
-
 void Walk::relation(const RangeVar* relation, Use use) {
   if (relation == nullptr || relation->relname == nullptr) return;
   std::string_view name = relation->relname;
@@ -163,6 +157,7 @@ void Walk::relation_named(std::string_view schema, std::string_view name, Use us
   if (use == Use::write) ++written_;
   if (catalog && name == "pg_settings") names_pg_settings_ = true;
   if (catalog && holds_values_of_tables(name)) reads_open_ = true;
+  if (schema == "pg_toast" || name.starts_with("pg_toast_")) reaches_further();  // a part of another table
   NameSet& used = use == Use::read ? reads_ : writes_;
   for (NameSet* names : {&tables_, &used}) {
     names->add(name);

@@ -23,6 +23,13 @@ inline bool is_temporary(std::string_view schema) {
 
 bool is_built_in(const tree::TypeName& type);  // by its name
 
+// Tables and what can be named in their stead: ALTER INDEX renames a table too.
+inline bool is_relation(tree::ObjectType type) {
+  using namespace tree;
+  return type == OBJECT_TABLE || type == OBJECT_VIEW || type == OBJECT_MATVIEW ||
+         type == OBJECT_FOREIGN_TABLE || type == OBJECT_SEQUENCE || type == OBJECT_INDEX;
+}
+
 class Walk {
  public:
   explicit Walk(const Options& options);
@@ -54,7 +61,6 @@ class Walk {
   void dispatch(const tree::Node* node);
   void fields(const tree::Node* node);
   void list(const tree::List* list);
-  void no_shadow(std::string_view name);
   void relation(const tree::RangeVar* relation, Use use);
   void relation_named(std::string_view schema, std::string_view name, Use use);
   void relation_in_list(const tree::Node* names, std::size_t skip_last, Use use);
@@ -125,13 +131,18 @@ class Walk {
 
   // walk_definition.cpp: DDL
   std::string_view definition(const tree::Node* node, std::string_view verb);
-  void type_made(const tree::Node* node);
   std::string_view definition_parts(const tree::Node* node, std::string_view verb);
   std::string_view drop(const tree::DropStmt& drop);
   void object_named(tree::ObjectType type, const tree::Node* object);
   void setting(const tree::VariableSetStmt& set);
   void create_table(const tree::CreateStmt& create);
   void plain_strings(const tree::Node* node);
+
+  // walk_names.cpp: names that definitions give
+  void no_shadow(std::string_view name);
+  void type_named(const tree::List* names);
+  void type_made(const tree::Node* node);
+  void range_made(const tree::CreateRangeStmt& range);
 
   // walk_code.cpp: DDL that makes code, names it or runs it unseen
   void code_named(const tree::Node* node);

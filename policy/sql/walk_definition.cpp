@@ -136,32 +136,6 @@ std::string_view Walk::definition(const Node* node, std::string_view name) {
   return name;
 }
 
-// Names that types get.
-void Walk::type_made(const Node* node) {
-  const List* names = nullptr;
-  if (const auto* domain = as<CreateDomainStmt>(node)) names = domain->domainname;
-  if (const auto* values = as<CreateEnumStmt>(node)) names = values->typeName;
-  if (const auto* range = as<CreateRangeStmt>(node)) names = range->typeName;
-  if (const auto* define = as<DefineStmt>(node); define != nullptr && define->kind == OBJECT_TYPE)
-    names = define->defnames;
-  if (length(names) > 1 && is_temporary(string_of(*cells(names).begin()))) {
-    std::string_view leaf;
-    for (const Node* part : cells(names)) leaf = string_of(part);
-    no_shadow(leaf);
-  }
-  if (const auto* composite = as<CompositeTypeStmt>(node); composite != nullptr &&
-                                                           composite->typevar != nullptr &&
-                                                           is_temporary(view(composite->typevar->schemaname)))
-    no_shadow(view(composite->typevar->relname));
-  // Whether what is renamed is temporary, the text does not always tell.
-  if (const auto* rename = as<RenameStmt>(node)) {
-    const ObjectType type = rename->renameType;
-    if (type == OBJECT_TABLE || type == OBJECT_VIEW || type == OBJECT_MATVIEW || type == OBJECT_SEQUENCE ||
-        type == OBJECT_TYPE || type == OBJECT_DOMAIN)
-      no_shadow(view(rename->newname));
-  }
-}
-
 std::string_view Walk::definition_parts(const Node* node, std::string_view name) {
   type_made(node);
   code_named(node);
@@ -236,13 +210,8 @@ std::string_view Walk::drop(const DropStmt& drop) {
 }
 
 void Walk::object_named(ObjectType type, const Node* object) {
+  if (is_relation(type)) return relation_in_list(object, 0, Use::write);
   switch (type) {
-    case OBJECT_TABLE:
-    case OBJECT_VIEW:
-    case OBJECT_MATVIEW:
-    case OBJECT_FOREIGN_TABLE:
-    case OBJECT_SEQUENCE:
-    case OBJECT_INDEX: return relation_in_list(object, 0, Use::write);
     case OBJECT_COLUMN:
     case OBJECT_TRIGGER:
     case OBJECT_RULE:

@@ -14,21 +14,6 @@ using namespace tree;
 
 namespace {
 
-struct QualifiedName {
-  std::string_view schema;
-  std::string_view leaf;
-};
-
-// The last two parts of a dotted name; a database before them can only be the current one.
-QualifiedName qualified(const List* names) {
-  QualifiedName name;
-  for (const Node* part : cells(names)) {
-    name.schema = name.leaf;
-    name.leaf = string_of(part);
-  }
-  return name;
-}
-
 bool is_text(const TypeName& type) {
   if (type.setof || type.pct_type || length(type.typmods) > 0 || length(type.arrayBounds) > 0) return false;
   auto [schema, leaf] = qualified(type.names);
