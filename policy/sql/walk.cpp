@@ -72,10 +72,20 @@ void Walk::dispatch(const Node* node) {
       return;
     }
     case Tag::RangeFunction: range_function(*as<RangeFunction>(node)); break;
-    case Tag::IndexElem: operator_class(as<IndexElem>(node)->opclass); break;
+    case Tag::StatsElem:
+    case Tag::VacuumRelation:
+    case Tag::PublicationTable: columns_named(node); break;
+    case Tag::IndexElem:
+      columns_named(node);
+      operator_class(as<IndexElem>(node)->opclass);
+      break;
     case Tag::CreateOpClassItem: operator_class_item(*as<CreateOpClassItem>(node)); break;
-    case Tag::PartitionElem: operator_class(as<PartitionElem>(node)->opclass); break;
+    case Tag::PartitionElem:
+      columns_named(node);
+      operator_class(as<PartitionElem>(node)->opclass);
+      break;
     case Tag::Constraint:
+      columns_named(node);
       for (const Node* pair : cells(as<Constraint>(node)->exclusions)) {  // an element and its operator
         if (pair == nullptr || pair->type != Tag::List) continue;
         for (const Node* part : cells(reinterpret_cast<const List*>(pair))) {
@@ -139,6 +149,7 @@ void Walk::relation(const RangeVar* relation, Use use) {
   std::string_view alias = relation->alias == nullptr ? name : view(relation->alias->aliasname);
   const bool temporary = relation->relpersistence == 't' || is_temporary(view(relation->schemaname));
   if (use == Use::write && temporary) no_shadow(name);
+  if (use == Use::write) target_ = name;
   ranges_.add(alias, cte ? std::string_view() : name);
   // Columns that have other names here: which, only the table tells.
   const bool renames = relation->alias != nullptr && length(relation->alias->colnames) > 0;
@@ -163,6 +174,7 @@ void Walk::relation_named(std::string_view schema, std::string_view name, Use us
     names->add(name);
     if (!schema.empty()) names->add(schema, name);
     if (schema.empty()) names->add("public", name);
+    if (schema.empty() && !made_in_.empty()) names->add(made_in_, name);
     if (schema.empty() && catalog) names->add("pg_catalog", name);
   }
   if (use == Use::write && (catalog || schema == "pg_catalog" || schema == "pg_toast")) {
