@@ -106,7 +106,7 @@ class Walk {
   void forget_scalars(std::size_t count);
   void field_or_call(std::string_view name);
   void changes_by_call(const FunctionClass& function);
-  void sequence(const tree::FuncCall& call);
+  void sequence(const tree::FuncCall& call, Use use);
   void set_config(const tree::FuncCall& call);
   void operator_named(const tree::List* names);
   void operator_class(const tree::List* names);

@@ -289,6 +289,8 @@ TEST_CASE("attack 6: sequences and large objects are written, and what belongs t
     CHECK(has(statement.facets.tables, row.name));
     CHECK_FALSE(statement.facets.writes->open);
   }
+  CHECK(has(one("SELECT pg_sequence_last_value('sec.s')").facets.reads, "sec.s"));
+  CHECK(one("SELECT pg_sequence_last_value(oid) FROM pg_class").facets.reads->open);
   CHECK(has(one("SELECT lo_get(1)").facets.reads, "pg_largeobject"));
   CHECK(one("SELECT lo_get(1)").facets.writes->items.empty());
   CHECK_FALSE(has(one("ALTER SEQUENCE s OWNED BY NONE").facets.tables, "none"));
