@@ -233,7 +233,7 @@ inline constexpr FacetInfo facet_table[] = {
      "the relations it writes or changes"},
     {FacetId::sql_columns, "sql.columns", FacetType::string_list, FacetFamily::sql, "the columns it names"},
     {FacetId::sql_functions, "sql.functions", FacetType::string_list, FacetFamily::sql,
-     "every function it calls, qualified and leaf"},
+     "every function it calls, or names in a definition, qualified and leaf"},
     {FacetId::sql_classes, "sql.classes", FacetType::string_list, FacetFamily::sql,
      "what its functions and statements can do"},
     {FacetId::sql_unbounded, "sql.unbounded", FacetType::boolean, FacetFamily::sql,

@@ -116,4 +116,18 @@ inline std::string_view view(const char* text) {
   return text == nullptr ? std::string_view() : std::string_view(text);
 }
 
+// The last two parts of a dotted name; a database before them can only be the current one.
+struct QualifiedName {
+  std::string_view schema;
+  std::string_view leaf;
+};
+inline QualifiedName qualified(const List* names) {
+  QualifiedName name;
+  for (const Node* part : cells(names)) {
+    name.schema = name.leaf;
+    name.leaf = string_of(part);
+  }
+  return name;
+}
+
 }  // namespace clawpatrol::sql::tree

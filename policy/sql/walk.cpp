@@ -72,10 +72,20 @@ void Walk::dispatch(const Node* node) {
       return;
     }
     case Tag::RangeFunction: range_function(*as<RangeFunction>(node)); break;
-    case Tag::IndexElem: operator_class(as<IndexElem>(node)->opclass); break;
+    case Tag::StatsElem:
+    case Tag::VacuumRelation:
+    case Tag::PublicationTable: columns_named(node); break;
+    case Tag::IndexElem:
+      columns_named(node);
+      operator_class(as<IndexElem>(node)->opclass);
+      break;
     case Tag::CreateOpClassItem: operator_class_item(*as<CreateOpClassItem>(node)); break;
-    case Tag::PartitionElem: operator_class(as<PartitionElem>(node)->opclass); break;
+    case Tag::PartitionElem:
+      columns_named(node);
+      operator_class(as<PartitionElem>(node)->opclass);
+      break;
     case Tag::Constraint:
+      columns_named(node);
       for (const Node* pair : cells(as<Constraint>(node)->exclusions)) {  // an element and its operator
         if (pair == nullptr || pair->type != Tag::List) continue;
         for (const Node* part : cells(reinterpret_cast<const List*>(pair))) {
@@ -131,12 +141,6 @@ void Walk::list(const List* list) {
   for (const Node* cell : cells(list)) node(cell);
 }
 
-// pg_temp is searched first: what has a built-in type's name there is what casts and constants mean from then
-// on.
-void Walk::no_shadow(std::string_view name) {
-  if (is_catalog_type(name)) guard(ReadingGuard::refused);
-}
-
 void Walk::relation(const RangeVar* relation, Use use) {
   if (relation == nullptr || relation->relname == nullptr) return;
   std::string_view name = relation->relname;
@@ -145,6 +149,7 @@ void Walk::relation(const RangeVar* relation, Use use) {
   std::string_view alias = relation->alias == nullptr ? name : view(relation->alias->aliasname);
   const bool temporary = relation->relpersistence == 't' || is_temporary(view(relation->schemaname));
   if (use == Use::write && temporary) no_shadow(name);
+  if (use == Use::write) target_ = name;
   ranges_.add(alias, cte ? std::string_view() : name);
   // Columns that have other names here: which, only the table tells.
   const bool renames = relation->alias != nullptr && length(relation->alias->colnames) > 0;
@@ -163,11 +168,13 @@ void Walk::relation_named(std::string_view schema, std::string_view name, Use us
   if (use == Use::write) ++written_;
   if (catalog && name == "pg_settings") names_pg_settings_ = true;
   if (catalog && holds_values_of_tables(name)) reads_open_ = true;
+  if (schema == "pg_toast" || name.starts_with("pg_toast_")) reaches_further();  // a part of another table
   NameSet& used = use == Use::read ? reads_ : writes_;
   for (NameSet* names : {&tables_, &used}) {
     names->add(name);
     if (!schema.empty()) names->add(schema, name);
     if (schema.empty()) names->add("public", name);
+    if (schema.empty() && !made_in_.empty()) names->add(made_in_, name);
     if (schema.empty() && catalog) names->add("pg_catalog", name);
   }
   if (use == Use::write && (catalog || schema == "pg_catalog" || schema == "pg_toast")) {

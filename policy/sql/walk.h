@@ -23,6 +23,13 @@ inline bool is_temporary(std::string_view schema) {
 
 bool is_built_in(const tree::TypeName& type);  // by its name
 
+// Tables and what can be named in their stead: ALTER INDEX renames a table too.
+inline bool is_relation(tree::ObjectType type) {
+  using namespace tree;
+  return type == OBJECT_TABLE || type == OBJECT_VIEW || type == OBJECT_MATVIEW ||
+         type == OBJECT_FOREIGN_TABLE || type == OBJECT_SEQUENCE || type == OBJECT_INDEX;
+}
+
 class Walk {
  public:
   explicit Walk(const Options& options);
@@ -54,7 +61,6 @@ class Walk {
   void dispatch(const tree::Node* node);
   void fields(const tree::Node* node);
   void list(const tree::List* list);
-  void no_shadow(std::string_view name);
   void relation(const tree::RangeVar* relation, Use use);
   void relation_named(std::string_view schema, std::string_view name, Use use);
   void relation_in_list(const tree::Node* names, std::size_t skip_last, Use use);
@@ -87,6 +93,7 @@ class Walk {
   void star(std::string_view qualifier);
   void every_column(std::size_t first);
   void target_column(std::string_view name);
+  void every_target_column();
 
   // walk_expression.cpp: what calls code
   void call(const tree::FuncCall& call);
@@ -99,7 +106,7 @@ class Walk {
   void forget_scalars(std::size_t count);
   void field_or_call(std::string_view name);
   void changes_by_call(const FunctionClass& function);
-  void sequence(const tree::FuncCall& call);
+  void sequence(const tree::FuncCall& call, Use use);
   void set_config(const tree::FuncCall& call);
   void operator_named(const tree::List* names);
   void operator_class(const tree::List* names);
@@ -125,13 +132,28 @@ class Walk {
 
   // walk_definition.cpp: DDL
   std::string_view definition(const tree::Node* node, std::string_view verb);
-  void type_made(const tree::Node* node);
   std::string_view definition_parts(const tree::Node* node, std::string_view verb);
   std::string_view drop(const tree::DropStmt& drop);
   void object_named(tree::ObjectType type, const tree::Node* object);
+  void alter_table(const tree::AlterTableStmt& alter);
+  void large_object(tree::ObjectType type);
+  void granted(const tree::GrantStmt& grant);
   void setting(const tree::VariableSetStmt& set);
   void create_table(const tree::CreateStmt& create);
   void plain_strings(const tree::Node* node);
+
+  // walk_names.cpp: names that definitions give
+  void no_shadow(std::string_view name);
+  void type_named(const tree::List* names);
+  void type_made(const tree::Node* node);
+  void range_made(const tree::CreateRangeStmt& range);
+  void renamed(const tree::RenameStmt& rename);
+  void moved(const tree::AlterObjectSchemaStmt& move);
+  void elements_of_schema(const tree::Node* node);
+  void table_column(std::string_view table, std::string_view column);
+  void table_columns(const tree::RangeVar* table, const tree::List* columns);  // null: the target's
+  void column_in_list(const tree::Node* names);
+  void columns_named(const tree::Node* node);
 
   // walk_code.cpp: DDL that makes code, names it or runs it unseen
   void code_named(const tree::Node* node);
@@ -180,7 +202,8 @@ class Walk {
   std::vector<std::string_view> scalar_order_;  // aliases as they came into scope
   std::size_t unnamed_scalars_ = 0;             // whose alias the server makes up
   std::size_t scope_ = 0;                       // first of ranges_ that belongs to the innermost query
-  std::string_view target_;                     // leaf name of the table whose columns are assigned
+  std::string_view target_;   // leaf name of the table whose columns are assigned or defined
+  std::string_view made_in_;  // schema of what is made without naming one
   int body_depth_ = 0;
 };
 

@@ -136,32 +136,6 @@ std::string_view Walk::definition(const Node* node, std::string_view name) {
   return name;
 }
 
-// Names that types get.
-void Walk::type_made(const Node* node) {
-  const List* names = nullptr;
-  if (const auto* domain = as<CreateDomainStmt>(node)) names = domain->domainname;
-  if (const auto* values = as<CreateEnumStmt>(node)) names = values->typeName;
-  if (const auto* range = as<CreateRangeStmt>(node)) names = range->typeName;
-  if (const auto* define = as<DefineStmt>(node); define != nullptr && define->kind == OBJECT_TYPE)
-    names = define->defnames;
-  if (length(names) > 1 && is_temporary(string_of(*cells(names).begin()))) {
-    std::string_view leaf;
-    for (const Node* part : cells(names)) leaf = string_of(part);
-    no_shadow(leaf);
-  }
-  if (const auto* composite = as<CompositeTypeStmt>(node); composite != nullptr &&
-                                                           composite->typevar != nullptr &&
-                                                           is_temporary(view(composite->typevar->schemaname)))
-    no_shadow(view(composite->typevar->relname));
-  // Whether what is renamed is temporary, the text does not always tell.
-  if (const auto* rename = as<RenameStmt>(node)) {
-    const ObjectType type = rename->renameType;
-    if (type == OBJECT_TABLE || type == OBJECT_VIEW || type == OBJECT_MATVIEW || type == OBJECT_SEQUENCE ||
-        type == OBJECT_TYPE || type == OBJECT_DOMAIN)
-      no_shadow(view(rename->newname));
-  }
-}
-
 std::string_view Walk::definition_parts(const Node* node, std::string_view name) {
   type_made(node);
   code_named(node);
@@ -189,6 +163,15 @@ std::string_view Walk::definition_parts(const Node* node, std::string_view name)
       may_change_settings_ = before;
       return name;
     }
+    case Tag::CreateSchemaStmt:
+    case Tag::ImportForeignSchemaStmt: elements_of_schema(node); return name;
+    case Tag::RenameStmt: renamed(*as<RenameStmt>(node)); break;
+    case Tag::AlterObjectSchemaStmt: moved(*as<AlterObjectSchemaStmt>(node)); break;
+    case Tag::GrantStmt: granted(*as<GrantStmt>(node)); break;
+    case Tag::AlterOwnerStmt: large_object(as<AlterOwnerStmt>(node)->objectType); break;
+    case Tag::CreateTrigStmt:
+      table_columns(as<CreateTrigStmt>(node)->relation, as<CreateTrigStmt>(node)->columns);
+      break;
     case Tag::TruncateStmt: unbounded_ = true; break;
     case Tag::CommentStmt: object_named(as<CommentStmt>(node)->objtype, as<CommentStmt>(node)->object); break;
     case Tag::AlterExtensionContentsStmt:
@@ -198,22 +181,24 @@ std::string_view Walk::definition_parts(const Node* node, std::string_view name)
     case Tag::SecLabelStmt:
       object_named(as<SecLabelStmt>(node)->objtype, as<SecLabelStmt>(node)->object);
       break;
-    case Tag::AlterTableStmt:
-      for (const Node* item : cells(as<AlterTableStmt>(node)->cmds)) {
-        const auto* command = as<AlterTableCmd>(item);
-        const auto* definition = command == nullptr ? nullptr : as<ColumnDef>(command->def);
-        if (command != nullptr && command->name != nullptr) columns_.add(view(command->name));
-        if (command != nullptr && sets_foreign_options(*command)) {
-          classify(class_network);
-          unknown_code();  // the wrapper's, which checks them
-        }
-        if (definition != nullptr) type_runs(definition->typeName);
-      }
-      break;
+    case Tag::AlterTableStmt: alter_table(*as<AlterTableStmt>(node)); break;
     default: break;
   }
   fields(node);
   return name;
+}
+
+void Walk::alter_table(const AlterTableStmt& alter) {
+  for (const Node* item : cells(alter.cmds)) {
+    const auto* command = as<AlterTableCmd>(item);
+    if (command == nullptr) continue;
+    table_column(view(alter.relation->relname), view(command->name));
+    if (const auto* definition = as<ColumnDef>(command->def)) type_runs(definition->typeName);
+    if (sets_foreign_options(*command)) {
+      classify(class_network);
+      unknown_code();  // the wrapper's, which checks them
+    }
+  }
 }
 
 // Constants that the grammar keeps as plain strings of the statement.
@@ -235,15 +220,26 @@ std::string_view Walk::drop(const DropStmt& drop) {
   return "drop";
 }
 
+void Walk::large_object(ObjectType type) {
+  if (type == OBJECT_LARGEOBJECT) classify(class_large_object);
+}
+
+void Walk::granted(const GrantStmt& grant) {
+  large_object(grant.objtype);
+  for (const Node* object : cells(grant.objects)) {
+    for (const Node* item : cells(grant.privileges)) {
+      const auto* table = as<RangeVar>(object);
+      const auto* privilege = as<AccessPriv>(item);
+      if (table != nullptr && privilege != nullptr) table_columns(table, privilege->cols);
+    }
+  }
+}
+
 void Walk::object_named(ObjectType type, const Node* object) {
+  large_object(type);
+  if (is_relation(type)) return relation_in_list(object, 0, Use::write);
   switch (type) {
-    case OBJECT_TABLE:
-    case OBJECT_VIEW:
-    case OBJECT_MATVIEW:
-    case OBJECT_FOREIGN_TABLE:
-    case OBJECT_SEQUENCE:
-    case OBJECT_INDEX: return relation_in_list(object, 0, Use::write);
-    case OBJECT_COLUMN:
+    case OBJECT_COLUMN: column_in_list(object); [[fallthrough]];
     case OBJECT_TRIGGER:
     case OBJECT_RULE:
     case OBJECT_POLICY:
@@ -256,7 +252,10 @@ void Walk::create_table(const CreateStmt& create) {
   relation(create.relation, Use::write);
   use_ = Use::read;
   list(create.tableElts);
-  list(create.inhRelations);
+  for (const Node* parent : cells(create.inhRelations)) {  // what is in the table is in its parents too
+    relation(as<RangeVar>(parent), Use::write);
+    node(parent);
+  }
   node(reinterpret_cast<const Node*>(create.partbound));
   node(reinterpret_cast<const Node*>(create.partspec));
   list(create.constraints);

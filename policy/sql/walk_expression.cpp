@@ -14,21 +14,6 @@ using namespace tree;
 
 namespace {
 
-struct QualifiedName {
-  std::string_view schema;
-  std::string_view leaf;
-};
-
-// The last two parts of a dotted name; a database before them can only be the current one.
-QualifiedName qualified(const List* names) {
-  QualifiedName name;
-  for (const Node* part : cells(names)) {
-    name.schema = name.leaf;
-    name.leaf = string_of(part);
-  }
-  return name;
-}
-
 bool is_text(const TypeName& type) {
   if (type.setof || type.pct_type || length(type.typmods) > 0 || length(type.arrayBounds) > 0) return false;
   auto [schema, leaf] = qualified(type.names);
@@ -62,7 +47,8 @@ void Walk::call(const FuncCall& call) {
   QualifiedName name = qualified(call.funcname);
   if (name.schema.empty() || name.schema == "pg_catalog") {
     if (name.leaf == "set_config") set_config(call);
-    if (name.leaf == "nextval" || name.leaf == "setval") sequence(call);
+    if (name.leaf == "nextval" || name.leaf == "setval") sequence(call, Use::write);
+    if (name.leaf == "pg_sequence_last_value") sequence(call, Use::read);
   }
   list(call.args);
   list(call.agg_order);
@@ -198,7 +184,7 @@ void Walk::changes_by_call(const FunctionClass& function) {
 }
 
 // nextval('schema.name'): the constant is a name, as the server's regclassin() reads it.
-void Walk::sequence(const FuncCall& call) {
+void Walk::sequence(const FuncCall& call, Use use) {
   const Node* argument = length(call.args) == 0 || call.func_variadic ? nullptr : *cells(call.args).begin();
   if (const auto* cast = as<TypeCast>(argument)) {
     QualifiedName type = cast->typeName == nullptr ? QualifiedName{} : qualified(cast->typeName->names);
@@ -211,8 +197,7 @@ void Walk::sequence(const FuncCall& call) {
   std::optional<std::vector<std::string>> parts = text == nullptr ? std::nullopt : qualified_name(text);
   if (!parts) return reaches_further();
   bool before = may_change_settings_;  // a sequence runs no code
-  relation_named(parts->size() > 1 ? (*parts)[parts->size() - 2] : std::string_view(), parts->back(),
-                 Use::write);
+  relation_named(parts->size() > 1 ? (*parts)[parts->size() - 2] : std::string_view(), parts->back(), use);
   may_change_settings_ = before;
 }
 

@@ -98,7 +98,6 @@ void Walk::forget_with(std::size_t count) {
 void Walk::target(const RangeVar* relation, bool also_read) {
   if (relation == nullptr) return;
   this->relation(relation, Use::write);
-  target_ = view(relation->relname);
   if (also_read) relation_named(view(relation->schemaname), target_, Use::read);
 }
 
@@ -108,10 +107,13 @@ std::string_view Walk::insert(const InsertStmt& insert) {
   Level level(*this);
   with(insert.withClause);
   node(insert.selectStmt);  // does not see the target
-  bool updates = insert.onConflictClause != nullptr && insert.onConflictClause->action == ONCONFLICT_UPDATE;
-  target(insert.relation, length(insert.returningList) > 0 || updates);
+  // What ON CONFLICT names is looked up.
+  const OnConflictClause* conflict = insert.onConflictClause;
+  bool looks_up =
+      conflict != nullptr && (conflict->infer != nullptr || conflict->action == ONCONFLICT_UPDATE);
+  target(insert.relation, length(insert.returningList) > 0 || looks_up);
   assigned_columns(insert.cols);
-  if (length(insert.cols) == 0) star(target_);
+  if (length(insert.cols) == 0) every_target_column();
   if (insert.onConflictClause != nullptr) on_conflict(*insert.onConflictClause);
   list(insert.returningList);
   return "insert";
@@ -137,6 +139,7 @@ namespace {
 bool assigns_more_than_constants(const List* targets) {
   for (const Node* item : cells(targets)) {
     const auto* assigned = as<ResTarget>(item);
+    if (assigned != nullptr && length(assigned->indirection) > 0) return true;  // the rest of it stays
     const Node* value = assigned == nullptr ? item : assigned->val;
     while (const auto* cast = as<TypeCast>(value)) value = cast->arg;
     if (value == nullptr || value->type == Tag::A_Const || value->type == Tag::ParamRef ||
@@ -205,7 +208,7 @@ std::string_view Walk::merge(const MergeStmt& merge) {
 
 void Walk::merge_action(const MergeWhenClause& clause) {
   if (clause.commandType == CMD_INSERT) verb("insert");
-  if (clause.commandType == CMD_INSERT && length(clause.targetList) == 0) star(target_);
+  if (clause.commandType == CMD_INSERT && length(clause.targetList) == 0) every_target_column();
   if (clause.commandType == CMD_UPDATE) verb("update");
   if (clause.commandType == CMD_DELETE) verb("delete");
   node(clause.condition);
@@ -228,8 +231,13 @@ void Walk::assigned_columns(const List* targets) {
 }
 
 void Walk::target_column(std::string_view name) {
-  columns_.add(name);
-  if (!target_.empty()) columns_.add(target_, name);
+  table_column(target_, name);
+}
+
+// By its own name: an alias of FROM can be the same.
+void Walk::every_target_column() {
+  columns_.add("*");
+  columns_.add(target_, "*");
 }
 
 // The alias of a subquery, function or join: a name that columns use and that is no relation.

@@ -62,6 +62,7 @@ std::string_view Walk::statement(const Node* node, Wrapper wrapper) {
     return "other";
   }
   Use outer = use_;
+  std::string_view outer_target = std::exchange(target_, {});
   classify(decision->classes);
   if (!is_inert(node->type)) may_change_settings();
   std::string_view final_verb;
@@ -74,6 +75,7 @@ std::string_view Walk::statement(const Node* node, Wrapper wrapper) {
     final_verb = utility(node, decision->verb, wrapper);
   }
   use_ = outer;
+  target_ = outer_target;
   return final_verb;
 }
 

@@ -55,4 +55,34 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("attack 6: a definition lists the relation that it makes by the name that it will have") {
+  struct {
+    const char* text;
+    const char* name;
+  } rows[] = {
+      {"CREATE SCHEMA sec CREATE TABLE users (a int)", "sec.users"},
+      {"CREATE SCHEMA AUTHORIZATION sec CREATE VIEW users AS SELECT 1", "sec.users"},
+      {"IMPORT FOREIGN SCHEMA a LIMIT TO (users) FROM SERVER s INTO sec", "sec.users"},
+      {"ALTER TABLE mine RENAME TO users", "users"},
+      {"ALTER VIEW sec.mine RENAME TO users", "sec.users"},
+      {"ALTER INDEX sec.mine RENAME TO users", "sec.users"},
+      {"ALTER TABLE users SET SCHEMA sec", "sec.users"},
+      {"ALTER SEQUENCE app.users SET SCHEMA sec", "sec.users"},
+  };
+  for (const auto& row : rows) {
+    INFO(row.text);
+    CHECK(has(one(row.text).facets.writes, row.name));
+    CHECK(has(one(row.text).facets.tables, row.name));
+  }
+  CHECK_FALSE(has(one("CREATE SCHEMA sec CREATE TABLE app.users (a int)").facets.tables, "sec.users"));
+}
+
+TEST_CASE("attack 6: what is done to a large object has its class") {
+  for (const char* text : {"ALTER LARGE OBJECT 1 OWNER TO x", "GRANT SELECT ON LARGE OBJECT 1 TO PUBLIC",
+                           "COMMENT ON LARGE OBJECT 1 IS 'x'", "SECURITY LABEL ON LARGE OBJECT 1 IS 'x'"}) {
+    INFO(text);
+    CHECK(has_class(one(text), "large_object"));
+  }
+}
+
 }  // namespace clawpatrol::sql

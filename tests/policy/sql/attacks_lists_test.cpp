@@ -289,6 +289,8 @@ TEST_CASE("attack 6: sequences and large objects are written, and what belongs t
     CHECK(has(statement.facets.tables, row.name));
     CHECK_FALSE(statement.facets.writes->open);
   }
+  CHECK(has(one("SELECT pg_sequence_last_value('sec.s')").facets.reads, "sec.s"));
+  CHECK(one("SELECT pg_sequence_last_value(oid) FROM pg_class").facets.reads->open);
   CHECK(has(one("SELECT lo_get(1)").facets.reads, "pg_largeobject"));
   CHECK(one("SELECT lo_get(1)").facets.writes->items.empty());
   CHECK_FALSE(has(one("ALTER SEQUENCE s OWNED BY NONE").facets.tables, "none"));
@@ -453,13 +455,22 @@ TEST_CASE("attack 2: nothing temporary gets the name of a built-in type") {
         "CREATE DOMAIN pg_temp.text AS varchar(4)", "CREATE TYPE pg_temp.json AS (a int)",
         "CREATE TYPE pg_temp.date AS ENUM ('a')", "CREATE TYPE pg_temp.text AS RANGE (subtype = int4)",
         "CREATE TYPE pg_temp_3.text", "ALTER TABLE t RENAME TO text", "ALTER TYPE d RENAME TO json",
-        "ALTER SEQUENCE s RENAME TO text", "CREATE TEMP SEQUENCE text", "ALTER DOMAIN d RENAME TO date"}) {
+        "ALTER SEQUENCE s RENAME TO text", "CREATE TEMP SEQUENCE text", "ALTER DOMAIN d RENAME TO date",
+        "ALTER INDEX t RENAME TO text", "ALTER FOREIGN TABLE t RENAME TO text",
+        "CREATE TYPE r AS RANGE (subtype = int4, multirange_type_name = pg_temp.text)",
+        "CREATE TYPE r AS RANGE (subtype = int4, multirange_type_name = text)",
+        "CREATE TYPE r AS RANGE (subtype = int4, multirange_type_name = 'text')",
+        // made in pg_temp, where the search path begins with it
+        "CREATE DOMAIN text AS varchar(4)", "CREATE TYPE text AS (a int)", "CREATE TYPE json AS ENUM ('a')",
+        "CREATE DOMAIN db.pg_temp.text AS varchar(4)"}) {
     INFO(text);
     CHECK(one(text).reading == ReadingGuard::refused);
   }
   for (const char* text :
        {"CREATE TABLE path (a int)", "CREATE TEMP TABLE t (text text)", "ALTER TABLE t RENAME a TO text",
-        "CREATE TEMP TABLE texts (a int)", "CREATE DOMAIN app.text AS varchar(4)"}) {
+        "CREATE TEMP TABLE texts (a int)", "CREATE DOMAIN app.text AS varchar(4)",
+        "CREATE TYPE r AS RANGE (subtype = int4, multirange_type_name = app.text)",
+        "CREATE TYPE r AS RANGE (subtype = int4)", "ALTER INDEX i RENAME TO j"}) {
     INFO(text);
     CHECK(one(text).reading == ReadingGuard::none);
   }
@@ -485,6 +496,8 @@ TEST_CASE("attack 6: operators and operator classes of indexes and constraints r
 
 TEST_CASE("attack 6: what holds other tables' values has open reads") {
   for (const char* text : {"SELECT most_common_vals FROM pg_stats", "SELECT * FROM pg_catalog.pg_statistic",
+                           "SELECT chunk_data FROM pg_toast.pg_toast_16384", "TABLE pg_toast_16384",
+                           "DELETE FROM pg_toast.pg_toast_16384", "COPY pg_toast.pg_toast_16384 TO STDOUT",
                            "ALTER DOMAIN d ADD CHECK (value <> 'x')", "ALTER DOMAIN d SET NOT NULL",
                            "ALTER DOMAIN d VALIDATE CONSTRAINT c"}) {
     INFO(text);

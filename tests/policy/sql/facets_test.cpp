@@ -188,7 +188,14 @@ TEST_CASE("what is read and what is written are told apart") {
       {"COPY a FROM STDIN", {}, {"a"}},
       {"SELECT * INTO a FROM b", {"b"}, {"a"}},
       {"CREATE TABLE a AS SELECT * FROM b", {"b"}, {"a"}},
-      {"CREATE TABLE a (LIKE b, x int REFERENCES c) INHERITS (d)", {"b", "c", "d"}, {"a"}},
+      {"CREATE TABLE a (LIKE b, x int REFERENCES c) INHERITS (d)", {"b", "c", "d"}, {"a", "d"}},
+      {"CREATE TABLE a PARTITION OF b DEFAULT", {"b"}, {"a", "b"}},
+      {"UPDATE a SET x[y] = 1", {"a"}, {"a"}},
+      {"UPDATE a SET x.y = 1", {"a"}, {"a"}},
+      {"INSERT INTO a VALUES (1) ON CONFLICT (x) DO NOTHING", {"a"}, {"a"}},
+      {"INSERT INTO a VALUES (1) ON CONFLICT DO NOTHING", {}, {"a"}},
+      {"ALTER TABLE a RENAME TO b", {}, {"a", "b"}},
+      {"ALTER INDEX a RENAME TO b", {}, {"a", "b"}},
       {"CREATE VIEW a AS SELECT * FROM b", {"b"}, {"a"}},
       {"CREATE RULE r AS ON INSERT TO a DO ALSO INSERT INTO b SELECT * FROM c", {"c"}, {"a", "b"}},
       {"CREATE POLICY p ON a USING (EXISTS (SELECT 1 FROM b))", {"b"}, {"a"}},
@@ -320,6 +327,7 @@ TEST_CASE("columns are listed by name and, where the text tells their table, as 
         "UPDATE users u SET a = 1 WHERE id = 1 RETURNING u.json_agg", "SELECT u FROM users u",
         "SELECT (u).* FROM users u",
         "MERGE INTO users USING s ON users.id = s.id WHEN NOT MATCHED THEN INSERT VALUES (1, 2)",
+        "MERGE INTO users u USING s AS users ON true WHEN NOT MATCHED THEN INSERT VALUES (1, 2)",
         "SELECT 1 FROM users NATURAL JOIN a", "SELECT 1 FROM a NATURAL LEFT JOIN users",
         "SELECT j.b FROM (users CROSS JOIN (SELECT 1) d) AS j(a, n, b)",
         "SELECT j FROM (users CROSS JOIN (SELECT 1) d) AS j",
@@ -334,6 +342,25 @@ TEST_CASE("columns are listed by name and, where the text tells their table, as 
   CHECK(has(one("INSERT INTO users (ssn) VALUES (1)").facets.columns, "users.ssn"));
   CHECK(has(one("COPY users (ssn) TO STDOUT").facets.columns, "users.ssn"));
   CHECK(has(one("COPY users TO STDOUT").facets.columns, "users.*"));
+  for (const char* text :
+       {"GRANT SELECT (ssn) ON users TO x", "REVOKE SELECT (ssn) ON users FROM x",
+        "CREATE INDEX ON users (id, ssn)", "CREATE INDEX ON users (id) INCLUDE (ssn)",
+        "ALTER TABLE users RENAME COLUMN ssn TO x", "ALTER TABLE users RENAME x TO ssn",
+        "ALTER TABLE users DROP ssn", "ALTER TABLE users ADD UNIQUE (ssn)",
+        "ALTER TABLE users ADD FOREIGN KEY (ssn) REFERENCES a (x)",
+        "CREATE TABLE a (x text REFERENCES users (ssn))", "CREATE TABLE users (ssn text, UNIQUE (ssn))",
+        "ANALYZE a, users (ssn)", "CREATE PUBLICATION p FOR TABLE a, users (ssn)",
+        "CREATE TRIGGER g AFTER UPDATE OF ssn ON users EXECUTE FUNCTION f()",
+        "CREATE TABLE users (ssn text) PARTITION BY LIST (ssn)",
+        "CREATE SCHEMA s CREATE TABLE users (ssn text PRIMARY KEY, UNIQUE (ssn)) CREATE INDEX ON a (b)",
+        "COMMENT ON COLUMN users.ssn IS 'x'"}) {
+    INFO(text);
+    CHECK(has(one(text).facets.columns, "ssn"));
+    CHECK(has(one(text).facets.columns, "users.ssn"));
+    CHECK_FALSE(has(one(text).facets.columns, "a.ssn"));
+  }
+  CHECK(has(one("GRANT SELECT (ssn) ON users, a TO x").facets.columns, "users.ssn"));
+  CHECK(has(one("CREATE STATISTICS s ON ssn, id FROM users").facets.columns, "ssn"));
 }
 
 TEST_CASE("constants are listed as the server reads them") {
