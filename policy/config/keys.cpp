@@ -149,7 +149,8 @@ constexpr Key keys[] = {
      "idle",
      Shape::duration,
      "",
-     "a logged-in connection without a byte, unless its agent waits for an answer; `\"0s\"`: no limit, TCP keepalive",
+     "a logged-in connection without a byte, unless its agent waits for an answer; `\"0s\"`: no limit, TCP "
+     "keepalive",
      {},
      0,
      365 * day,

@@ -125,11 +125,10 @@ class Network(unittest.TestCase):
         self.lab.start_daemon()
         self.assertEqual(before, (self.lab.virtual_address(), self.lab.virtual_address(kind="AAAA")))
         for address in ("198.18.200.200", "fd86:0:0:1::dead"):
-            with self.assertRaises(OSError):
-                with self.lab.connect(address, timeout=3) as connection:
-                    connection.sendall(wire.startup(user="a", database="app"))
-                    if not connection.recv(10):
-                        raise OSError("closed")
+            with self.assertRaises(ConnectionResetError), self.lab.connect(address, timeout=3) as connection:
+                connection.recv(10)
+        refusals = json.loads(self.lab.cpctl("status", "-o", "json").stdout.splitlines()[0])["refusals"]
+        self.assertIn({"reason": "virtual address that no name owns", "peer": "builder-1", "count": 2}, refusals)
         self.assertTrue(self.reaches(before[1], 5432), "over IPv6")
 
     def test_23_another_peers_address(self):
@@ -417,6 +416,10 @@ class FullLog(unittest.TestCase):
         self.assertIn("CROWDED", self.lab.cpctl("status").stdout)
         self.assertIn("peers that wrote more than their share are denied", (self.lab.directory / "daemon.log").read_text())
         self.assertNotIn("begins at", self.lab.cpctl("audit", "verify").stdout)
+        counted = lambda: [line for line in self.lab.audit_lines() if line.get("type") == "audit_budget"]
+        line = wait_until(counted, "the one line that counts what was denied")[0]
+        self.assertEqual((line["peer"], line["verdict"]), ("builder-2", "deny"))
+        self.assertGreater(line["denied"], 0)
 
         # What the operator gives up by name is pruned, at once, and `audit verify` says so.
         self.reload('keep_for = "0s"')
@@ -463,6 +466,7 @@ class Passthrough(unittest.TestCase):
         # The upstream's network may be reached, so that it is not its being special that refuses an address there.
         cls.lab = Lab(rules=RULES, unknown_host="passthrough",
                       extra_peers='passthrough_networks = ["10.77.2.0/24"]  # in [defaults]\n').__enter__()
+        run("ip", "-n", cls.lab.upstream, "addr", "add", "10.77.2.3/24", "dev", "eth0")
 
     @classmethod
     def tearDownClass(cls):
@@ -488,11 +492,35 @@ class Passthrough(unittest.TestCase):
 
     def test_13_an_endpoints_real_address(self):
         """attack 13: under passthrough an endpoint's real address is refused, on every port, and its neighbour is not"""
-        run("ip", "-n", self.lab.upstream, "addr", "add", "10.77.2.3/24", "dev", "eth0")
         self.service(self.lab.upstream, 2222)
         self.assertTrue(self.answered("10.77.2.3", 2222))
         self.assertFalse(self.answered("10.77.2.2", 5432))
         self.assertFalse(self.answered("10.77.2.2", 2222))
+
+    def restart(self, resolves_to):
+        """As after a crash, with a name server that says something else."""
+        self.lab.daemon.kill()
+        self.lab.daemon.wait()
+        hosts = pathlib.Path("/etc/netns") / self.lab.gateway / "hosts"
+        hosts.write_text(f"127.0.0.1 localhost\n{resolves_to} pg.internal\n")
+        self.lab.start_daemon()
+
+    def test_13_an_address_of_before(self):
+        """attack 13: what an endpoint resolved to is refused for a day, over a crash too; a record that cannot be read
+        is no record that is empty"""
+        self.service(self.lab.upstream, 2223)
+        seen = self.lab.state / "seen.json"
+        wait_until(lambda: seen.exists() and "10.77.2.2" in seen.read_text(), "the address to be remembered")
+        self.addCleanup(self.restart, "10.77.2.2")
+        self.restart("10.77.2.9")
+        self.assertTrue(self.answered("10.77.2.3", 2223))
+        self.assertFalse(self.answered("10.77.2.2", 2223))
+        remembered = seen.read_text()
+        self.addCleanup(seen.write_text, remembered)
+        seen.write_text("{")
+        with self.assertRaises(RuntimeError):
+            self.restart("10.77.2.9")
+        self.assertIn("reading seen.json failed", (self.lab.directory / "daemon.log").read_text())
 
     def test_14_spellings_of_what_is_guarded(self):
         """attack 14: loopback, metadata, private and our own addresses are refused in every spelling"""

@@ -153,6 +153,22 @@ class Survival(unittest.TestCase):
         allowed = [line["id"] for line in lines if line.get("verdict") == "allow"]
         codes = {line["id"]: line["code"] for line in lines if line.get("type") == "outcome"}
         self.assertEqual([codes.get(action) for action in allowed], ["00000", "ended"])
+        heads = re.findall("audit head (.*)", (self.lab.directory / "daemon.log").read_text())
+        self.assertGreaterEqual(len(heads), 2, "one when it starts, one when it stops")
+        verified = json.loads(self.lab.cpctl("audit", "verify", "--head", heads[-1], "-o", "json").stdout)
+        self.assertEqual((verified["ok"], verified["head_check"]), (True, "found"))
+
+    def test_daemon_told_to_reload(self):
+        """SIGHUP (systemctl reload) puts the configuration in force, and a wrong one is said and not taken"""
+        status = lambda: json.loads(self.lab.cpctl("status", "-o", "json").stdout.splitlines()[0])
+        before = status()["generation"]
+        self.lab.daemon.send_signal(signal.SIGHUP)
+        wait_until(lambda: status()["generation"] == before + 1, "the next generation")
+        self.lab.write_policy("nonsense")
+        self.lab.daemon.send_signal(signal.SIGHUP)
+        log = self.lab.directory / "daemon.log"
+        wait_until(lambda: "reload refused; the policy in force stays" in log.read_text(), "the refusal")
+        self.assertEqual(status()["generation"], before + 1)
 
     def test_netd_killed(self):
         """invariant 3: clawpatrol-netd dead, connections go on and new ones come; restarted, it takes over"""

@@ -114,6 +114,21 @@ TEST_CASE("a deep pipeline is answered in order, past the limit on messages in f
   CHECK(rows(answer) == expected);
 }
 
+TEST_CASE("no more messages than the limit are with the server at once") {
+  Gateway gateway(
+      {.rules = allow_all, .user = "agent_ro", .password = "", .settings = "[limits]\nin_flight = 16\n"});
+  Agent agent(gateway.port(), {});
+  const std::string slow = q("SELECT pg_sleep(0.5)"), quick = q("SELECT 1");
+  std::string batch = slow;
+  for (int i = 0; i < 50; ++i) batch += quick;
+  agent.send(batch);
+  const auto flow = gateway.shared().flows.all().front();
+  const std::size_t sixteen = slow.size() + 15 * quick.size();
+  while (flow->bytes_up < sixteen) std::this_thread::yield();
+  CHECK(flow->bytes_up == sixteen);
+  for (int i = 0; i < 51; ++i) CHECK(code(agent.until('Z')).empty());
+}
+
 TEST_CASE("prepared statements are bounded in bytes") {
   Gateway gateway({.rules = allow_all,
                    .user = "agent_ro",
