@@ -153,6 +153,8 @@ TEST_CASE(
        {"DROP SCHEMA sec",
         "DROP SCHEMA sec CASCADE",
         "DROP TYPE t",
+        "DROP INDEX i",
+        "REINDEX INDEX i",
         "DROP DOMAIN d",
         "DROP FUNCTION f",
         "DROP EXTENSION e",

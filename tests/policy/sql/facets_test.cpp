@@ -342,6 +342,20 @@ TEST_CASE("columns are listed by name and, where the text tells their table, as 
   CHECK(has(one("INSERT INTO users (ssn) VALUES (1)").facets.columns, "users.ssn"));
   CHECK(has(one("COPY users (ssn) TO STDOUT").facets.columns, "users.ssn"));
   CHECK(has(one("COPY users TO STDOUT").facets.columns, "users.*"));
+  // Which member of that name is meant: not the nearest.
+  for (const char* text :
+       {"SELECT users.ssn FROM users, (a AS users CROSS JOIN b) AS j",
+        "SELECT (SELECT y.ssn FROM a AS u, (SELECT u.ssn) y LIMIT 1) FROM users AS u",
+        "SELECT (SELECT 1 FROM a AS u, (b JOIN c ON u.ssn = 'x') LIMIT 1) FROM users AS u"}) {
+    INFO(text);
+    CHECK(has(one(text).facets.columns, "users.ssn"));
+    CHECK_FALSE(one(text).facets.columns->open);
+  }
+  CHECK(has(one("SELECT users.* FROM users, (a AS users CROSS JOIN b) AS j").facets.columns, "users.*"));
+  std::string nested = "SELECT u.ssn FROM users AS u";
+  for (int i = 0; i < 9; ++i) nested = "SELECT (" + nested + ") FROM a AS u";
+  CHECK(one(nested).facets.columns->open);
+  CHECK_FALSE(one(nested).facets.tables->open);
   for (const char* text :
        {"GRANT SELECT (ssn) ON users TO x", "REVOKE SELECT (ssn) ON users FROM x",
         "CREATE INDEX ON users (id, ssn)", "CREATE INDEX ON users (id) INCLUDE (ssn)",
