@@ -274,6 +274,23 @@ TEST_CASE("an UPDATE or DELETE is unbounded when its condition does not look at 
   CHECK(*one("DELETE FROM t USING (VALUES (true)) v(t) WHERE v.t").facets.unbounded);
   CHECK(*one("DELETE FROM t USING u, w WHERE u.id = w.id").facets.unbounded);
   CHECK(*one("UPDATE t SET a = 1 FROM u JOIN w ON true WHERE u.id = 1 AND w IS NOT NULL").facets.unbounded);
+  // A member of FROM without an alias has one all the same.
+  for (const char* text :
+       {"DELETE FROM t USING generate_series(1, 1) WHERE generate_series = 1",
+        "DELETE FROM t USING lower('a') WHERE lower.lower = 'a'",
+        "DELETE FROM t USING ROWS FROM (pg_catalog.lower('a')) WHERE lower.lower = 'a'",
+        "DELETE FROM t USING ROWS FROM (lower('a'), upper('a')) WHERE lower.upper = 'A'",
+        "DELETE FROM t USING coalesce(1) WHERE \"coalesce\" = 1",
+        "DELETE FROM t USING CAST('a' AS text) WHERE text.text = 'a'",
+        "DELETE FROM t USING xmltable('/a' PASSING x COLUMNS id int) WHERE id = 1",
+        "DELETE FROM t USING xmltable('/a' PASSING x COLUMNS id int) WHERE xmltable.id = 1",
+        "DELETE FROM t USING (u JOIN w USING (id) AS j) WHERE j.id = 1",
+        "UPDATE t SET a = 1 FROM generate_series(1, 1) WHERE generate_series = 1",
+        "DELETE FROM t WHERE EXISTS (SELECT 1 FROM lower('a') WHERE lower.lower = 'a')"}) {
+    INFO(text);
+    CHECK(*one(text).facets.unbounded);
+  }
+  CHECK_FALSE(*one("DELETE FROM t USING lower('a') WHERE t.id = lower.lower").facets.unbounded);
   CHECK_FALSE(*one("DELETE FROM t USING u WHERE u.id = t.id").facets.unbounded);
   CHECK_FALSE(*one("DELETE FROM t AS x USING u WHERE x.id = u.id").facets.unbounded);
   CHECK(*one("MERGE INTO t USING s ON s.a = 1 WHEN MATCHED THEN DELETE").facets.unbounded);
