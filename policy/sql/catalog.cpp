@@ -62,7 +62,7 @@ bool is_catalog_relation(std::string_view name) {
 bool holds_values_of_tables(std::string_view catalog_relation) {
   return catalog_relation == "pg_stats" || catalog_relation == "pg_statistic" ||
          catalog_relation == "pg_stats_ext" || catalog_relation == "pg_stats_ext_exprs" ||
-         catalog_relation == "pg_statistic_ext_data";
+         catalog_relation == "pg_statistic_ext_data" || catalog_relation == "pg_sequences";
 }
 
 // pg_show_all_file_settings(), pg_hba_file_rules(), pg_ident_file_mappings(); the rest of system_views.sql

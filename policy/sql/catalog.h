@@ -46,7 +46,7 @@ bool is_safe_function(std::string_view name);
 bool is_catalog_function(std::string_view name);
 bool is_row_function(std::string_view name);  // of the catalogue: always returns rows, never one value
 bool is_catalog_type(std::string_view name);
-bool holds_values_of_tables(std::string_view catalog_relation);  // statistics: the commonest, the bounds
+bool holds_values_of_tables(std::string_view catalog_relation);  // statistics; the last of sequences
 bool is_catalog_operator(std::string_view name);
 bool is_catalog_relation(std::string_view name);
 // Of the catalogue's views, what the functions behind them can do; of its tables, what they hold.

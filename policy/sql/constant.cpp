@@ -25,8 +25,11 @@ enum class Truth : std::uint8_t {
 // Whose columns a condition can use, as far as its text tells.
 class Scope {
  public:
+  static constexpr std::string_view made_up = "";  // an alias that only the server knows: coalesce, text
   // Of the other members of its FROM, and of those of subqueries around.
-  bool has_other(std::string_view alias) const { return others_.contains(alias); }
+  bool has_other(std::string_view alias) const {
+    return others_.contains(made_up) || others_.contains(alias);
+  }
   std::size_t size() const { return order_.size(); }
   void push_back(std::string_view alias) {
     order_.push_back(alias);
@@ -45,6 +48,16 @@ class Scope {
   std::vector<std::string_view> order_;
 };
 
+// A function without an alias has its own name.
+void add_function(const RangeFunction& function, Scope& aliases) {
+  if (function.alias != nullptr) return aliases.push_back(view(function.alias->aliasname));
+  const auto* only = length(function.functions) == 1 ? *cells(function.functions).begin() : nullptr;
+  const auto* pair =
+      only != nullptr && only->type == Tag::List ? reinterpret_cast<const List*>(only) : nullptr;
+  const auto* call = length(pair) == 0 ? nullptr : as<FuncCall>(*cells(pair).begin());
+  aliases.push_back(call == nullptr ? Scope::made_up : qualified(call->funcname).leaf);
+}
+
 void add_aliases(const Node* member, Scope& aliases) {
   const Alias* alias = nullptr;
   if (const auto* relation = as<RangeVar>(member)) {
@@ -54,12 +67,14 @@ void add_aliases(const Node* member, Scope& aliases) {
     add_aliases(join->larg, aliases);
     add_aliases(join->rarg, aliases);
     alias = join->alias;
+    if (join->join_using_alias != nullptr) aliases.push_back(view(join->join_using_alias->aliasname));
   } else if (const auto* subquery = as<RangeSubselect>(member)) {
     alias = subquery->alias;
   } else if (const auto* function = as<RangeFunction>(member)) {
-    alias = function->alias;
+    add_function(*function, aliases);
   } else if (const auto* table = as<RangeTableFunc>(member)) {
     alias = table->alias;
+    if (alias == nullptr) aliases.push_back("xmltable");
   } else if (const auto* sample = as<RangeTableSample>(member)) {
     add_aliases(sample->relation, aliases);
   }

@@ -35,18 +35,30 @@ class Ranges {
     }
   }
 
-  // The relation that `alias` means, or else the alias itself.
-  std::string_view relation_of(std::string_view alias) const {
+  // Calls `tell` with what `alias` can mean: the relations of all members of that name, for which of them it
+  // is LATERAL, ON and the aliases of joins decide; or else the alias itself. False: there are more members
+  // than are looked at.
+  template <class Tell>
+  bool relations_of(std::string_view alias, Tell tell) const {
     auto found = latest_.find(alias);
     ++looked_at_;
-    if (found == latest_.end() || ranges_[found->second].relation.empty()) return alias;
-    return ranges_[found->second].relation;
+    if (found == latest_.end()) tell(alias);
+    std::size_t at = found == latest_.end() ? none : found->second;
+    for (std::size_t left = most_namesakes; at != none; at = ranges_[at].namesake) {
+      if (left-- == 0) return false;
+      tell(ranges_[at].relation.empty() ? alias : ranges_[at].relation);
+    }
+    return true;
   }
 
-  // Whether `alias` is a member that is no relation: a subquery, a CTE, a function, a join.
+  // Whether `alias` can be a member that is no relation: a subquery, a CTE, a function, a join.
   bool is_no_relation(std::string_view alias) const {
     auto found = latest_.find(alias);
-    return found != latest_.end() && ranges_[found->second].relation.empty();
+    std::size_t at = found == latest_.end() ? none : found->second;
+    for (std::size_t left = most_namesakes; at != none; at = ranges_[at].namesake) {
+      if (ranges_[at].relation.empty() || left-- == 0) return true;
+    }
+    return false;
   }
 
   // The one member there is, if it is a relation whose name is not `name`; or "".
@@ -91,6 +103,7 @@ class Ranges {
 
  private:
   static constexpr std::size_t none = static_cast<std::size_t>(-1);
+  static constexpr std::size_t most_namesakes = 8;
   struct Range {
     std::string_view alias;
     std::string_view relation;

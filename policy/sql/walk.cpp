@@ -211,7 +211,7 @@ Statement Walk::finish(std::string_view verb) {
   done.facets.tables = listed(tables_, reads_open_);
   done.facets.reads = listed(reads_, reads_open_);
   done.facets.writes = listed(writes_, writes_open_);
-  done.facets.columns = listed(columns_);
+  done.facets.columns = listed(columns_, columns_open_);
   done.facets.functions = listed(functions_);
   done.facets.classes = NameList{names_of_classes(classes_), open_};
   done.facets.unbounded = unbounded_;

@@ -91,6 +91,7 @@ class Walk {
   void from_alias(const tree::Alias* alias);
   void column(const tree::ColumnRef& column);
   void star(std::string_view qualifier);
+  void qualified_column(std::string_view alias, std::string_view column);
   void every_column(std::size_t first);
   void target_column(std::string_view name);
   void every_target_column();
@@ -181,7 +182,8 @@ class Walk {
   bool open_ = false;         // all lists
   bool reads_open_ = false;   // sql.reads and sql.tables
   bool writes_open_ = false;  // sql.writes, and sql.tables with the other
-  std::size_t written_ = 0;   // how often a relation was named that is written
+  bool columns_open_ = false;
+  std::size_t written_ = 0;  // how often a relation was named that is written
   bool names_pg_settings_ = false;
   bool may_change_settings_ = false;
   bool unbounded_ = false;

@@ -53,7 +53,10 @@ bool sets_foreign_options(const AlterTableCmd& command) {
 // names one that it changes.
 bool changes_more(const Node* node, bool named) {
   switch (node->type) {
-    case Tag::DropStmt: return !named || as<DropStmt>(node)->behavior == DROP_CASCADE;
+    case Tag::DropStmt:  // an index's table is not named
+      return !named || as<DropStmt>(node)->behavior == DROP_CASCADE ||
+             as<DropStmt>(node)->removeType == OBJECT_INDEX;
+    case Tag::ReindexStmt: return !named || as<ReindexStmt>(node)->kind == REINDEX_OBJECT_INDEX;
     case Tag::TruncateStmt:
       return as<TruncateStmt>(node)->restart_seqs || as<TruncateStmt>(node)->behavior == DROP_CASCADE;
     case Tag::AlterTableStmt: return cascades(*as<AlterTableStmt>(node));

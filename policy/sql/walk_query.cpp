@@ -247,8 +247,13 @@ void Walk::from_alias(const Alias* alias) {
 
 void Walk::star(std::string_view qualifier) {
   columns_.add("*");
-  if (!qualifier.empty()) return columns_.add(ranges_.relation_of(qualifier), "*");
+  if (!qualifier.empty()) return qualified_column(qualifier, "*");
   ranges_.all_rows(scope_, [this](std::string_view relation) { columns_.add(relation, "*"); });
+}
+
+void Walk::qualified_column(std::string_view alias, std::string_view column) {
+  auto tell = [this, column](std::string_view relation) { columns_.add(relation, column); };
+  if (!ranges_.relations_of(alias, tell)) columns_open_ = true;
 }
 
 // Of the members of FROM from `first` on.
@@ -294,9 +299,9 @@ void Walk::column(const ColumnRef& column) {
   if (!previous.empty() && tells_whole_row(last)) {
     called({}, last);
     columns_.add("*");
-    columns_.add(ranges_.relation_of(previous), "*");
+    qualified_column(previous, "*");
   }
-  if (!previous.empty()) return columns_.add(ranges_.relation_of(previous), last);
+  if (!previous.empty()) return qualified_column(previous, last);
   ranges_.rows_of(last, [this](std::string_view relation) {
     columns_.add("*");
     columns_.add(relation, "*");

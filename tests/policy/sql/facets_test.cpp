@@ -274,6 +274,23 @@ TEST_CASE("an UPDATE or DELETE is unbounded when its condition does not look at 
   CHECK(*one("DELETE FROM t USING (VALUES (true)) v(t) WHERE v.t").facets.unbounded);
   CHECK(*one("DELETE FROM t USING u, w WHERE u.id = w.id").facets.unbounded);
   CHECK(*one("UPDATE t SET a = 1 FROM u JOIN w ON true WHERE u.id = 1 AND w IS NOT NULL").facets.unbounded);
+  // A member of FROM without an alias has one all the same.
+  for (const char* text :
+       {"DELETE FROM t USING generate_series(1, 1) WHERE generate_series = 1",
+        "DELETE FROM t USING lower('a') WHERE lower.lower = 'a'",
+        "DELETE FROM t USING ROWS FROM (pg_catalog.lower('a')) WHERE lower.lower = 'a'",
+        "DELETE FROM t USING ROWS FROM (lower('a'), upper('a')) WHERE lower.upper = 'A'",
+        "DELETE FROM t USING coalesce(1) WHERE \"coalesce\" = 1",
+        "DELETE FROM t USING CAST('a' AS text) WHERE text.text = 'a'",
+        "DELETE FROM t USING xmltable('/a' PASSING x COLUMNS id int) WHERE id = 1",
+        "DELETE FROM t USING xmltable('/a' PASSING x COLUMNS id int) WHERE xmltable.id = 1",
+        "DELETE FROM t USING (u JOIN w USING (id) AS j) WHERE j.id = 1",
+        "UPDATE t SET a = 1 FROM generate_series(1, 1) WHERE generate_series = 1",
+        "DELETE FROM t WHERE EXISTS (SELECT 1 FROM lower('a') WHERE lower.lower = 'a')"}) {
+    INFO(text);
+    CHECK(*one(text).facets.unbounded);
+  }
+  CHECK_FALSE(*one("DELETE FROM t USING lower('a') WHERE t.id = lower.lower").facets.unbounded);
   CHECK_FALSE(*one("DELETE FROM t USING u WHERE u.id = t.id").facets.unbounded);
   CHECK_FALSE(*one("DELETE FROM t AS x USING u WHERE x.id = u.id").facets.unbounded);
   CHECK(*one("MERGE INTO t USING s ON s.a = 1 WHEN MATCHED THEN DELETE").facets.unbounded);
@@ -342,6 +359,20 @@ TEST_CASE("columns are listed by name and, where the text tells their table, as 
   CHECK(has(one("INSERT INTO users (ssn) VALUES (1)").facets.columns, "users.ssn"));
   CHECK(has(one("COPY users (ssn) TO STDOUT").facets.columns, "users.ssn"));
   CHECK(has(one("COPY users TO STDOUT").facets.columns, "users.*"));
+  // Which member of that name is meant: not the nearest.
+  for (const char* text :
+       {"SELECT users.ssn FROM users, (a AS users CROSS JOIN b) AS j",
+        "SELECT (SELECT y.ssn FROM a AS u, (SELECT u.ssn) y LIMIT 1) FROM users AS u",
+        "SELECT (SELECT 1 FROM a AS u, (b JOIN c ON u.ssn = 'x') LIMIT 1) FROM users AS u"}) {
+    INFO(text);
+    CHECK(has(one(text).facets.columns, "users.ssn"));
+    CHECK_FALSE(one(text).facets.columns->open);
+  }
+  CHECK(has(one("SELECT users.* FROM users, (a AS users CROSS JOIN b) AS j").facets.columns, "users.*"));
+  std::string nested = "SELECT u.ssn FROM users AS u";
+  for (int i = 0; i < 9; ++i) nested = "SELECT (" + nested + ") FROM a AS u";
+  CHECK(one(nested).facets.columns->open);
+  CHECK_FALSE(one(nested).facets.tables->open);
   for (const char* text :
        {"GRANT SELECT (ssn) ON users TO x", "REVOKE SELECT (ssn) ON users FROM x",
         "CREATE INDEX ON users (id, ssn)", "CREATE INDEX ON users (id) INCLUDE (ssn)",

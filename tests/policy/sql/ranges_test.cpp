@@ -15,6 +15,13 @@ Names rows_of(Ranges& ranges, std::string_view alias) {
   return names;
 }
 
+Names relations_of(const Ranges& ranges, std::string_view alias) {
+  Names names;
+  if (!ranges.relations_of(alias, [&](std::string_view name) { names.emplace_back(name); }))
+    names.emplace_back("and more");
+  return names;
+}
+
 Names all_rows(Ranges& ranges, std::size_t first) {
   Names names;
   ranges.all_rows(first, [&](std::string_view name) { names.emplace_back(name); });
@@ -23,25 +30,32 @@ Names all_rows(Ranges& ranges, std::size_t first) {
 
 }  // namespace
 
-TEST_CASE("a column's alias means the innermost member of that name, until its query ends") {
+TEST_CASE("a column's alias means the members of that name, innermost first, until their queries end") {
   Ranges ranges;
   ranges.add("x", "outer");
   CHECK(ranges.only_one_but("y") == "outer");
   CHECK(ranges.only_one_but("x").empty());
   ranges.add("x", "inner");
   ranges.add("y", "");
-  CHECK(ranges.relation_of("x") == "inner");
-  CHECK(ranges.relation_of("y") == "y");
-  CHECK(ranges.relation_of("z") == "z");
+  CHECK(relations_of(ranges, "x") == Names{"inner", "outer"});
+  CHECK(relations_of(ranges, "y") == Names{"y"});
+  CHECK(relations_of(ranges, "z") == Names{"z"});
+  CHECK_FALSE(ranges.is_no_relation("x"));
+  CHECK(ranges.is_no_relation("y"));
+  CHECK_FALSE(ranges.is_no_relation("z"));
   CHECK(rows_of(ranges, "x") == Names{"inner", "outer"});
   CHECK(rows_of(ranges, "x").empty());
   ranges.cut(1);
-  CHECK(ranges.relation_of("x") == "outer");
-  CHECK(ranges.relation_of("y") == "y");
+  CHECK(relations_of(ranges, "x") == Names{"outer"});
+  CHECK(relations_of(ranges, "y") == Names{"y"});
   ranges.add("x", "third");
   CHECK(rows_of(ranges, "x") == Names{"third"});
   ranges.cut(0);
-  CHECK(ranges.relation_of("x") == "x");
+  CHECK(relations_of(ranges, "x") == Names{"x"});
+  for (int i = 0; i < 9; ++i) ranges.add("x", "t");
+  ranges.add("x", "");
+  CHECK(relations_of(ranges, "x").back() == "and more");
+  CHECK(ranges.is_no_relation("x"));
 }
 
 TEST_CASE("a star means the members of its own query") {
@@ -71,7 +85,8 @@ TEST_CASE("attack 28: columns and stars by the thousand over tables by the thous
     ranges.rows_of("same", count);
     ranges.rows_of("none", count);
     ranges.all_rows(0, count);
-    ranges.relation_of(name);
+    relations_of(ranges, name);
+    relations_of(ranges, "same");
   }
   CHECK(told == 4 * many);
   CHECK(ranges.looked_at() <= 10 * many);
