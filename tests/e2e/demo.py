@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """The main job, on real input: an agent in a tunnel runs psql, reads what it may, is refused what it may not.
 
-    scripts/demo [--tunnel kernel|go|veth] [--keep]
+    scripts/demo [--tunnel kernel|go | --no-tunnel] [--keep]
 
-Kernel WireGuard where this kernel has it, else wireguard-go, unless --tunnel says; veth is plain Ethernet. Exits
-non-zero if anything is not as it should be, and leaves nothing behind. --keep waits at the end, to look around.
+Kernel WireGuard where this kernel has it, else wireguard-go, unless --tunnel says; without a tunnel the agent's wire is
+plain Ethernet. Exits non-zero if anything is not as it should be, and leaves nothing behind. --keep waits at the end,
+to look around.
 """
 
 import argparse
@@ -155,7 +156,8 @@ def kernel_has_wireguard():
 
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--tunnel", choices=("kernel", "go", "veth"))
+    arguments.add_argument("--tunnel", choices=("kernel", "go"))
+    arguments.add_argument("--no-tunnel", dest="tunnel", action="store_const", const="veth")
     arguments.add_argument("--keep", action="store_true")
     given = arguments.parse_args()
     tunnel = given.tunnel or ("kernel" if kernel_has_wireguard() else "go")

@@ -191,6 +191,19 @@ class Upstream(unittest.TestCase):
         fake.wait_for(fake.secrets, 1, seconds=0.5)
         self.assertEqual(fake.secrets, [])
 
+    def test_a_server_that_breaks_the_protocol(self):
+        """What a server says that is no message ends the connection, is counted, and is in the log"""
+        fake = self.fake()
+        session = self.connection("fake.internal", 5555).login()
+        session.send(wire.query("SELECT 1"))
+        self.assertTrue(fake.wait_for(fake.queries, 1))
+        fake.sessions[0].send(b"\1\0\0\0\4")
+        self.assertEqual(wire.error_codes(session.until("E")), ["08006"])
+        self.assertTrue(session.closed())
+        self.assertIn('"reason":"the server broke the protocol"', self.lab.cpctl("status", "-o", "json").stdout)
+        guards = [line["guard"] for line in self.lab.audit_lines() if line.get("guard")]
+        self.assertIn("the server broke the protocol", guards)
+
     def test_keepalive(self):
         """Where there is no idle limit, both connections of a session have TCP keepalive"""
         self.connection("pg.internal").login()
