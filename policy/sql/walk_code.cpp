@@ -118,6 +118,7 @@ void Walk::code_named(const Node* node) {
     case Tag::CreateEventTrigStmt: return function_in(as<CreateEventTrigStmt>(node)->funcname);
     case Tag::RenameStmt: return function_renamed(*as<RenameStmt>(node));
     case Tag::AlterObjectSchemaStmt: return function_moved(*as<AlterObjectSchemaStmt>(node));
+    case Tag::AlterOwnerStmt: return function_given(*as<AlterOwnerStmt>(node));
     case Tag::DoStmt: return do_block(*as<DoStmt>(node));
     default: return;
   }
@@ -149,6 +150,11 @@ void Walk::function_moved(const AlterObjectSchemaStmt& move) {
   if (!is_function(move.objectType)) return;
   classify(class_code);
   function_with_arguments(move.object);
+}
+
+void Walk::function_given(const AlterOwnerStmt& give) {
+  const auto* function = as<ObjectWithArgs>(give.object);
+  if (function != nullptr && is_function(give.objectType)) function_named(qualified(function->objname));
 }
 
 void Walk::do_block(const DoStmt& block) {
