@@ -192,11 +192,13 @@ std::string_view Walk::create_function(const CreateFunctionStmt& create) {
   return "create";
 }
 
-// In the body of an SQL function p.name is name(p), or a field of a composite parameter.
+// In the body of an SQL function p.name is name(p), or a field of a composite parameter. What it returns has
+// no names there.
 void Walk::parameters(const List* parameters) {
   for (const Node* item : cells(parameters)) {
     const auto* parameter = as<FunctionParameter>(item);
     if (parameter == nullptr || parameter->name == nullptr || parameter->argType == nullptr) continue;
+    if (parameter->mode == FUNC_PARAM_OUT || parameter->mode == FUNC_PARAM_TABLE) continue;
     scalars_[view(parameter->name)].push_back(is_built_in(*parameter->argType) ? no_column
                                                                                : std::string_view());
     scalar_order_.push_back(view(parameter->name));

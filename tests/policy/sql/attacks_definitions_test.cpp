@@ -49,6 +49,8 @@ TEST_CASE(
         "CREATE OPERATOR CLASS c FOR TYPE int USING btree AS OPERATOR 1 <, FUNCTION 1 btint4cmp(int, int)",
         "CREATE FUNCTION f(a int, b users) RETURNS int LANGUAGE sql AS 'SELECT t.a + b.id FROM t'",
         "CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql COST 10 AS 'SELECT f.a'",
+        "CREATE FUNCTION f(OUT t int) LANGUAGE sql AS 'SELECT t.a FROM t'",
+        "CREATE FUNCTION f() RETURNS TABLE (t int) LANGUAGE sql AS 'SELECT t.a FROM t'",
         "ALTER FUNCTION f() COST 10", "ALTER SERVER s OWNER TO x"}) {
     INFO(text);
     CHECK_FALSE(one(text).facets.functions->open);
