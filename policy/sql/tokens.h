@@ -36,7 +36,7 @@ TokenCount count_tokens(const std::string& text, std::size_t limit);
 // minutes. False when the runs take more than `most_steps` of 1 to 12 ns. In strings and comments they do
 // not: a text that was one is counted when it is parsed itself.
 constexpr std::size_t most_operator_steps = std::size_t{5} * 1000 * 1000;
-constexpr std::size_t most_operator_steps_of_body = std::size_t{50} * 1000;  // a message can have hundreds
+constexpr std::size_t most_operator_steps_of_body = std::size_t{10} * 1000;  // a message can have hundreds
 bool operator_runs_within_limit(std::string_view text, std::size_t most_steps = most_operator_steps);
 
 // The parts of a dotted name in a string, as nextval('a."B"') has it, folded as the server's regclassin()

@@ -98,6 +98,7 @@ class Walk {
 
   // walk_expression.cpp: what calls code
   void call(const tree::FuncCall& call);
+  bool function_named(tree::QualifiedName name);
   void called(const tree::List* names);
   void called(std::string_view schema, std::string_view leaf);
   void range_function(const tree::RangeFunction& range);
@@ -166,6 +167,7 @@ class Walk {
   void function_with_arguments(const tree::Node* object);
   void function_renamed(const tree::RenameStmt& rename);
   void function_moved(const tree::AlterObjectSchemaStmt& move);
+  void function_given(const tree::AlterOwnerStmt& give);
   void do_block(const tree::DoStmt& block);
   std::string_view create_function(const tree::CreateFunctionStmt& create);
   void parameters(const tree::List* parameters);

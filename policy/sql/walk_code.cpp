@@ -118,6 +118,7 @@ void Walk::code_named(const Node* node) {
     case Tag::CreateEventTrigStmt: return function_in(as<CreateEventTrigStmt>(node)->funcname);
     case Tag::RenameStmt: return function_renamed(*as<RenameStmt>(node));
     case Tag::AlterObjectSchemaStmt: return function_moved(*as<AlterObjectSchemaStmt>(node));
+    case Tag::AlterOwnerStmt: return function_given(*as<AlterOwnerStmt>(node));
     case Tag::DoStmt: return do_block(*as<DoStmt>(node));
     default: return;
   }
@@ -149,6 +150,11 @@ void Walk::function_moved(const AlterObjectSchemaStmt& move) {
   if (!is_function(move.objectType)) return;
   classify(class_code);
   function_with_arguments(move.object);
+}
+
+void Walk::function_given(const AlterOwnerStmt& give) {
+  const auto* function = as<ObjectWithArgs>(give.object);
+  if (function != nullptr && is_function(give.objectType)) function_named(qualified(function->objname));
 }
 
 void Walk::do_block(const DoStmt& block) {
@@ -186,11 +192,13 @@ std::string_view Walk::create_function(const CreateFunctionStmt& create) {
   return "create";
 }
 
-// In the body of an SQL function p.name is name(p), or a field of a composite parameter.
+// In the body of an SQL function p.name is name(p), or a field of a composite parameter. What it returns has
+// no names there.
 void Walk::parameters(const List* parameters) {
   for (const Node* item : cells(parameters)) {
     const auto* parameter = as<FunctionParameter>(item);
     if (parameter == nullptr || parameter->name == nullptr || parameter->argType == nullptr) continue;
+    if (parameter->mode == FUNC_PARAM_OUT || parameter->mode == FUNC_PARAM_TABLE) continue;
     scalars_[view(parameter->name)].push_back(is_built_in(*parameter->argType) ? no_column
                                                                                : std::string_view());
     scalar_order_.push_back(view(parameter->name));

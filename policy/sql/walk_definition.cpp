@@ -216,6 +216,10 @@ void Walk::plain_strings(const Node* node) {
   if (const auto* subscription = as<AlterSubscriptionStmt>(node)) text = subscription->conninfo;
   if (const auto* value = as<AlterEnumStmt>(node)) text = value->newVal;
   if (text != nullptr) literal(view(text));
+  const List* texts = nullptr;
+  if (const auto* trigger = as<CreateTrigStmt>(node)) texts = trigger->args;
+  if (const auto* values = as<CreateEnumStmt>(node)) texts = values->vals;
+  for (const Node* item : cells(texts)) literal(string_of(item));
 }
 
 std::string_view Walk::drop(const DropStmt& drop) {
@@ -227,13 +231,20 @@ void Walk::large_object(ObjectType type) {
   if (type == OBJECT_LARGEOBJECT) classify(class_large_object);
 }
 
+// Functions are named, columns are of every table: of thousands each that would be millions.
 void Walk::granted(const GrantStmt& grant) {
+  constexpr std::int64_t most_pairs = 1000;
   large_object(grant.objtype);
+  std::int64_t columns = 0;
+  for (const Node* item : cells(grant.privileges)) {
+    if (const auto* privilege = as<AccessPriv>(item)) columns += length(privilege->cols);
+  }
+  const bool few = columns * length(grant.objects) <= most_pairs;
+  columns_open_ |= !few;
   for (const Node* object : cells(grant.objects)) {
-    for (const Node* item : cells(grant.privileges)) {
-      const auto* table = as<RangeVar>(object);
-      const auto* privilege = as<AccessPriv>(item);
-      if (table != nullptr && privilege != nullptr) table_columns(table, privilege->cols);
+    if (const auto* function = as<ObjectWithArgs>(object)) function_named(qualified(function->objname));
+    for (const Node* item : few ? cells(grant.privileges) : cells(nullptr)) {
+      if (const auto* privilege = as<AccessPriv>(item)) table_columns(as<RangeVar>(object), privilege->cols);
     }
   }
 }

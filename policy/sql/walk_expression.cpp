@@ -138,11 +138,17 @@ void Walk::field_or_call(std::string_view name) {
   if (name == "nextval") reaches_further();  // of a sequence that only the value tells
 }
 
+// Whether it is the server's own.
+bool Walk::function_named(QualifiedName name) {
+  const bool built_in = name.schema.empty() ? is_catalog_function(name.leaf) : name.schema == "pg_catalog";
+  functions_.add(name.leaf);
+  functions_.add(!name.schema.empty() ? name.schema : built_in ? "pg_catalog" : "public", name.leaf);
+  return built_in;
+}
+
 void Walk::called(std::string_view schema, std::string_view leaf) {
   if (leaf.empty()) return unknown_code();
-  functions_.add(leaf);
-  bool built_in = schema.empty() ? is_catalog_function(leaf) : schema == "pg_catalog";
-  functions_.add(!schema.empty() ? schema : built_in ? "pg_catalog" : "public", leaf);
+  const bool built_in = function_named({schema, leaf});
   if (built_in && is_safe_function(leaf)) return;
   bool vouched = false;
   if (options_.safe_functions != nullptr && !options_.safe_functions->empty()) {

@@ -49,6 +49,8 @@ TEST_CASE(
         "CREATE OPERATOR CLASS c FOR TYPE int USING btree AS OPERATOR 1 <, FUNCTION 1 btint4cmp(int, int)",
         "CREATE FUNCTION f(a int, b users) RETURNS int LANGUAGE sql AS 'SELECT t.a + b.id FROM t'",
         "CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql COST 10 AS 'SELECT f.a'",
+        "CREATE FUNCTION f(OUT t int) LANGUAGE sql AS 'SELECT t.a FROM t'",
+        "CREATE FUNCTION f() RETURNS TABLE (t int) LANGUAGE sql AS 'SELECT t.a FROM t'",
         "ALTER FUNCTION f() COST 10", "ALTER SERVER s OWNER TO x"}) {
     INFO(text);
     CHECK_FALSE(one(text).facets.functions->open);
@@ -75,6 +77,29 @@ TEST_CASE("attack 6: a definition lists the relation that it makes by the name t
     CHECK(has(one(row.text).facets.tables, row.name));
   }
   CHECK_FALSE(has(one("CREATE SCHEMA sec CREATE TABLE app.users (a int)").facets.tables, "sec.users"));
+}
+
+TEST_CASE("attack 6: who may call a function, and as whom, is about that function") {
+  for (const char* text : {"GRANT EXECUTE ON FUNCTION pg_read_file(text) TO x",
+                           "GRANT ALL ON ROUTINE pg_catalog.pg_read_file TO x",
+                           "ALTER FUNCTION pg_read_file(text) OWNER TO x"}) {
+    INFO(text);
+    CHECK(has(one(text).facets.functions, "pg_catalog.pg_read_file"));
+    CHECK_FALSE(one(text).facets.functions->open);
+  }
+  CHECK(one("ALTER OPERATOR + (int, int) OWNER TO x").facets.functions->items.empty());
+}
+
+TEST_CASE("attack 28: thousands of columns granted on thousands of tables are not told in pairs") {
+  std::string columns = "a", tables = "t";
+  for (int i = 0; i < 5000; ++i) {
+    columns += ", a" + std::to_string(i);
+    tables += ", t" + std::to_string(i);
+  }
+  const Statement statement = one("GRANT SELECT (" + columns + ") ON " + tables + " TO x");
+  CHECK(statement.facets.columns->open);
+  CHECK(statement.facets.columns->items.empty());
+  CHECK(has(statement.facets.writes, "t4999"));
 }
 
 TEST_CASE("attack 6: what is done to a large object has its class") {

@@ -398,6 +398,8 @@ TEST_CASE("constants are listed as the server reads them") {
   Statement statement = one("SELECT 1, 2.50, 'it''s', E'\\x41', $$d$$, true, B'01', NULL, -7, U&'\\0042'");
   CHECK(statement.facets.literals->items == Names{"1", "2.50", "it's", "A", "d", "true", "b01", "-7", "B"});
   CHECK(has(one("COMMENT ON TABLE t IS 'note'").facets.literals, "note"));
+  CHECK(has(one("CREATE TYPE t AS ENUM ('a', 'b')").facets.literals, "b"));
+  CHECK(has(one("CREATE TRIGGER g BEFORE INSERT ON t EXECUTE FUNCTION f('a')").facets.literals, "a"));
   CHECK(has(one("ALTER ROLE r PASSWORD 'secret'").facets.literals, "secret"));
   CHECK(has(one("CREATE SUBSCRIPTION s CONNECTION 'host=x' PUBLICATION p").facets.literals, "host=x"));
 }
