@@ -4,6 +4,14 @@
 
 namespace clawpatrol {
 
+namespace {
+
+// What the chain adds to a line, and the line of its outcome: paid for beforehand, since an outcome is
+// written in any case.
+constexpr std::size_t besides_a_line = 320;
+
+}  // namespace
+
 AuditQueue::AuditQueue(Ring& ring, audit::Log& log, audit::PeerBudget& budget)
     : ring_(ring), log_(log), budget_(budget) {
   ring_.on_turn_end([this] { end_turn(); });
@@ -13,7 +21,7 @@ AuditQueue::AuditQueue(Ring& ring, audit::Log& log, audit::PeerBudget& budget)
 void AuditQueue::Commit::await_suspend(std::coroutine_handle<> waiter) {
   waiter_ = waiter;
   std::size_t bytes = 0;
-  for (const std::string& line : lines_) bytes += line.size();
+  for (const std::string& line : lines_) bytes += line.size() + besides_a_line;
   if (!queue_.budget_.spend(peer_id_, bytes, queue_.ring_.now(), queue_.log_.pressure()))
     return queue_.ring_.resume_soon(waiter);
   for (std::string& line : lines_) queue_.lines_.push_back(std::move(line));

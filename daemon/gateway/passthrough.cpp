@@ -89,9 +89,8 @@ Task<bool> may_begin(Relay& relay) {
     }
   }
   if (relay.broken) co_return false;
-  auto sent =
-      co_await relay.worker.ring().send_all(relay.upstream.get(), relay.opening.bytes, Deadline::never());
-  flow.bytes_up.fetch_add(relay.opening.bytes.size(), std::memory_order_relaxed);
+  auto sent = co_await SendAllowed(relay.worker.ring(), relay.upstream.get(), relay.opening.bytes,
+                                   flow.bytes_up, Deadline::never());
   relay.opening.bytes = {};
   co_return sent.has_value();
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Replays the traces that PostgreSQL's own libpq_pipeline records: through the gateway the server says the same.
 
-traces/*.trace are of PostgreSQL (traces/LICENSE), in the format of PQtrace() with PQTRACE_REGRESS_MODE: a message a
+../shared/fixtures/postgres/*.trace are of PostgreSQL, in the format of PQtrace() with PQTRACE_REGRESS_MODE: a message a
 line as `F or B`, length, name and fields, where OIDs, and what differs between builds of the server, are masked.
 """
 
@@ -15,7 +15,7 @@ import unittest
 import wire
 from lab import Lab
 
-TRACES = sorted((pathlib.Path(__file__).parent / "traces").glob("*.trace"))
+TRACES = sorted((pathlib.Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "postgres").glob("*.trace"))
 # The gateway refuses these itself, in the server's words, and does not make up a place in the server's source: fields
 # F, L and R are not in its errors. pipeline_abort parses two statements at once.
 OWN_ERRORS = {"pipeline_abort"}
@@ -224,7 +224,7 @@ def add_tests(path):
     setattr(PipelineTraces, f"test_{path.stem}_through_the_gateway", through_the_gateway)
 
 
-assert TRACES, "no traces beside this file"
+assert TRACES, "no ../shared/fixtures/postgres"
 for path in TRACES:
     add_tests(path)
 

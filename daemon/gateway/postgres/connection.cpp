@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "daemon/gateway/copy.h"
 #include "daemon/gateway/upstream.h"
 #include "parsers/postgres/build.h"
 
@@ -120,8 +121,8 @@ Task<bool> Connection::forward() {
   if (server_done_) co_return false;
   claimed_.flow->set_state("active");
   claimed_.flow->set_wait();
-  auto sent = co_await worker_.ring().send_all(server_.get(), sending_, stall_deadline(policy_->limits));
-  claimed_.flow->bytes_up.fetch_add(sending_.size(), std::memory_order_relaxed);
+  auto sent = co_await SendAllowed(worker_.ring(), server_.get(), sending_, claimed_.flow->bytes_up,
+                                   stall_deadline(policy_->limits));
   co_return sent.has_value();
 }
 
@@ -202,9 +203,9 @@ Task<void> Connection::pump_server() {
       claimed_.flow->set_state(session_->transaction() == 'I' ? "idle" : "idle in transaction");
     if (!out.empty()) {
       sending_to_agent_ = true;
-      auto sent = co_await worker_.ring().send_all(agent_.get(), out, stall_deadline(policy_->limits));
+      auto sent = co_await SendAllowed(worker_.ring(), agent_.get(), out, claimed_.flow->bytes_down,
+                                       stall_deadline(policy_->limits));
       sending_to_agent_ = false;
-      claimed_.flow->bytes_down.fetch_add(out.size(), std::memory_order_relaxed);
       if (!sent) break;
     }
     note_outcomes();
