@@ -56,6 +56,7 @@ std::string Source::line_at(std::size_t offset) const {
     bool here = begin < lines_[index] + shown.size() && end > lines_[index];
     if (here) cut = std::min(cut, begin > lines_[index] ? begin - lines_[index] : 0);
   }
+  if (offset > lines_[index] + cut) return {};  // there is no line to point into behind what is hidden
   // As many whatever was there, and nothing behind it: the length of a secret says something of it.
   if (cut < shown.size()) shown.replace(cut, shown.npos, "********");
   return shown;

@@ -23,7 +23,8 @@ class Source {
 
   // Bytes [begin, end); a place never reaches past the end of its first line.
   Place place(std::size_t begin, std::size_t end) const;
-  // The line that holds the byte, without its end, up to what is hidden; nothing of a very long line.
+  // The line that holds the byte, without its end, up to what is hidden; nothing where the byte is behind
+  // that, or the line very long.
   std::string line_at(std::size_t offset) const;
   // The byte at a line and a column, both from 1, the column counted in code points. Clamped to the text.
   std::size_t offset_of(std::size_t line, std::size_t code_point) const;

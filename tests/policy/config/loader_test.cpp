@@ -171,6 +171,14 @@ TEST_CASE("a secret in the file is refused, and never shown again") {
         .diagnostics.render();
   };
   CHECK(shown_of("x") == shown_of(std::string(40, 'x')));
+  // And what is wrong behind it has a place, but no line that would be shown with it.
+  for (const char* line : {"password = \"hunter2-hunter2\" x", "token = [\"hunter2-hunter2\", y]"}) {
+    auto one = load_policy_text(std::string("schema = 1\n[credential.x]\n") + line + "\n");
+    REQUIRE_FALSE(one.diagnostics.items.empty());
+    for (const auto& item : one.diagnostics.items)
+      CHECK((item.source_line.empty() || item.place.column <= item.source_line.size() + 1));
+    CHECK(one.diagnostics.render().find("hunter2") == std::string::npos);
+  }
   // A credential may be called like one.
   CHECK(problems(base + "[credential.github_token]\ntype = \"postgres\"\nendpoint = \"pg\"\nuser = \"u\"\n")
             .size() == 2);
