@@ -416,9 +416,11 @@ class FullLog(unittest.TestCase):
         self.assertIn("CROWDED", self.lab.cpctl("status").stdout)
         self.assertIn("peers that wrote more than their share are denied", (self.lab.directory / "daemon.log").read_text())
         self.assertNotIn("begins at", self.lab.cpctl("audit", "verify").stdout)
-        counted = lambda: [line for line in self.lab.audit_lines() if line.get("type") == "audit_budget"]
+        # The other test's agent may have such a line too.
+        counted = lambda: [line for line in self.lab.audit_lines()
+                           if line.get("type") == "audit_budget" and line["peer"] == "builder-2"]
         line = wait_until(counted, "the one line that counts what was denied")[0]
-        self.assertEqual((line["peer"], line["verdict"]), ("builder-2", "deny"))
+        self.assertEqual(line["verdict"], "deny")
         self.assertGreater(line["denied"], 0)
 
         # What the operator gives up by name is pruned, at once, and `audit verify` says so.
