@@ -152,6 +152,13 @@ class Upstream(unittest.TestCase):
         self.addCleanup(fake.close)
         return fake
 
+    def asks(self, fake):
+        """A session whose statement has reached the server, and is not answered"""
+        session = self.connection("fake.internal", 5555).login()
+        session.send(wire.query("SELECT 1"))
+        self.assertTrue(fake.wait_for(fake.queries, 1))
+        return session
+
     def test_limits_connect(self):
         """An address that swallows what it is sent is given up after limits.connect, in the protocol's own words"""
         begun = time.monotonic()
@@ -194,9 +201,7 @@ class Upstream(unittest.TestCase):
     def test_a_server_that_breaks_the_protocol(self):
         """What a server says that is no message ends the connection, is counted, and is in the log"""
         fake = self.fake()
-        session = self.connection("fake.internal", 5555).login()
-        session.send(wire.query("SELECT 1"))
-        self.assertTrue(fake.wait_for(fake.queries, 1))
+        session = self.asks(fake)
         fake.sessions[0].send(b"\1\0\0\0\4")
         self.assertEqual(wire.error_codes(session.until("E")), ["08006"])
         self.assertTrue(session.closed())
@@ -228,9 +233,7 @@ class Upstream(unittest.TestCase):
     def test_10_a_cancel_never_hits_the_next_statement(self):
         """attack 10: while a cancel request is on its way, nothing more of its session is sent"""
         fake = self.fake()
-        session = self.connection("fake.internal", 5555).login()
-        session.send(wire.query("SELECT 1"))
-        self.assertTrue(fake.wait_for(fake.queries, 1))
+        session = self.asks(fake)
         waiting = threading.Thread(target=self.cancel, args=(session,))
         waiting.start()
         self.assertTrue(fake.wait_for(fake.cancels, 1))
