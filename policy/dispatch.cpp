@@ -45,14 +45,18 @@ RuleDispatch::RuleDispatch(std::vector<const Rule*> rules) : rules_(std::move(ru
 RuleDispatch::Tests& RuleDispatch::tests_of(FacetId facet) {
   auto found = std::ranges::find(tests_, facet, &Tests::facet);
   if (found != tests_.end()) return *found;
-  tests_.push_back({facet, cel::facet_reader(facet), {}, {}, {}});
+  tests_.push_back({facet, cel::facet_reader(facet), {}, {}, {}, {}, {}});
   return tests_.back();
 }
 
 void RuleDispatch::Tests::add(const cel::Key& key, std::size_t position) {
   if (all.empty() || all.back() != position) all.push_back(position);
-  if (!key.value) return any_member.push_back(position);
-  by_value[key.field.empty() ? *key.value : field_value(key.field, *key.value)].push_back(position);
+  if (key.test == cel::Key::Test::has_members) return any_member.push_back(position);
+  const std::string text = key.field.empty() ? key.text : field_value(key.field, key.text);
+  if (key.test == cel::Key::Test::equals) return by_value[text].push_back(position);
+  by_beginning[text].push_back(position);
+  auto place = std::ranges::lower_bound(beginning_sizes, text.size());
+  if (place == beginning_sizes.end() || *place != text.size()) beginning_sizes.insert(place, text.size());
 }
 
 RuleSet RuleDispatch::candidates(const Action& action) const {
@@ -65,6 +69,11 @@ RuleSet RuleDispatch::candidates(const Action& action) const {
 void RuleDispatch::Tests::mark_value(std::string_view value, RuleSet& set) const {
   auto found = by_value.find(value);
   if (found != by_value.end()) mark_all(found->second, set);
+  for (std::size_t size : beginning_sizes) {
+    if (size > value.size()) return;
+    found = by_beginning.find(value.substr(0, size));
+    if (found != by_beginning.end()) mark_all(found->second, set);
+  }
 }
 
 // What is not foreseen here makes every rule a candidate.

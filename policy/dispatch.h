@@ -59,13 +59,15 @@ class RuleDispatch {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
+  using ByText = std::unordered_map<std::string, std::vector<std::size_t>, Hash, std::equal_to<>>;
   // The rules that test one facet.
   struct Tests {
     FacetId facet;
     cel::FacetReader read;
     std::vector<std::size_t> all;         // candidates where it is not known, or an open list
     std::vector<std::size_t> any_member;  // candidates where the list is not empty
-    std::unordered_map<std::string, std::vector<std::size_t>, Hash, std::equal_to<>> by_value;
+    ByText by_value, by_beginning;
+    std::vector<std::size_t> beginning_sizes;  // of the keys of `by_beginning`, ascending
     void add(const cel::Key& key, std::size_t position);
     void mark(const Action& action, RuleSet& set) const;
     void mark_value(std::string_view value, RuleSet& set) const;

@@ -39,11 +39,13 @@ struct Outcome {
   bool pending = false;
 };
 
-// A test of a facet that a condition makes: for a value, or for a list that it is not empty.
+// A test of a facet that a condition makes; of a list, for some member of it.
 struct Key {
+  enum class Test : std::uint8_t { equals, begins_with, has_members };
   FacetId facet = FacetId::count;
   std::string field;  // of an object, such as `target` of sql.copy; else ""
-  std::optional<std::string> value;
+  Test test = Test::has_members;
+  std::string text;
 };
 
 struct CompileOptions {

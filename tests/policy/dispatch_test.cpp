@@ -66,9 +66,18 @@ TEST_CASE("rules are found by the constants that they test facets for") {
   CHECK(rules.tried(delete_from("users")) == Positions{0, 2, 3, 5, 8, 9, 10, 13});
 }
 
+TEST_CASE("rules are found by how what they test begins") {
+  const Rules rules({"sql.verb.startsWith('del')", "sql.verb.startsWith('dex')", "sql.verb.startsWith('')",
+                     "sql.verb.startsWith('deleted')", "sql.tables.exists(t, t.startsWith('secret_'))",
+                     "sql.tables.exists(t, t.startsWith('user') || t == 'x')",
+                     "sql.copy.target.startsWith('pro')", "sql.copy.direction.startsWith('pro')",
+                     "'delete me'.startsWith(sql.verb)", "sql.verb.startsWith('d') && 'none' in sql.tables"});
+  CHECK(rules.tried(delete_from("users")) == Positions{0, 2, 5, 6, 8});
+}
+
 TEST_CASE("a rule whose condition could be true without a constant's help is always tried") {
   const Rules rules({"sql.verb != 'drop'", "!sql.unbounded", "sql.tables.all(t, t == 'x')", "true",
-                     "sql.verb == 'drop' || sql.statement.contains('x')", "sql.verb.startsWith('d')",
+                     "sql.verb == 'drop' || sql.statement.contains('x')", "sql.verb.endsWith('e')",
                      "sql.unbounded ? sql.verb == 'x' : true", "sql.tables.exists(t, t == sql.verb) || true",
                      "sql.verb in []"});
   CHECK(rules.tried(delete_from("users")) == Positions{0, 1, 2, 3, 4, 5, 6, 7, 8});
@@ -76,14 +85,15 @@ TEST_CASE("a rule whose condition could be true without a constant's help is alw
 
 TEST_CASE("attack 6: what is not known, or may have more members, makes its rules candidates") {
   const Rules rules({"sql.verb == 'drop'", "'secrets' in sql.tables", "sql.functions.exists(f, f == 'x')",
-                     "sql.unbounded", "sql.copy.target == 'file'"});
+                     "sql.unbounded", "sql.copy.target == 'file'",
+                     "sql.tables.exists(t, t.startsWith('s'))"});
   SqlFacets sql;
-  CHECK(rules.tried(sql) == Positions{0, 1, 2, 3, 4});
+  CHECK(rules.tried(sql) == Positions{0, 1, 2, 3, 4, 5});
   sql = delete_from("users");
   CHECK(rules.tried(sql) == Positions{3});
   sql.tables = NameList{{"users"}, true};
   sql.functions = NameList{{}, true};
-  CHECK(rules.tried(sql) == Positions{1, 2, 3});
+  CHECK(rules.tried(sql) == Positions{1, 2, 3, 5});
 }
 
 TEST_CASE("a thousand rules are found as few are") {
