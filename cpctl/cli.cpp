@@ -22,6 +22,8 @@ struct Invocation {
   std::string name, action, head;
   std::filesystem::path path, key;
   NewPeerRequest peer;
+  SqlView sql;
+  bool json_lines = false;
   std::function<int(Context)> chosen;
 };
 
@@ -71,8 +73,28 @@ void add_policy(CLI::App& app, Invocation& in) {
     return check(c, in.path);
   })->add_option("PATH", in.path, "a file, or a directory with clawpatrol.toml (default: that of --config)");
   add(app, in, "reload", "check the configuration and put it in force", [](Context c) { return reload(c); });
-  add(app, in, "facets", "what a rule's condition may ask; needs no daemon",
-      [](Context c) { return facets(c); });
+}
+
+void add_facets(CLI::App& app, Invocation& in) {
+  CLI::App* group = app.add_subcommand("facets", "what a rule's condition may ask; needs no daemon");
+  group->callback([&in, group] {
+    if (group->get_subcommands().empty()) in.chosen = [](Context c) { return facets(c); };
+  });
+  CLI::App* postgres =
+      add(*group, in, "postgres",
+          "what the gateway sees in SQL: standard input is one message; needs no daemon", [&in](Context c) {
+            in.sql.input = in.json_lines ? InputForm::json_lines : InputForm::whole;
+            return facets_postgres(c, in.sql);
+          });
+  postgres->add_flag("--jsonl", in.json_lines,
+                     "each line of the input is {\"sql\": TEXT}, one message, and is answered by one line");
+  postgres
+      ->add_option("--safe-function", in.sql.safe_functions, "one more name of safe_functions; repeatable")
+      ->allow_extra_args(false);
+  postgres->add_option("--limit", in.sql.limit,
+                       "the longest statement, as `limits.statement` has it: 256KiB");
+  postgres->add_option("--endpoint", in.sql.endpoint,
+                       "take limits and safe_functions of this endpoint in the configuration of --config");
 }
 
 void add_peers(CLI::App& app, Invocation& in) {
@@ -139,6 +161,7 @@ void build(CLI::App& app, Invocation& in) {
   app.add_flag("--markdown", in.markdown, "print docs/cpctl.md")->group("");
   add_flows(app, in);
   add_policy(app, in);
+  add_facets(app, in);
   add_peers(app, in);
   add_credentials(app, in);
   add_audit(app, in);

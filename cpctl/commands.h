@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "cpctl/console.h"
 
@@ -41,6 +42,15 @@ int explain_action(Context context, const std::string& action);
 int check(Context context, const std::filesystem::path& path);
 int reload(Context context);
 int facets(Context context);
+
+enum class InputForm : std::uint8_t { whole, json_lines };
+struct SqlView {
+  InputForm input = InputForm::whole;
+  std::vector<std::string> safe_functions;
+  std::string limit;     // a size; "": the endpoint's, or the default
+  std::string endpoint;  // of the configuration, whose limits and safe_functions are taken; "": none
+};
+int facets_postgres(Context context, const SqlView& view);
 
 struct NewPeerRequest {
   std::string name;

@@ -1,5 +1,7 @@
 #include "policy/sql/analysis.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -92,9 +94,12 @@ void set_unknown(SqlFacets& facets, Unknown why) {
   facets.copy = why;
 }
 
-Analysis unreadable(std::string_view text, Readable why) {
+constexpr std::string_view between_statements = "there is text that belongs to no statement";
+
+Analysis unreadable(std::string_view text, Readable why, std::string error) {
   Analysis analysis;
   analysis.readable = why;
+  analysis.error = std::move(error);
   Statement whole;
   Unknown cause = why == Readable::over_limit ? Unknown::over_limit : Unknown::unparseable;
   set_unknown(whole.facets, cause);
@@ -127,15 +132,18 @@ bool place(Statement& statement, const RawStmt& raw, std::string_view text, std:
 
 Analysis read_statements(const std::string& text, const Options& options, const tree::List* statements) {
   if (static_cast<std::size_t>(tree::length(statements)) > options.limits.statements)
-    return unreadable(text, Readable::over_limit);
+    return unreadable(text, Readable::over_limit,
+                      fmt::format("more than {} statements in one message", options.limits.statements));
   Analysis analysis;
   std::size_t end_of_last = 0;
   std::size_t doubtful = first_doubtful_byte(text);
   for (const Node* item : tree::cells(statements)) {
     const auto* raw = as<RawStmt>(item);
-    if (raw == nullptr || raw->stmt == nullptr) return unreadable(text, Readable::unaccounted);
+    if (raw == nullptr || raw->stmt == nullptr)
+      return unreadable(text, Readable::unaccounted, std::string(between_statements));
     Statement statement = Walk(options).run(raw->stmt);
-    if (!place(statement, *raw, text, end_of_last)) return unreadable(text, Readable::unaccounted);
+    if (!place(statement, *raw, text, end_of_last))
+      return unreadable(text, Readable::unaccounted, std::string(between_statements));
     std::string_view written = std::string_view(text).substr(statement.offset, statement.length);
     statement.facets.statement = std::string(written);
     statement.facets.statements = tree::length(statements);
@@ -144,7 +152,8 @@ Analysis read_statements(const std::string& text, const Options& options, const 
     if (!statement.name.empty()) find_name(statement, written);
     analysis.statements.push_back(std::move(statement));
   }
-  if (!is_gap(std::string_view(text).substr(end_of_last))) return unreadable(text, Readable::unaccounted);
+  if (!is_gap(std::string_view(text).substr(end_of_last)))
+    return unreadable(text, Readable::unaccounted, std::string(between_statements));
   return analysis;
 }
 
@@ -156,24 +165,27 @@ struct Job {
 
 void analyse_here(Job& job) {
   std::string text(job.text);  // the grammar wants its NUL
-  TokenCount tokens =
-      operator_runs_within_limit(text) ? count_tokens(text, job.options.limits.tokens) : TokenCount::over;
+  if (!operator_runs_within_limit(text)) {
+    job.analysis = unreadable(text, Readable::over_limit, "a run of operator characters that takes too long");
+    return;
+  }
+  TokenCount tokens = count_tokens(text, job.options.limits.tokens);
+  const std::string too_many = fmt::format("more than {} tokens", job.options.limits.tokens);
   if (tokens == TokenCount::over) {
-    job.analysis = unreadable(text, Readable::over_limit);
+    job.analysis = unreadable(text, Readable::over_limit, too_many);
     return;
   }
   tree::Memory memory;
   tree::Outcome outcome = tree::parse(text.c_str());
   if (outcome.failed) {
-    job.analysis = unreadable(text, Readable::syntax_error);
-    job.analysis.error = std::move(outcome.error);
+    job.analysis = unreadable(text, Readable::syntax_error, std::move(outcome.error));
     job.analysis.error_position = outcome.error_position;
     return;
   }
   // What the lexer alone refuses the grammar refuses too, with a better message; if it did not, nothing
   // counted its tokens.
   job.analysis = tokens == TokenCount::within ? read_statements(text, job.options, outcome.statements)
-                                              : unreadable(text, Readable::over_limit);
+                                              : unreadable(text, Readable::over_limit, too_many);
 }
 
 }  // namespace
@@ -181,12 +193,12 @@ void analyse_here(Job& job) {
 Analysis analyse(std::string_view text, const Options& options) {
   Job job{text, options, {}};
   if (text.find('\0') != std::string_view::npos) {
-    job.analysis = unreadable(text, Readable::unaccounted);
+    job.analysis = unreadable(text, Readable::unaccounted, "it holds a NUL");
   } else if (text.size() > options.limits.bytes) {
-    job.analysis = unreadable(text, Readable::over_limit);
+    job.analysis =
+        unreadable(text, Readable::over_limit, fmt::format("longer than {} bytes", options.limits.bytes));
   } else if (std::string_view error = encoding_error(text, options); !error.empty()) {
-    job.analysis = unreadable(text, Readable::encoding);
-    job.analysis.error = error;
+    job.analysis = unreadable(text, Readable::encoding, std::string(error));
   } else if (text.size() <= shallow_text_bytes) {
     analyse_here(job);
   } else {

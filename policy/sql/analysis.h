@@ -89,7 +89,7 @@ struct Analysis {
   // One for each statement; empty for an empty query. Where `readable` is not yes: exactly one, with the
   // whole message as its text, every parsed facet unknown, kind admin.
   std::vector<Statement> statements;
-  std::string error;               // such as: syntax error at or near "SELEC"
+  std::string error;               // why it is not readable, such as: syntax error at or near "SELEC"
   std::size_t error_position = 0;  // 1-based, in characters, as PostgreSQL's field P counts; 0: none
   std::size_t memory = 0;          // bytes held, for the cache's bound
   bool more_than_text = false;     // it says what analysing the text alone does not
