@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "daemon/ring/error.h"
+#include "policy/json/text.h"
 
 namespace clawpatrol::audit {
 
@@ -105,9 +106,7 @@ class Log {
   std::unique_ptr<State> state_;
 };
 
-// Appends `text` as a JSON string with its quotes: ASCII only (\uXXXX, control and bidi characters included);
-// bytes that are not UTF-8 become \udcXX (lone surrogates, reversible). RFC 8259.
-void append_json_string(std::string& out, std::string_view text);
+using clawpatrol::append_json_string;
 
 // Appends a time as a JSON string, RFC 3339 in UTC to the microsecond.
 void append_json_time(std::string& out, std::int64_t unix_ns);

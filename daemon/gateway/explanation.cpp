@@ -4,72 +4,15 @@
 
 #include "daemon/control/message.h"
 #include "daemon/gateway/command_views.h"
+#include "policy/action_json.h"
 
 namespace clawpatrol {
 namespace {
 
 using control::json_array;
-using control::json_string;
-using control::json_texts;
 using control::JsonObject;
 using control::Message;
 using control::message_of_type;
-
-std::string json_of(const std::string& value) {
-  return json_string(value);
-}
-std::string json_of(bool value) {
-  return value ? "true" : "false";
-}
-std::string json_of(std::int64_t value) {
-  return std::to_string(value);
-}
-
-std::string json_of(const NameList& list) {
-  if (!list.open) return json_texts(list.items);
-  return JsonObject().add_json("items", json_texts(list.items)).add("open", true).text();
-}
-
-std::string json_of(const CopyFacet& copy) {
-  return JsonObject().add("direction", copy.direction).add("target", copy.target).text();
-}
-
-std::string json_of(const std::vector<std::optional<std::string>>& values) {
-  std::vector<std::string> elements;
-  for (const auto& value : values) elements.push_back(value ? json_string(*value) : "null");
-  return json_array(elements);
-}
-
-template <class T>
-void add_facet(JsonObject& out, std::string_view name, const Facet<T>& facet) {
-  if (facet)
-    out.add_json(name, json_of(*facet));
-  else if (facet.why() != Unknown::not_applicable) {
-    out.add_json(name, JsonObject().add("unknown", name_of(facet.why())).text());
-  }
-}
-
-void add_sql(JsonObject& out, const SqlFacets& sql) {
-  add_facet(out, "sql.statement", sql.statement);
-  add_facet(out, "sql.verb", sql.verb);
-  add_facet(out, "sql.verbs", sql.verbs);
-  add_facet(out, "sql.tables", sql.tables);
-  add_facet(out, "sql.reads", sql.reads);
-  add_facet(out, "sql.writes", sql.writes);
-  add_facet(out, "sql.columns", sql.columns);
-  add_facet(out, "sql.functions", sql.functions);
-  add_facet(out, "sql.classes", sql.classes);
-  add_facet(out, "sql.unbounded", sql.unbounded);
-  add_facet(out, "sql.copy", sql.copy);
-  add_facet(out, "sql.statements", sql.statements);
-  add_facet(out, "sql.literals", sql.literals);
-}
-
-std::string labels_json(const PeerFacets& peer) {
-  JsonObject labels;
-  for (const auto& [key, value] : peer.labels) labels.add(key, value);
-  return labels.text();
-}
 
 std::string place_json(const Place& place) {
   return JsonObject().add("file", place.file).add("line", place.line).text();
@@ -127,27 +70,6 @@ void tried_unknown(JsonObject& line, std::string_view why) {
 }
 
 }  // namespace
-
-std::string all_facets_json(const Action& action) {
-  JsonObject out;
-  out.add("action.kind", name_of(action.kind)).add("action.type", name_of(action.type));
-  if (const PeerFacets* peer = action.peer) {
-    out.add("peer.name", peer->name).add("peer.profile", peer->profile).add("peer.address", peer->address);
-    out.add_json("peer.labels", labels_json(*peer));
-  }
-  if (action.endpoint)
-    out.add("endpoint.name", action.endpoint->name).add("endpoint.type", action.endpoint->type);
-  if (action.dest) out.add("dest.host", action.dest->host).add("dest.port", action.dest->port);
-  out.add("credential", action.credential).add("now", time_text(action.now_unix_ns));
-  if (action.sql) add_sql(out, *action.sql);
-  if (action.sql_params) add_facet(out, "sql.params", *action.sql_params);
-  if (const SqlSessionFacets* session = action.sql_session) {
-    out.add("sql.database", session->database).add("sql.user", session->user);
-    out.add("sql.declared_user", session->declared_user);
-  }
-  if (action.dns) out.add("dns.name", action.dns->name).add("dns.type", action.dns->type);
-  return out.text();
-}
 
 std::string explain_record(const ActionRecord& record, const std::shared_ptr<const Policy>& current) {
   JsonObject line = message_of_type("explanation");

@@ -9,9 +9,6 @@
 
 namespace clawpatrol {
 
-// Every facet that the action has, by its public name; what is not known says why.
-std::string all_facets_json(const Action& action);
-
 // From a record that is still in memory: decides again by the generation that decided, and by `current` where
 // it is another.
 std::string explain_record(const ActionRecord& record, const std::shared_ptr<const Policy>& current);

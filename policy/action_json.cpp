@@ -1,0 +1,327 @@
+#include "policy/action_json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "policy/cel/facet_values.h"
+#include "policy/cel/time.h"
+#include "policy/config/suggest.h"
+#include "policy/json/text.h"
+
+namespace clawpatrol {
+namespace {
+
+using Wrong = std::optional<std::string>;  // what a value should be
+
+Wrong take(const Json& json, std::string& out) {
+  if (!json.is_string()) return "a string";
+  out = json.get<std::string>();
+  return {};
+}
+
+Wrong take(const Json& json, bool& out) {
+  if (!json.is_boolean()) return "true or false";
+  out = json.get<bool>();
+  return {};
+}
+
+Wrong take(const Json& json, std::int64_t& out) {
+  bool fits = json.is_number_integer() &&
+              !(json.is_number_unsigned() && json.get<std::uint64_t>() > std::uint64_t{INT64_MAX});
+  if (!fits) return "an integer";
+  out = json.get<std::int64_t>();
+  return {};
+}
+
+Wrong take(const Json& json, std::uint16_t& out) {
+  std::int64_t wide = 0;
+  if (take(json, wide) || wide < 0 || wide > 65535) return "a port, 0 to 65535";
+  out = static_cast<std::uint16_t>(wide);
+  return {};
+}
+
+Wrong take(const Json& json, std::vector<std::string>& out) {
+  constexpr const char* wanted = "a list of strings, or {\"items\": [...], \"open\": true}";
+  if (!json.is_array()) return wanted;
+  for (const Json& item : json)
+    if (take(item, out.emplace_back())) return wanted;
+  return {};
+}
+
+Wrong take(const Json& json, NameList& out) {
+  if (!json.is_object()) return take(json, out.items);
+  for (const auto& [key, value] : json.items()) {
+    Wrong wrong = key == "items"  ? take(value, out.items)
+                  : key == "open" ? take(value, out.open)
+                                  : Wrong("a list, whose members are \"items\" and \"open\"");
+    if (wrong) return wrong;
+  }
+  return {};
+}
+
+Wrong take(const Json& json, std::vector<std::optional<std::string>>& out) {
+  if (!json.is_array()) return "a list of strings and nulls";
+  for (const Json& item : json) {
+    out.emplace_back();
+    if (!item.is_null() && take(item, out.back().emplace())) return "a list of strings and nulls";
+  }
+  return {};
+}
+
+Wrong take(const Json& json, CopyFacet& out) {
+  constexpr const char* wanted = "{\"direction\": \"to\", \"target\": \"client\"}";
+  if (!json.is_object() || json.size() != 2 || !json.contains("direction") || !json.contains("target"))
+    return wanted;
+  return take(json["direction"], out.direction) || take(json["target"], out.target) ? Wrong(wanted) : Wrong();
+}
+
+Wrong take(const Json& json, std::map<std::string, std::string>& out) {
+  if (!json.is_object()) return "an object of strings";
+  for (const auto& [key, value] : json.items())
+    if (take(value, out[key])) return "an object of strings";
+  return {};
+}
+
+template <class Enum>
+Wrong take_name(const Json& json, Enum& out, Enum last) {
+  std::string names;
+  for (std::size_t i = 0; i <= static_cast<std::size_t>(last); ++i) {
+    auto candidate = static_cast<Enum>(i);
+    if (json.is_string() && json.get_ref<const std::string&>() == name_of(candidate)) {
+      out = candidate;
+      return {};
+    }
+    names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", name_of(candidate));
+  }
+  return "one of " + names;
+}
+
+Wrong take_time(const Json& json, std::int64_t& unix_ns) {
+  constexpr const char* wanted = "a time, such as \"2026-01-31T09:30:00Z\"";
+  constexpr std::int64_t second_ns = 1'000'000'000;
+  auto time = json.is_string() ? cel::parse_timestamp(json.get_ref<const std::string&>()) : std::nullopt;
+  if (!time || time->kind != cel::Kind::timestamp) return wanted;
+  if (std::abs(time->integer) >= INT64_MAX / second_ns) return "a time between the years 1678 and 2262";
+  unix_ns = time->integer * second_ns + time->size;
+  return {};
+}
+
+// {"unknown": why}, which no value of a facet looks like.
+const Json* unknown_in(const Json& json) {
+  if (!json.is_object() || json.size() != 1) return nullptr;
+  auto why = json.find("unknown");
+  return why == json.end() || !why->is_string() ? nullptr : &*why;
+}
+
+template <class T>
+Wrong take(const Json& json, Facet<T>& out) {
+  if (const Json* why = unknown_in(json)) {
+    Unknown unknown{};
+    Wrong wrong = take_name(*why, unknown, Unknown::undecodable);
+    if (wrong) return "unknown for a reason that is " + *wrong;
+    out = unknown;
+    return {};
+  }
+  T value{};
+  Wrong wrong = take(json, value);
+  if (!wrong) out = std::move(value);
+  return wrong;
+}
+
+// No default: a facet that is added to the table and not here does not compile.
+Wrong take_facet(StatedAction& action, FacetId id, const Json& json) {
+  switch (id) {
+    case FacetId::action_kind: return take_name(json, action.kind, ActionKind::exec);
+    case FacetId::action_type: return take_name(json, action.type, ActionType::connect);
+    case FacetId::peer_name: return take(json, action.peer.name);
+    case FacetId::peer_profile: return take(json, action.peer.profile);
+    case FacetId::peer_address: return take(json, action.peer.address);
+    case FacetId::peer_labels: return take(json, action.peer.labels);
+    case FacetId::endpoint_name: return take(json, action.endpoint.name);
+    case FacetId::endpoint_type: return take(json, action.endpoint.type);
+    case FacetId::dest_host: return take(json, action.dest.host);
+    case FacetId::dest_port: return take(json, action.dest.port);
+    case FacetId::credential: return take(json, action.credential);
+    case FacetId::now: return take_time(json, action.now_unix_ns);
+    case FacetId::sql_statement: return take(json, action.sql.statement);
+    case FacetId::sql_verb: return take(json, action.sql.verb);
+    case FacetId::sql_verbs: return take(json, action.sql.verbs);
+    case FacetId::sql_tables: return take(json, action.sql.tables);
+    case FacetId::sql_reads: return take(json, action.sql.reads);
+    case FacetId::sql_writes: return take(json, action.sql.writes);
+    case FacetId::sql_columns: return take(json, action.sql.columns);
+    case FacetId::sql_functions: return take(json, action.sql.functions);
+    case FacetId::sql_classes: return take(json, action.sql.classes);
+    case FacetId::sql_unbounded: return take(json, action.sql.unbounded);
+    case FacetId::sql_copy: return take(json, action.sql.copy);
+    case FacetId::sql_params: return take(json, action.sql_params);
+    case FacetId::sql_statements: return take(json, action.sql.statements);
+    case FacetId::sql_literals: return take(json, action.sql.literals);
+    case FacetId::sql_database: return take(json, action.sql_session.database);
+    case FacetId::sql_user: return take(json, action.sql_session.user);
+    case FacetId::sql_declared_user: return take(json, action.sql_session.declared_user);
+    case FacetId::dns_name: return take(json, action.dns.name);
+    case FacetId::dns_type: return take(json, action.dns.type);
+    case FacetId::count: break;
+  }
+  return "a facet";
+}
+
+class Reader {
+ public:
+  std::expected<StatedAction, std::vector<FacetProblem>> run(const Json& facets) {
+    if (facets.is_object())
+      members(facets, "");
+    else
+      problems_.push_back({"", "facets are one JSON object", "Such as {\"sql.verb\": \"select\"}."});
+    if (!problems_.empty()) return std::unexpected(std::move(problems_));
+    return std::move(action_);
+  }
+
+ private:
+  void members(const Json& object, const std::string& prefix) {
+    for (const auto& [key, value] : object.items()) member(prefix + key, value);
+  }
+
+  void member(const std::string& path, const Json& value) {
+    auto facet = std::ranges::find(facet_table, std::string_view(path), &FacetInfo::path);
+    if (facet != std::end(facet_table)) return known(*facet, value);
+    bool family = std::ranges::any_of(
+        facet_table, [&](const FacetInfo& info) { return info.path.starts_with(path + "."); });
+    if (family && value.is_object()) return members(value, path + ".");
+    std::vector<std::string_view> paths;
+    for (const FacetInfo& info : facet_table) paths.push_back(info.path);
+    std::string_view near = config::nearest(path, paths);
+    problems_.push_back(
+        {path, family ? "a family of facets is an object" : "no such facet",
+         near.empty() ? "`cpctl facets` lists them." : fmt::format("Did you mean {}?", near)});
+  }
+
+  void known(const FacetInfo& facet, const Json& value) {
+    if (action_.states(facet.id))
+      problems_.push_back({std::string(facet.path), "stated twice", ""});
+    else if (Wrong wrong = take_facet(action_, facet.id, value))
+      problems_.push_back({std::string(facet.path), "must be " + *wrong, std::string(facet.meaning) + "."});
+    action_.stated.set(static_cast<std::size_t>(facet.id));
+  }
+
+  StatedAction action_;
+  std::vector<FacetProblem> problems_;
+};
+
+std::string text_json(std::string_view text) {
+  std::string out;
+  append_json_string(out, text);
+  return out;
+}
+
+std::string list_json(cel::Value list) {
+  std::string items;
+  for (std::size_t i = 0; i < cel::list_size(list); ++i)
+    items += (i == 0 ? "" : ",") + value_json(cel::list_at(list, i));
+  return cel::is_open(list) ? "{\"items\":[" + items + "],\"open\":true}" : "[" + items + "]";
+}
+
+// Keys of other types than string are written as they would be in a condition.
+std::string map_json(cel::Value map) {
+  std::string members;
+  auto add = [&](const std::string& key, const std::string& value) {
+    members += (members.empty() ? "" : ",") + key + ":" + value;
+  };
+  switch (map.map_form()) {
+    case cel::MapForm::entries:
+      for (std::size_t i = 0; i < map.map->count; ++i) {
+        const cel::Entry& entry = map.map->entries[i];
+        std::string key = value_json(entry.key);
+        add(entry.key.kind == cel::Kind::string ? key : text_json(key), value_json(entry.value));
+      }
+      break;
+    case cel::MapForm::texts:
+      for (const auto& [key, value] : *map.text_map) add(text_json(key), text_json(value));
+      break;
+    case cel::MapForm::copy:
+      add("\"direction\"", text_json(map.copy->direction));
+      add("\"target\"", text_json(map.copy->target));
+      break;
+  }
+  return "{" + members + "}";
+}
+
+std::string real_json(double value) {
+  return std::isfinite(value) ? fmt::format("{}", value) : text_json(fmt::format("{}", value));
+}
+
+}  // namespace
+
+bool StatedAction::states_any(std::string_view prefix) const {
+  return std::ranges::any_of(facet_table, [&](const FacetInfo& facet) {
+    return facet.path.starts_with(prefix) && states(facet.id);
+  });
+}
+
+Action StatedAction::action() const {
+  Action action;
+  action.type = type;
+  action.kind = kind;
+  if (states_any("peer.") || !peer.name.empty()) action.peer = &peer;
+  if (states_any("endpoint.") || !endpoint.name.empty()) action.endpoint = &endpoint;
+  if (states_any("dest.") || !dest.host.empty()) action.dest = &dest;
+  action.credential = credential;
+  action.now_unix_ns = now_unix_ns;
+  action.sql = &sql;  // each of its facets says itself whether it applies
+  action.sql_params = &sql_params;
+  bool session = states(FacetId::sql_database) || states(FacetId::sql_user) ||
+                 states(FacetId::sql_declared_user) || !sql_session.database.empty();
+  if (session) action.sql_session = &sql_session;
+  if (states_any("dns.") || !dns.name.empty()) action.dns = &dns;
+  return action;
+}
+
+std::expected<StatedAction, std::vector<FacetProblem>> read_action(const Json& facets) {
+  return Reader().run(facets);
+}
+
+std::expected<StatedAction, std::vector<FacetProblem>> read_action_text(std::string_view json) {
+  auto read = read_json(json);
+  if (read) return read_action(*read);
+  const JsonProblem& problem = read.error();
+  return std::unexpected(std::vector<FacetProblem>{
+      {"", fmt::format("line {}, column {}: {}", problem.line, problem.column, problem.message), ""}});
+}
+
+std::string value_json(cel::Value value) {
+  switch (value.kind) {
+    case cel::Kind::null: return "null";
+    case cel::Kind::boolean: return value.boolean ? "true" : "false";
+    case cel::Kind::integer: return std::to_string(value.integer);
+    case cel::Kind::uinteger: return std::to_string(value.uinteger);
+    case cel::Kind::real: return real_json(value.real);
+    case cel::Kind::string:
+    case cel::Kind::bytes:
+    case cel::Kind::type: return text_json(value.text());
+    case cel::Kind::list: return list_json(value);
+    case cel::Kind::map: return map_json(value);
+    case cel::Kind::timestamp: return text_json(cel::format_timestamp(value));
+    case cel::Kind::duration: return text_json(cel::format_duration(value));
+    case cel::Kind::unknown: return "{\"unknown\":" + text_json(name_of(value.why())) + "}";
+    case cel::Kind::error: return "{\"error\":" + text_json(cel::text_of(value.code())) + "}";
+  }
+  __builtin_unreachable();
+}
+
+std::string all_facets_json(const Action& action) {
+  std::string members;
+  for (const FacetInfo& facet : facet_table) {
+    cel::Value value = cel::facet_reader(facet.id)(action);
+    if (value.kind == cel::Kind::unknown && value.why() == Unknown::not_applicable) continue;
+    members += (members.empty() ? "" : ",") + text_json(facet.path) + ":" + value_json(value);
+  }
+  return "{" + members + "}";
+}
+
+}  // namespace clawpatrol
