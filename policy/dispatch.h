@@ -39,7 +39,7 @@ class RuleSet {
 
  private:
   std::size_t count_;
-  std::uint64_t few_[4] = {};  // 256 rules without allocating
+  std::uint64_t few_[16] = {};  // 1,024 rules without allocating
   std::uint64_t* words_;
 };
 
