@@ -18,7 +18,7 @@ struct Invocation {
   Paths paths;
   std::string output = "text";
   bool watch = false, follow = false, markdown = false;
-  std::uint64_t id = 0, lines = 20;
+  std::uint64_t id = 0, lines = 20, generation = 0;
   std::string name, action, head;
   std::filesystem::path path, key;
   NewPeerRequest peer;
@@ -97,6 +97,22 @@ void add_facets(CLI::App& app, Invocation& in) {
                        "take limits and safe_functions of this endpoint in the configuration of --config");
 }
 
+void add_generations(CLI::App& app, Invocation& in) {
+  add(app, in, "generations", "the policies that were in force since the daemon started",
+      [](Context c) { return generations(c); });
+  add(app, in, "rollback", "put an earlier policy in force again; the files stay as they are",
+      [&in](Context c) { return rollback(c, in.generation); })
+      ->add_option("GENERATION", in.generation,
+                   "its number, from `cpctl generations` (default: the one before)");
+  CLI::App* group = add_group(app, "rules", "what the rules of the policy in force have decided");
+  add(*group, in, "hits", "how often each rule decided, and when last",
+      [](Context c) { return rules(c, RulesView::hits); });
+  add(*group, in, "unused", "the rules that have never matched",
+      [](Context c) { return rules(c, RulesView::unused); });
+  add(*group, in, "shadow", "what the rules with shadow = true would have changed",
+      [](Context c) { return rules(c, RulesView::shadow); });
+}
+
 void add_peers(CLI::App& app, Invocation& in) {
   CLI::App* group = add_group(app, "peers", "agents that may connect");
   CLI::App* adding = add(*group, in, "add", "make a peer and print its wg-quick configuration",
@@ -162,6 +178,7 @@ void build(CLI::App& app, Invocation& in) {
   add_flows(app, in);
   add_policy(app, in);
   add_facets(app, in);
+  add_generations(app, in);
   add_peers(app, in);
   add_credentials(app, in);
   add_audit(app, in);

@@ -41,6 +41,11 @@ int explain_action(Context context, const std::string& action);
 
 int check(Context context, const std::filesystem::path& path);
 int reload(Context context);
+int generations(Context context);
+int rollback(Context context, std::uint64_t generation);  // 0: to the one before
+
+enum class RulesView : std::uint8_t { hits, unused, shadow };
+int rules(Context context, RulesView view);
 int facets(Context context);
 
 enum class InputForm : std::uint8_t { whole, json_lines };

@@ -33,6 +33,9 @@ std::string gateway_line(const Console& console, const Message& health) {
                                                observing ? mode + " (rules deny nothing)" : mode),
                                  "generation", health.natural_or_zero("generation"));
   std::string digest = shown(health, "digest").substr(0, 12);
+  const std::uint64_t newest = health.natural_or_zero("newest_generation");
+  if (newest > health.natural_or_zero("generation"))
+    line += console.paint(Style::warning, fmt::format(" (rolled back from {})", newest));
   if (!digest.empty()) line += console.paint(Style::dim, " " + digest);
   return line + "  " + counted(health.natural_or_zero("workers"), "worker");
 }

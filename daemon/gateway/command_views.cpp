@@ -68,6 +68,11 @@ std::string time_text(std::int64_t unix_ns) {
   return quoted.substr(1, quoted.size() - 2);
 }
 
+std::string_view verdict_text(const Rule& rule) {
+  if (!rule.verdict) return "approve";
+  return *rule.verdict == Verdict::allow ? "allow" : "deny";
+}
+
 JsonObject action_object(const ActionRecord& record, std::string_view type) {
   JsonObject object = message_of_type(type);
   object.add("id", action_id_text(record.id)).add("time", time_text(record.time_unix_ns));
@@ -98,6 +103,7 @@ std::string status_line(const Shared& shared, const StatusFacts& facts) {
   line.add("version", CLAWPATROL_VERSION).add("pid", getpid()).add("uptime_s", facts.uptime_s);
   line.add("workers", facts.workers);
   line.add("generation", policy ? policy->generation : 0).add("digest", policy ? policy->digest : "");
+  line.add("newest_generation", facts.newest_generation);
   line.add("mode", policy && policy->gateway.mode == Mode::observe ? "observe" : "enforce");
   line.add("flows", shared.flows.size()).add("flow_limit", policy ? policy->limits.connections : 0);
   line.add("flows_refused", shared.flows.refused());

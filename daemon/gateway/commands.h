@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <expected>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -11,6 +12,7 @@
 
 #include "daemon/control/server.h"
 #include "daemon/gateway/gateway.h"
+#include "daemon/gateway/generations.h"
 #include "daemon/gateway/netd_session.h"
 
 namespace clawpatrol {
@@ -41,6 +43,9 @@ struct CommandSources {
   std::filesystem::path audit_directory;
   std::size_t workers = 0;
   std::function<ReloadOutcome()> reload;
+  // Puts a generation in force again that is kept; 0: the one before that in force.
+  std::function<std::expected<std::shared_ptr<const Policy>, Error>(std::uint64_t)> rollback{};
+  std::function<const Generations&()> generations{};
   std::function<bool()> netd_connected;
   std::function<std::vector<DropCount>()> drops;
 };

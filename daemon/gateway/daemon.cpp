@@ -17,6 +17,7 @@
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
 #include "daemon/gateway/sandbox.h"
+#include "daemon/gateway/unix_time.h"
 
 namespace clawpatrol {
 
@@ -173,6 +174,8 @@ std::expected<void, std::string> Daemon::open_control() {
       shared_, CommandSources{.audit_directory = options_.state / "audit",
                               .workers = workers_.size(),
                               .reload = [this] { return reload(); },
+                              .rollback = [this](std::uint64_t generation) { return rollback(generation); },
+                              .generations = [this]() -> const Generations& { return generations_; },
                               .netd_connected = [this] { return netd_->connected(); },
                               .drops = [this] { return netd_->drops(); }});
   auto server =
@@ -211,16 +214,35 @@ ReloadOutcome Daemon::reload() {
     return outcome;
   }
   outcome.done = true;
-  auto policy = shared_.policy.current();
-  shared_.audit->set_limits(audit_limits(policy->audit, options_.state));
-  shared_.audit_budget->set_options(budget_of(*policy, options_.state));
-  if (std::size_t count = worker_count(policy->limits); count != workers_.size())
+  if (std::size_t count = worker_count(shared_.policy.current()->limits); count != workers_.size())
     outcome.diagnostics +=
         fmt::format("note: `limits.workers` asks for {}; {} run, until clawpatrold is started again\n", count,
                     workers_.size());
   outcome.netd = netd_->ask_to_reload();
-  close_orphans(shared_);
+  follow_policy();
   return outcome;
+}
+
+// netd is not asked: it reads the files, which say what they said.
+std::expected<std::shared_ptr<const Policy>, Error> Daemon::rollback(std::uint64_t generation) {
+  const std::uint64_t now = shared_.policy.current()->generation;
+  auto policy = generation ? generations_.find(generation) : generations_.before(now);
+  if (!policy)
+    return std::unexpected(
+        Error{0, generation ? fmt::format("generation {} is not kept", generation)
+                            : fmt::format("there is no generation before {} since this start", now)});
+  if (auto adopted = shared_.names->adopt(*policy); !adopted) return std::unexpected(adopted.error());
+  shared_.policy.replace(policy);
+  follow_policy();
+  return policy;
+}
+
+// What else the policy in force decides.
+void Daemon::follow_policy() {
+  auto policy = shared_.policy.current();
+  shared_.audit->set_limits(audit_limits(policy->audit, options_.state));
+  shared_.audit_budget->set_options(budget_of(*policy, options_.state));
+  close_orphans(shared_);
 }
 
 // Gives the policy its number, and its names their addresses, before anything is decided by it.
@@ -242,6 +264,7 @@ std::expected<void, Error> Daemon::put_in_force(std::shared_ptr<Policy> policy) 
   }
   if (auto kept = state_->replace("generation", std::to_string(policy->generation)); !kept) return kept;
   if (auto adopted = shared_.names->adopt(*policy); !adopted) return adopted;
+  generations_.add({policy, now_unix_ns()});
   shared_.policy.replace(std::move(policy));
   return {};
 }

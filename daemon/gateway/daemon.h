@@ -11,6 +11,7 @@
 #include "daemon/files/private_directory.h"
 #include "daemon/gateway/commands.h"
 #include "daemon/gateway/gateway.h"
+#include "daemon/gateway/generations.h"
 #include "daemon/gateway/netd_link.h"
 #include "daemon/gateway/options.h"
 #include "daemon/gateway/worker_thread.h"
@@ -33,6 +34,8 @@ class Daemon {
   std::expected<void, std::string> make_workers();
   std::expected<void, std::string> open_control();
   ReloadOutcome reload();
+  std::expected<std::shared_ptr<const Policy>, Error> rollback(std::uint64_t generation);
+  void follow_policy();
   std::expected<void, Error> put_in_force(std::shared_ptr<Policy> policy);
   void peers_changed(std::vector<Peer> peers);
   void tell_overruns();
@@ -44,6 +47,7 @@ class Daemon {
   std::size_t most_connections_ = 0;  // for which there are descriptors
   std::optional<PrivateDirectory> state_;
   std::shared_ptr<Policy> first_policy_;
+  Generations generations_;
   Shared shared_;
   std::unique_ptr<control::Loop> loop_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;

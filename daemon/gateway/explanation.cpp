@@ -19,9 +19,7 @@ std::string place_json(const Place& place) {
 }
 
 std::string_view verdict_of(const Rule& rule) {
-  if (rule.shadow) return "shadow";
-  if (!rule.verdict) return "approve";
-  return *rule.verdict == Verdict::allow ? "allow" : "deny";
+  return rule.shadow ? "shadow" : verdict_text(rule);
 }
 
 std::string_view outcome_name(cel::Truth truth) {

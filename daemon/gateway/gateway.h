@@ -16,6 +16,7 @@
 #include "daemon/gateway/audit_queue.h"
 #include "daemon/gateway/flows.h"
 #include "daemon/gateway/peer_turns.h"
+#include "daemon/gateway/rule_counts.h"
 #include "daemon/gateway/upstream_places.h"
 #include "daemon/ring/ring.h"
 #include "daemon/ring/task_group.h"
@@ -90,6 +91,7 @@ struct Shared {
   FlowTable flows;
   UpstreamPlaces upstream_places;
   RecentActions actions;
+  RuleCounts rule_counts;
   Refusals refusals;
   std::unique_ptr<audit::Log> audit;
   std::unique_ptr<audit::PeerBudget> audit_budget;

@@ -83,6 +83,8 @@ Task<Judged> judge_unclaimed(Worker& worker, std::shared_ptr<const Policy> polic
   if (!unclaimed.guard) decision = decide(*policy, action);
   ActionRecord record = record_of(unclaimed, decision, policy, now, shared.next_action_id());
   Judged judged{.allowed = record.verdict == ActionVerdict::allow, .id = record.id, .reason = record.reason};
+  if (!unclaimed.guard)
+    shared.rule_counts.of(*policy, now)->count(*policy, decision, judged.allowed, judged.id, now);
   std::string line = line_of(record, unclaimed);
   auto recorded = shared.actions.add(std::move(record));
   if (unclaimed.flow) {

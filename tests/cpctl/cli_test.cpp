@@ -331,6 +331,58 @@ TEST_CASE("reload prints the problems and says whether it was done") {
   CHECK(cpctl(daemon, {"reload"}).out == "generation 4 is in force (0123456789ab)\n");
 }
 
+TEST_CASE("generations and rollback: what is in force, and that the files are as they were") {
+  FakeDaemon daemon;
+  daemon.on("generations",
+            {R"({"v":1,"type":"generation","generation":8,"digest":"0123456789abcdef",)"
+             R"("loaded":"2026-11-22T01:02:03.000000Z","in_force":true,"rules":12,"endpoints":2})",
+             R"({"v":1,"type":"generation","generation":9,"digest":"fedcba9876543210",)"
+             R"("loaded":"2026-11-22T02:02:03.000000Z","in_force":false,"rules":13,"endpoints":2})"});
+  CHECK(cpctl(daemon, {"generations"}).out ==
+        "   GENERATION  LOADED                RULES  DIGEST\n"
+        ">           8  2026-11-22T01:02:03Z     12  0123456789ab\n"
+        "            9  2026-11-22T02:02:03Z     13  fedcba987654\n");
+  daemon.on("rollback",
+            {R"({"v":1,"type":"rolled_back","generation":7,"digest":"0123456789abcdef","from":8})"});
+  const Result result = cpctl(daemon, {"rollback", "7"});
+  CHECK(result.status == 0);
+  CHECK(contains(result.out, "generation 7 is in force again (0123456789ab), instead of 8\n"));
+  CHECK(contains(result.out, "mend them before the next `cpctl reload`"));
+  CHECK(contains(daemon.seen().back(), R"("command":"rollback","generation":7)"));
+  CHECK(cpctl(daemon, {"rollback", "x"}).status == 2);
+}
+
+TEST_CASE("rules: what decided, what never did, and what shadows would have changed") {
+  FakeDaemon daemon;
+  auto rule = [](std::string name, std::string rest) {
+    return R"({"v":1,"type":"rule","name":")" + name + R"(","place":{"file":"a.toml","line":9},)" +
+           R"("since":"2026-11-22T01:02:03.000000Z",)" + rest + "}";
+  };
+  daemon.on(
+      "rules",
+      {rule("no-ddl",
+            R"("verdict":"deny","shadow":false,"decided":1234,"unevaluable":2,"last_action":"a-9")"),
+       rule("old", R"("verdict":"allow","shadow":false,"decided":0,"unevaluable":0,"last_action":"")"),
+       rule(
+           "next",
+           R"("verdict":"deny","shadow":true,"decided":5,"unevaluable":0,"changed":3,"last_action":"a-8")")});
+  CHECK(cpctl(daemon, {"rules", "hits"}).out ==
+        "RULE    VERDICT  DECIDED  UNEVALUABLE  LAST ACTION  AT        SINCE\n"
+        "no-ddl  deny       1,234            2  a-9          a.toml:9  2026-11-22T01:02:03\n"
+        "old     allow          0            0               a.toml:9  2026-11-22T01:02:03\n");
+  CHECK(cpctl(daemon, {"rules", "unused"}).out ==
+        "RULE  VERDICT  AT        SINCE\n"
+        "old   allow    a.toml:9  2026-11-22T01:02:03\n");
+  CHECK(cpctl(daemon, {"rules", "shadow"}).out ==
+        "RULE  WOULD  MATCHED  CHANGED  UNEVALUABLE  LAST ACTION  AT        SINCE\n"
+        "next  deny         5        3            0  a-8          a.toml:9  2026-11-22T01:02:03\n");
+  const Result json = cpctl(daemon, {"-o", "json", "rules", "unused"});
+  CHECK(contains(json.out, R"("name":"old")"));
+  CHECK_FALSE(contains(json.out, "no-ddl"));
+  daemon.on("rules", std::vector<std::string>());
+  CHECK(cpctl(daemon, {"rules", "unused"}).out == "every rule of the policy in force has been used\n");
+}
+
 TEST_CASE("audit tail shows actions, other lines, and damage") {
   FakeDaemon daemon;
   daemon.on(

@@ -88,6 +88,7 @@ bool Judge::take_generation() {
   if (!grant_) grant_.emplace(*current, *peer_, facets_->peer.profile, facets_->endpoint.name, facets_->dest);
   if (!grant_->stands(*current, shared_.peers, shared_.credentials.get())) return false;
   policy_ = std::move(current);
+  counts_ = shared_.rule_counts.of(*policy_, now_unix_ns());
   const bool ascii_only = sql_.ascii_only;
   sql_ = policy_->endpoints.find(facets_->endpoint.name)->second.sql;
   sql_.ascii_only = ascii_only;
@@ -225,6 +226,8 @@ std::uint64_t Judge::record(const Entry& entry) {
   flow_.actions.fetch_add(1, std::memory_order_relaxed);
   if (entry.verdict != ActionVerdict::allow) flow_.denied.fetch_add(1, std::memory_order_relaxed);
   const std::uint64_t id = record.id;
+  if (entry.opinion->guard.empty())
+    counts_->count(*policy_, entry.opinion->decision, entry.opinion->allowed, id, record.time_unix_ns);
   flow_.set_last(shared_.actions.add(std::move(record)));
   return id;
 }

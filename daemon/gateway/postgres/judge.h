@@ -148,6 +148,7 @@ class Judge {
   AuditLines audit_;
   Identity identity_;
   std::shared_ptr<const Policy> policy_;
+  std::shared_ptr<const GenerationCounts> counts_;  // of policy_
   std::uint64_t credential_version_ = 0;
   sql::Options sql_;
   struct Remembered {

@@ -84,11 +84,14 @@ struct Fixture {
     auto store = credentials::Store::open(directory / "credentials");
     REQUIRE(store);
     shared.credentials = std::move(*store);
-    commands = std::make_unique<Commands>(shared, CommandSources{.audit_directory = directory / "audit",
-                                                                 .workers = 2,
-                                                                 .reload = [this] { return reload; },
-                                                                 .netd_connected = [] { return true; },
-                                                                 .drops = [this] { return drops; }});
+    commands = std::make_unique<Commands>(
+        shared, CommandSources{.audit_directory = directory / "audit",
+                               .workers = 2,
+                               .reload = [this] { return reload; },
+                               .rollback = [this](std::uint64_t number) { return roll_back(number); },
+                               .generations = [this]() -> const Generations& { return generations; },
+                               .netd_connected = [] { return true; },
+                               .drops = [this] { return drops; }});
   }
   ~Fixture() { std::filesystem::remove_all(directory); }
 
@@ -109,6 +112,11 @@ struct Fixture {
       if (progress == control::Progress::waiting) std::this_thread::yield();
     }
     return answered;
+  }
+  std::expected<std::shared_ptr<const Policy>, Error> roll_back(std::uint64_t number) {
+    auto found = number ? generations.find(number) : generations.before(policy->generation);
+    if (!found) return std::unexpected(Error{0, "generation 1 is not kept"});
+    return found;
   }
   // Everything that the audit log says.
   std::string audit_text() const {
@@ -148,6 +156,7 @@ struct Fixture {
   std::filesystem::path directory;
   std::shared_ptr<const Policy> policy;
   Shared shared;
+  Generations generations;
   ReloadOutcome reload{.done = true, .diagnostics = ""};
   std::vector<DropCount> drops;
   std::unique_ptr<Commands> commands;
@@ -177,7 +186,7 @@ TEST_CASE("status keeps its schema: health, then one line a flow") {
   REQUIRE(answered.lines.size() == 2);
   CHECK(
       masked(answered.lines[0]) ==
-      R"({"v":1,"type":"status","version":"0.1.0","pid":N,"uptime_s":N,"workers":2,"generation":3,"digest":"HEX",)"
+      R"({"v":1,"type":"status","version":"0.1.0","pid":N,"uptime_s":N,"workers":2,"generation":3,"digest":"HEX","newest_generation":0,)"
       R"("mode":"enforce","flows":1,"flow_limit":4096,"flows_refused":0,)"
       R"("audit":{"healthy":true,"seq":1,"free_bytes":N,"low_space":false,"kept_bytes":N,"oldest_seq":1,"pressure":"none"},"netd":{"connected":true,"peers":0},)"
       R"("refusals":[{"reason":"too many connections","peer":"","count":1}],)"
@@ -354,6 +363,45 @@ TEST_CASE("a reload waits for netd, and says whom it does not admit") {
     CHECK(answer(output) == control::Progress::done);
     CHECK(output.lines().find(R"("peers_problem":"peer 'x' is not admitted)") != std::string::npos);
   }
+}
+
+TEST_CASE("a rollback is recorded, and says from what to what; one that cannot be fails") {
+  Fixture fixture;
+  auto earlier = std::make_shared<Policy>();
+  earlier->generation = 2;
+  earlier->digest = "0123456789abcdef";
+  fixture.generations.add({earlier, 1'000'000'000});
+  fixture.generations.add({fixture.policy, 2'000'000'000});
+  Answered listed = fixture.ask(R"("command":"generations")");
+  REQUIRE(listed.lines.size() == 2);
+  CHECK(listed.lines[0] ==
+        R"({"v":1,"type":"generation","generation":2,"digest":"0123456789abcdef",)"
+        R"("loaded":"1970-01-01T00:00:01.000000Z","in_force":false,"rules":0,"endpoints":0})");
+  CHECK(listed.lines[1].find(R"("in_force":true,"rules":2,"endpoints":1)") != std::string::npos);
+  CHECK(fixture.ask(R"("command":"rollback","generation":0)").lines ==
+        std::vector<std::string>{
+            R"({"v":1,"type":"rolled_back","generation":2,"digest":"0123456789abcdef","from":3})"});
+  CHECK(fixture.audit_text().find(R"("command":"rollback","object":"","phase":"done")") != std::string::npos);
+  CHECK(fixture.ask(R"("command":"rollback","generation":1)").failure.find("not kept") != std::string::npos);
+  CHECK(fixture.audit_text().find(R"("command":"rollback","object":"1","phase":"failed")") !=
+        std::string::npos);
+}
+
+TEST_CASE("rules tell what they are and what they decided") {
+  Fixture fixture;
+  Decision decision;
+  decision.rule = &fixture.policy->rules[1];
+  fixture.shared.rule_counts.of(*fixture.policy, 1'000'000'000)
+      ->count(*fixture.policy, decision, false, *parse_action_id("a-18f3"), 2'000'000'000);
+  Answered rules = fixture.ask(R"("command":"rules")");
+  REQUIRE(rules.lines.size() == 2);
+  CHECK(rules.lines[0].find(R"("name":"reads")") != std::string::npos);
+  CHECK(rules.lines[1] ==
+        R"({"v":1,"type":"rule","name":"no-ddl","endpoints":["pg-prod"],"on":["statement","request"],)"
+        R"("priority":0,"verdict":"deny","shadow":false,"condition":"'drop' in sql.verbs",)"
+        R"("place":{"file":"clawpatrol.toml","line":24},"decided":1,"unevaluable":0,"changed":0,)"
+        R"("since":"1970-01-01T00:00:01.000000Z","last_action":"a-18f3",)"
+        R"("last_time":"1970-01-01T00:00:02.000000Z"})");
 }
 
 TEST_CASE("followers of actions get what comes, and the number of what they missed") {

@@ -1,0 +1,65 @@
+// The credentials' names and versions; never a value.
+#include <algorithm>
+#include <set>
+
+#include "daemon/gateway/command_views.h"
+#include "daemon/gateway/commands_state.h"
+#include "daemon/gateway/grant.h"
+#include "daemon/gateway/postgres/salted_passwords.h"
+
+namespace clawpatrol {
+
+std::string Commands::State::credential_line(const credentials::Info* info, const std::string& name) const {
+  auto policy = shared.policy.current();
+  const CredentialConfig* config = nullptr;
+  if (policy) {
+    auto found = policy->credentials.find(name);
+    if (found != policy->credentials.end()) config = &found->second;
+  }
+  JsonObject line = message_of_type("credential");
+  line.add("name", name).add("set", info != nullptr).add("version", info ? info->version : 0);
+  line.add("set_at", info ? time_text(info->set_at_unix * 1'000'000'000) : "");
+  line.add("configured", config != nullptr).add("credential_type", config ? config->type : "");
+  return line.add("endpoint", config ? config->endpoint : "").add("user", config ? config->user : "").text();
+}
+
+Answer Commands::State::creds_set(const Request& request) {
+  std::string name = request.fields.text_or_empty("name");
+  return when_recorded(request, name, [&] {
+    auto info = shared.credentials->set(name, request.body);
+    shared.salted_passwords->forget(name);
+    close_orphans(shared);
+    record(request, name, info ? "done" : "failed");
+    if (!info) return answer_failure("credential", info.error().what);
+    return answer_line(credential_line(&*info, name));
+  });
+}
+
+Answer Commands::State::creds_list(const Request&) {
+  std::vector<credentials::Info> stored = shared.credentials->list();
+  std::set<std::string> names;
+  for (const auto& info : stored) names.insert(info.name);
+  if (auto policy = shared.policy.current()) {
+    for (const auto& [name, config] : policy->credentials) names.insert(name);
+  }
+  std::vector<std::string> lines;
+  for (const std::string& name : names) {
+    auto found = std::ranges::find(stored, name, &credentials::Info::name);
+    lines.push_back(credential_line(found == stored.end() ? nullptr : &*found, name));
+  }
+  return control::answer_lines(std::move(lines));
+}
+
+Answer Commands::State::creds_rm(const Request& request) {
+  std::string name = request.fields.text_or_empty("name");
+  record(request, name, "asked");
+  auto removed = shared.credentials->remove(name);
+  shared.salted_passwords->forget(name);
+  close_orphans(shared);
+  record(request, name, removed ? "done" : "failed");
+  if (!removed)
+    return answer_failure("credential", removed.error().what, "See the names with `cpctl creds list`.");
+  return answer_line(message_of_type("removed").add("name", name).text());
+}
+
+}  // namespace clawpatrol
