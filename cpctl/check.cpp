@@ -14,15 +14,6 @@ namespace {
 
 using control::JsonObject;
 
-// Line by line: what render() frames comes from files.
-void print_lines(Console& console, std::string_view text) {
-  while (!text.empty()) {
-    std::size_t end = std::min(text.find('\n'), text.size());
-    console.line(printable(text.substr(0, end)));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-}
-
 std::string place_json(const Place& place) {
   return JsonObject()
       .add("file", place.file)
@@ -71,7 +62,7 @@ int check(Context context, const std::filesystem::path& path) {
     console.line(check_json(where, loaded));
     return status;
   }
-  print_lines(console, loaded.diagnostics.render());
+  console.lines(loaded.diagnostics.render());
   if (!loaded.policy) {
     console.line(console.paint(Style::bad, "not usable") + ": " + printable(where.native()));
     return status;
@@ -88,7 +79,7 @@ int reload(Context context) {
   if (!daemon) return exit_unreachable;
   Console& console = context.console;
   return daemon->ask(command("reload"), [&](const control::Message& line) {
-    if (line.text_or_empty("type") == "diagnostics") print_lines(console, line.text_or_empty("text"));
+    if (line.text_or_empty("type") == "diagnostics") console.lines(line.text_or_empty("text"));
     if (line.text_or_empty("type") == "reloaded") {
       console.line(fmt::format("generation {} is in force ({})", line.natural_or_zero("generation"),
                                shown(line, "digest").substr(0, 12)));

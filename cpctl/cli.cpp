@@ -22,6 +22,7 @@ struct Invocation {
   std::string name, action, head;
   std::filesystem::path path, key;
   NewPeerRequest peer;
+  EvalRequest eval;
   SqlView sql;
   bool json_lines = false;
   std::function<int(Context)> chosen;
@@ -72,6 +73,11 @@ void add_policy(CLI::App& app, Invocation& in) {
   add(app, in, "check", "read the configuration and report every problem; needs no daemon", [&in](Context c) {
     return check(c, in.path);
   })->add_option("PATH", in.path, "a file, or a directory with clawpatrol.toml (default: that of --config)");
+  CLI::App* evaluating = add(app, in, "eval", "the value and type of an expression; needs no daemon",
+                             [&in](Context c) { return eval(c, in.eval); });
+  evaluating->add_option("EXPR", in.eval.expression, "of the language of conditions")->required();
+  evaluating->add_option("--facets", in.eval.facets,
+                         "a JSON file with the facets of an action, as docs/formats.md says");
   add(app, in, "reload", "check the configuration and put it in force", [](Context c) { return reload(c); });
 }
 

@@ -46,6 +46,12 @@ int rollback(Context context, std::uint64_t generation);  // 0: to the one befor
 
 enum class RulesView : std::uint8_t { hits, unused, shadow };
 int rules(Context context, RulesView view);
+
+struct EvalRequest {
+  std::string expression;
+  std::filesystem::path facets;  // "": none is stated
+};
+int eval(Context context, const EvalRequest& request);
 int facets(Context context);
 
 enum class InputForm : std::uint8_t { whole, json_lines };

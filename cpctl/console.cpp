@@ -61,6 +61,14 @@ void Console::err(std::string_view text) {
     write_whole(streams_.err, text);
 }
 
+void Console::lines(std::string_view text) {
+  while (!text.empty()) {
+    std::size_t end = std::min(text.find('\n'), text.size());
+    line(printable(text.substr(0, end)));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+}
+
 void Console::release_errors() {
   holding_ = false;
   err(held_);

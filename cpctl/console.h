@@ -35,6 +35,8 @@ class Console {
   void release_errors();
   void forget_held_errors() { held_.clear(); }
   void line(std::string_view text) { out(std::string(text) + "\n"); }
+  // Each line of a text that holds what others wrote, printable.
+  void lines(std::string_view text);
   bool broken() const { return broken_ != 0; }
   int broken_by() const { return broken_; }  // errno of that write; 0: none
 

@@ -2,24 +2,15 @@
 
 #include "policy/cel/expression.h"
 #include "policy/cel/program.h"
+#include "policy/cel/written.h"
 
 namespace clawpatrol::cel {
 
 struct Condition::Tree {
   std::string text;
+  CompileOptions options;
   Expression expression;
 };
-
-namespace {
-
-std::string cause_of(Value value) {
-  if (value.kind == Kind::error) return std::string(text_of(value.code()));
-  if (value.kind != Kind::unknown) return std::string(text_of(ErrorCode::wrong_type));
-  if (value.facet >= std::size(facet_table)) return std::string(name_of(value.why()));
-  return fmt::format("{}: {}", facet_table[value.facet].path, name_of(value.why()));
-}
-
-}  // namespace
 
 Condition::Condition(std::unique_ptr<const Tree> tree) : tree_(std::move(tree)) {}
 Condition::Condition(Condition&&) noexcept = default;
@@ -40,7 +31,7 @@ std::expected<Condition, std::vector<Problem>> Condition::compile(std::string_vi
         fmt::format("a condition must be bool, and this is {}", describe(expression->type()));
     return std::unexpected(std::vector<Problem>{{{0, text.size()}, std::move(message), std::move(hint)}});
   }
-  return Condition(std::make_unique<const Tree>(std::string(text), std::move(*expression)));
+  return Condition(std::make_unique<const Tree>(std::string(text), options, std::move(*expression)));
 }
 
 Outcome Condition::evaluate(const Action& action, std::uint64_t cost_limit) const {
@@ -59,6 +50,9 @@ Outcome Condition::evaluate(const Action& action, std::uint64_t cost_limit) cons
 
 std::string_view Condition::text() const {
   return tree_->text;
+}
+const CompileOptions& Condition::options() const {
+  return tree_->options;
 }
 const std::vector<Key>* Condition::keys() const {
   const auto& keys = tree_->expression.keys();

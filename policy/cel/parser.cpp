@@ -253,9 +253,9 @@ class Parser {
   }
 
   Ast* parenthesized() {
-    take();
+    std::size_t begin = take().span.begin;
     Ast* inner = expression();
-    expect(TokenKind::close_paren, "`)`");
+    inner->span = {begin, expect(TokenKind::close_paren, "`)`").span.end};
     return inner;
   }
 

@@ -68,6 +68,7 @@ class Condition {
   Outcome evaluate(const Action& action, std::uint64_t cost_limit = 1'000'000) const;
 
   std::string_view text() const;
+  const CompileOptions& options() const;  // as it was compiled with
   // The facets that it reads, without repeats: for lints, and for deciding what waits for Bind parameters.
   const std::vector<FacetId>& facets() const;
   // Tests of which at least one must hold for it to be anything but `no` where every facet that they name is
