@@ -30,6 +30,8 @@ inline bool is_relation(tree::ObjectType type) {
          type == OBJECT_FOREIGN_TABLE || type == OBJECT_SEQUENCE || type == OBJECT_INDEX;
 }
 
+struct BodyPart;
+
 class Walk {
  public:
   explicit Walk(const Options& options);
@@ -171,7 +173,13 @@ class Walk {
   void do_block(const tree::DoStmt& block);
   std::string_view create_function(const tree::CreateFunctionStmt& create);
   void parameters(const tree::List* parameters);
+
+  // walk_body.cpp: code in strings
   void sql_body(const char* text);
+  void statements_of_body(const tree::List* statements);
+  void plpgsql_body(std::string_view text);
+  void part_of_body(const BodyPart& part);
+  void type_of_body(std::string_view name, std::size_t skip_last);
 
   const Options& options_;
   const char* stack_base_;  // null: on the deep stack

@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include "policy/sql/settings.h"
-#include "policy/sql/tokens.h"
 #include "policy/sql/walk.h"
 
 namespace clawpatrol::sql {
@@ -12,8 +11,6 @@ namespace clawpatrol::sql {
 using namespace tree;
 
 namespace {
-
-constexpr int deepest_body = 4;  // functions that define functions
 
 // What CREATE AGGREGATE, OPERATOR and TYPE define calls functions; the other objects of DefineStmt do not.
 bool defines_code(ObjectType type) {
@@ -159,10 +156,15 @@ void Walk::function_given(const AlterOwnerStmt& give) {
 
 void Walk::do_block(const DoStmt& block) {
   unknown_code();
+  std::string_view language = "plpgsql", body;
   for (const Node* item : cells(block.args)) {
     const auto* option = as<DefElem>(item);
-    if (option != nullptr && mentions_reading_settings(string_of(option->arg))) guard(ReadingGuard::refused);
+    if (option == nullptr) continue;
+    if (view(option->defname) == "language") language = string_of(option->arg);
+    if (view(option->defname) == "as") body = string_of(option->arg);
   }
+  if (mentions_reading_settings(body)) guard(ReadingGuard::refused);
+  if (language == "plpgsql") plpgsql_body(body);
 }
 
 std::string_view Walk::create_function(const CreateFunctionStmt& create) {
@@ -187,6 +189,7 @@ std::string_view Walk::create_function(const CreateFunctionStmt& create) {
   } else {
     unknown_code();
     if (mentions_reading_settings(view(body))) guard(ReadingGuard::refused);
+    if (language == "plpgsql") plpgsql_body(view(body));
   }
   forget_scalars(scalars);
   return "create";
@@ -203,25 +206,6 @@ void Walk::parameters(const List* parameters) {
                                                                                : std::string_view());
     scalar_order_.push_back(view(parameter->name));
   }
-}
-
-// The body of an SQL function, read as the server will read it when it is called.
-void Walk::sql_body(const char* text) {
-  const bool takes_long = body_depth_ >= deepest_body ||
-                          !operator_runs_within_limit(text, most_operator_steps_of_body) ||
-                          count_tokens(text, options_.limits.tokens) != TokenCount::within;
-  if (takes_long) return unknown_code();
-  Memory memory;
-  Level level(*this);  // what it named is forgotten before its memory is
-  Outcome body = parse(text);
-  if (body.failed) return unknown_code();
-  ++body_depth_;
-  for (const Node* item : cells(body.statements)) {
-    const auto* raw = as<RawStmt>(item);
-    if (raw == nullptr) continue;
-    node(raw->stmt);
-  }
-  --body_depth_;
 }
 
 }  // namespace clawpatrol::sql
