@@ -270,18 +270,9 @@ Task<void> Connection::serve_cancel(std::uint32_t process, std::string key, Dead
     co_return;
   }
   if (!judge_.take_generation()) co_return;
-  SubjectPointer subject = Judge::session_subject();
-  Opinion opinion = judge_.consider(ActionType::cancel, ActionKind::session, *subject, nullptr);
-  judge_.record({.type = ActionType::cancel,
-                 .kind = ActionKind::session,
-                 .subject = subject,
-                 .params = nullptr,
-                 .opinion = &opinion,
-                 .verdict = opinion.allowed ? ActionVerdict::allow : ActionVerdict::deny,
-                 .parent = 0,
-                 .text = "cancel of process " + std::to_string(process)});
+  const CancelRuling ruling = judge_cancel(judge_, "cancel of process " + std::to_string(process));
   const bool recorded = co_await record();
-  if (!recorded || !opinion.allowed) co_return;
+  if (!recorded || !ruling.allowed) co_return;
   auto wait = std::make_shared<CancelWait>(worker_.ring());
   Ring* ring = &worker_.ring();
   (*found)([ring, wait] {

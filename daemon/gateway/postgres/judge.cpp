@@ -33,6 +33,18 @@ SqlFacets unknown_facets(Unknown why) {
   return facets;
 }
 
+Opinion opinion_of(const Policy& policy, const Action& action) {
+  Opinion opinion;
+  opinion.decision = decide(policy, action);
+  opinion.allowed = opinion.decision.verdict == Verdict::allow;
+  // Observing lets pass what rules and `unmatched` refuse, of statements only: what would have been denied
+  // gets no credential (attacks.md, 29).
+  if (!opinion.allowed && policy.gateway.mode == Mode::observe && action.type == ActionType::statement &&
+      !opinion.decision.awaits_params && action.sql && action.sql->verb.known())
+    opinion.allowed = opinion.observed = true;
+  return opinion;
+}
+
 const ParamsPointer& no_params() {
   static const ParamsPointer none = std::make_shared<const SqlParams>(SqlParams::Value());
   return none;
@@ -60,6 +72,10 @@ Judge::Judge(Shared& shared, sql::Cache& analyses, const ClaimedFlow& flow)
       peer_(flow.peer),
       facets_(facets_of(flow, "")),
       audit_(*facets_, flow.flow->id) {}
+
+std::int64_t Judge::now() const {
+  return as_of_ ? *as_of_ : now_unix_ns();
+}
 
 void Judge::become(Identity identity) {
   identity_ = std::move(identity);
@@ -171,19 +187,11 @@ Opinion Judge::decide_now(ActionType type, ActionKind kind, const Subject& subje
   action.endpoint = &facets_->endpoint;
   action.dest = &facets_->dest;
   action.credential = facets_->credential;
-  action.now_unix_ns = now_unix_ns();
+  action.now_unix_ns = now();
   action.sql = subject.sql.get();
   action.sql_params = params;
   if (facets_->sql) action.sql_session = &*facets_->sql;
-  Opinion opinion;
-  opinion.decision = decide(*policy_, action);
-  opinion.allowed = opinion.decision.verdict == Verdict::allow;
-  // Observing lets pass what rules and `unmatched` refuse, of statements only: what would have been denied
-  // gets no credential (attacks.md, 29).
-  if (!opinion.allowed && policy_->gateway.mode == Mode::observe && type == ActionType::statement &&
-      !opinion.decision.awaits_params && subject.sql->verb.known())
-    opinion.allowed = opinion.observed = true;
-  return opinion;
+  return opinion_of(*policy_, action);
 }
 
 audit::Durability Judge::durability_of(const Entry& entry) const {
@@ -200,7 +208,7 @@ std::uint64_t Judge::record(const Entry& entry) {
   record.id = shared_.next_action_id();
   record.flow = flow_.id;
   record.parent = entry.parent;
-  record.time_unix_ns = now_unix_ns();
+  record.time_unix_ns = now();
   record.type = entry.type;
   record.kind = entry.kind;
   record.verdict = entry.verdict;
@@ -240,7 +248,7 @@ void Judge::add_long_text(const Subject& subject) {
   const std::string& digest = subject.digest;
   const bool is_in_batch = std::ranges::find(texts_new_, digest) != texts_new_.end();
   if (is_in_batch || shared_.written_texts.contains(digest, texts_segment_)) return;
-  lines_.push_back(AuditLines::text_line(digest, *statement, now_unix_ns()));
+  lines_.push_back(AuditLines::text_line(digest, *statement, now()));
   line_bytes_ += lines_.back().size();
   texts_new_.push_back(digest);
 }
@@ -254,7 +262,7 @@ void Judge::committed(bool recorded) {
 void Judge::outcome(std::uint64_t action, const AuditLines::Outcome& outcome) {
   AuditLines::Outcome complete = outcome;
   complete.id = action;
-  complete.time_unix_ns = now_unix_ns();
+  complete.time_unix_ns = now();
   notes_.push_back(AuditLines::outcome(complete));
 }
 

@@ -33,6 +33,9 @@ struct Opinion {
   bool observed = false;  // allowed only because the gateway observes
 };
 
+// By the rules and, where the gateway observes, by that.
+Opinion opinion_of(const Policy& policy, const Action& action);
+
 // What an action is about, but for its parameters: constant, and the same for every execution of a statement.
 struct Subject {
   std::shared_ptr<const SqlFacets> sql;
@@ -68,6 +71,9 @@ std::shared_ptr<const sql::Analysis> analysis_over_limit();
 class Judge {
  public:
   Judge(Shared& shared, sql::Cache& analyses, const ClaimedFlow& flow);
+
+  // Every action is decided, and written down, as if it were then: for rehearsals.
+  void decide_as_of(std::int64_t unix_ns) { as_of_ = unix_ns; }
 
   // The login decides who this is; every action after it is judged as that.
   void become(Identity identity);
@@ -137,6 +143,7 @@ class Judge {
   Opinion decide_now(ActionType type, ActionKind kind, const Subject& subject, const SqlParams* params) const;
   bool has_credential_of_login() const;
   void add_long_text(const Subject& subject);
+  std::int64_t now() const;
   audit::Durability durability_of(const Entry& entry) const;
 
   Shared& shared_;
@@ -151,6 +158,7 @@ class Judge {
   std::shared_ptr<const GenerationCounts> counts_;  // of policy_
   std::uint64_t credential_version_ = 0;
   sql::Options sql_;
+  std::optional<std::int64_t> as_of_;
   struct Remembered {
     std::shared_ptr<const sql::Analysis> analysis;
     std::vector<SubjectPointer> subjects;

@@ -229,4 +229,14 @@ std::expected<LoginPlan, Denial> judge_login(Judge& judge, const Startup& startu
   return plan;
 }
 
+CancelRuling judge_cancel(Judge& judge, std::string_view text) {
+  SubjectPointer subject = Judge::session_subject();
+  CancelRuling ruling;
+  ruling.opinion = judge.consider(ActionType::cancel, ActionKind::session, *subject, nullptr);
+  ruling.allowed = ruling.opinion.allowed;
+  ruling.action =
+      write_down(judge, ActionType::cancel, ActionKind::session, std::move(subject), ruling.opinion, text);
+  return ruling;
+}
+
 }  // namespace clawpatrol::postgres

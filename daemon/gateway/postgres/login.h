@@ -26,4 +26,12 @@ struct LoginPlan {
 std::expected<LoginPlan, Denial> judge_login(Judge& judge, const Startup& startup, std::string_view profile,
                                              std::string_view endpoint);
 
+// A cancellation of what a connection of this peer to this endpoint runs. Its line stands in judge.lines().
+struct CancelRuling {
+  Opinion opinion;
+  std::uint64_t action = 0;
+  bool allowed = false;
+};
+CancelRuling judge_cancel(Judge& judge, std::string_view text);
+
 }  // namespace clawpatrol::postgres
