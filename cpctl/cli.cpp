@@ -23,6 +23,7 @@ struct Invocation {
   std::filesystem::path path, key;
   NewPeerRequest peer;
   EvalRequest eval;
+  TestRequest test;
   SqlView sql;
   bool json_lines = false;
   std::function<int(Context)> chosen;
@@ -119,6 +120,19 @@ void add_generations(CLI::App& app, Invocation& in) {
       [](Context c) { return rules(c, RulesView::shadow); });
 }
 
+void add_tests(CLI::App& app, Invocation& in) {
+  CLI::App* test =
+      add(app, in, "test", "try cases on a policy, through the daemon's own code; needs no daemon",
+          [&in](Context c) { return test_policy(c, in.test); });
+  test->add_option("POLICY", in.test.policy, "a file, or a directory with clawpatrol.toml")->required();
+  test->add_option("CASES", in.test.cases, "files of cases: TOML, or JSON lines (.jsonl)")->required();
+  test->add_flag("--coverage", in.test.coverage, "say which rules and operands no case reaches");
+  test->add_option("--fail-under", in.test.fail_under, "exit 1 where --coverage is below this many percent")
+      ->check(CLI::Range(0, 100))
+      ->needs("--coverage");
+  test->add_option("--junit", in.test.junit, "write a report in JUnit's XML to this file");
+}
+
 void add_peers(CLI::App& app, Invocation& in) {
   CLI::App* group = add_group(app, "peers", "agents that may connect");
   CLI::App* adding = add(*group, in, "add", "make a peer and print its wg-quick configuration",
@@ -185,6 +199,7 @@ void build(CLI::App& app, Invocation& in) {
   add_policy(app, in);
   add_facets(app, in);
   add_generations(app, in);
+  add_tests(app, in);
   add_peers(app, in);
   add_credentials(app, in);
   add_audit(app, in);

@@ -63,6 +63,15 @@ struct SqlView {
 };
 int facets_postgres(Context context, const SqlView& view);
 
+struct TestRequest {
+  std::filesystem::path policy;
+  std::vector<std::filesystem::path> cases;
+  bool coverage = false;
+  unsigned fail_under = 0;      // percent of coverage
+  std::filesystem::path junit;  // "": none
+};
+int test_policy(Context context, const TestRequest& request);
+
 struct NewPeerRequest {
   std::string name;
   std::string public_key;          // "": netd makes the pair

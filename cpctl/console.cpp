@@ -62,11 +62,7 @@ void Console::err(std::string_view text) {
 }
 
 void Console::lines(std::string_view text) {
-  while (!text.empty()) {
-    std::size_t end = std::min(text.find('\n'), text.size());
-    line(printable(text.substr(0, end)));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
+  out(printable_lines(text));
 }
 
 void Console::release_errors() {

@@ -134,4 +134,14 @@ std::string clipped(std::string_view printable_text, std::size_t columns) {
   return std::string(printable_text.substr(0, end)) + "…";
 }
 
+std::string printable_lines(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    out += printable(text.substr(0, end)) + "\n";
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
 }  // namespace clawpatrol::cpctl
