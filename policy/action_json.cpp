@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "policy/cel/facet_values.h"
+#include "policy/cel/function.h"
 #include "policy/cel/time.h"
 #include "policy/config/suggest.h"
 #include "policy/json/text.h"
@@ -308,6 +309,9 @@ std::string value_json(cel::Value value) {
     case cel::Kind::map: return map_json(value);
     case cel::Kind::timestamp: return text_json(cel::format_timestamp(value));
     case cel::Kind::duration: return text_json(cel::format_duration(value));
+    case cel::Kind::optional: return value.held ? "{\"optional\":" + value_json(*value.held) + "}" : "null";
+    case cel::Kind::ip:
+    case cel::Kind::cidr: return text_json(cel::format_network(value));
     case cel::Kind::unknown: return "{\"unknown\":" + text_json(name_of(value.why())) + "}";
     case cel::Kind::error: return "{\"error\":" + text_json(cel::text_of(value.code())) + "}";
   }

@@ -16,8 +16,8 @@ Value wrong_type() {
 
 Value joined(Frame& frame, Value left, Value right) {
   std::size_t size = std::size_t{left.size} + right.size;
-  if (size > std::numeric_limits<std::uint32_t>::max() || !frame.charge_text(size)) return out_of_budget();
-  char* chars = frame.arena().make<char>(size);
+  char* chars = frame.make<char>(size);
+  if (!chars) return out_of_budget();
   left.text().copy(chars, left.size);
   right.text().copy(chars + left.size, right.size);
   Value made = Value::of_string({chars, size});
@@ -28,13 +28,12 @@ Value joined(Frame& frame, Value left, Value right) {
 // What is known to be in either list is in the sum; it is open when one of them is.
 Value joined_lists(Frame& frame, Value left, Value right) {
   std::size_t size = list_size(left) + list_size(right);
-  if (!frame.charge(2 + size)) return out_of_budget();
-  Value* items = frame.arena().make<Value>(size);
+  Value* items = frame.make<Value>(size);
+  if (!items) return out_of_budget();
   for (std::size_t i = 0; i < list_size(left); ++i) items[i] = list_at(left, i);
   for (std::size_t i = 0; i < list_size(right); ++i) items[list_size(left) + i] = list_at(right, i);
-  bool open = is_open(left) || is_open(right);
-  auto* data = new (frame.arena().allocate(sizeof(ListData))) ListData{items, size, open};
-  return Value::of_list(data, is_open(left) ? left.facet : right.facet);
+  if (!is_open(left) && !is_open(right)) return frame.list_of({items, size});
+  return frame.open_list_of({items, size}, is_open(left) ? left.facet : right.facet);
 }
 
 template <class T>

@@ -23,17 +23,30 @@ enum class AstKind : std::uint8_t {
   call,     // name(children...); operators too, by the names that cel-spec gives them, such as `_+_`
   list,
   map,          // children: key, value, key, value, ...
-  message,      // name{...}: parsed, so that the checker can say what it thinks of it
+  message,      // name{...}: children[0] is the name, then what `fields` are set to
   all_of,       // children joined by &&
   any_of,       // children joined by ||
   conditional,  // condition, yes, no
   macro,        // children[0] is what it ranges over, then the expressions
+  bind,         // children: the values of `variables`, each seen by those behind it, then the body
 };
 
-enum class Macro : std::uint8_t { all, exists, exists_one, map, filter, transform_list, transform_map };
+enum class Macro : std::uint8_t {
+  all,
+  exists,
+  exists_one,
+  map,
+  filter,
+  transform_list,
+  transform_map,
+  transform_map_entry,
+  sort_by,
+  opt_map,
+  opt_flat_map,
+};
 
 // What the checker found that a name stands for.
-enum class Target : std::uint8_t { none, local, facet, variable, type };
+enum class Target : std::uint8_t { none, local, facet, variable, type, null_value };
 
 struct Ast {
   AstKind kind = AstKind::literal;
@@ -42,11 +55,15 @@ struct Ast {
   std::size_t height = 1;
   Value literal;
   std::string name;
-  bool has_receiver = false;  // call: children[0] stands before the dot
-  bool absolute = false;      // name: written with a leading dot
+  bool has_receiver = false;    // call: children[0] stands before the dot
+  bool absolute = false;        // name: written with a leading dot
+  bool optional_field = false;  // select: written a.?b
+  bool optional_entry = false;  // member of a list, or key of a map: written with a `?` before it
   Macro macro = Macro::all;
-  std::string variable;         // of a macro
-  std::string second_variable;  // of its two-variable form, else ""
+  std::string variable;                // of a macro
+  std::string second_variable;         // of its two-variable form, else ""
+  std::vector<std::string> variables;  // of a bind
+  std::vector<std::string> fields;     // of a message
   std::vector<Ast*> children;
 
   // Filled in by the checker.

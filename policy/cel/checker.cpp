@@ -12,13 +12,13 @@ namespace {
 // The dotted path that a tree of names spells, or "" when it is something else.
 std::string path_of(const Ast& node) {
   if (node.kind == AstKind::name) return node.name;
-  if (node.kind != AstKind::select) return {};
+  if (node.kind != AstKind::select || node.optional_field) return {};
   std::string before = path_of(*node.children[0]);
   return before.empty() ? before : fmt::format("{}.{}", before, node.name);
 }
 
 const Ast& base_of(const Ast& node) {
-  return node.kind == AstKind::select ? base_of(*node.children[0]) : node;
+  return node.kind == AstKind::select && !node.optional_field ? base_of(*node.children[0]) : node;
 }
 
 class Checker {
@@ -52,11 +52,12 @@ class Checker {
       case AstKind::call: return call(node);
       case AstKind::list: return list(node);
       case AstKind::map: return map(node);
-      case AstKind::message: return fail({node.span, "messages cannot be made in a condition", {}});
+      case AstKind::message: return message(node);
       case AstKind::all_of: return logical(node, "&&");
       case AstKind::any_of: return logical(node, "||");
       case AstKind::conditional: return conditional(node);
       case AstKind::macro: return macro(node);
+      case AstKind::bind: return bind(node);
     }
     __builtin_unreachable();
   }
@@ -96,7 +97,7 @@ class Checker {
       }
       return field(node, check(*node.children[0]));
     }
-    if (!whole.empty()) {
+    if (!whole.empty() && !node.optional_field) {
       if (auto found = scope_.global(whole, base.absolute)) {
         node.name = whole;
         resolve(node, *found);
@@ -115,9 +116,21 @@ class Checker {
     return false;
   }
 
+  // Of an optional every field is optional.
   const Type* field(const Ast& node, const Type* of) {
+    bool of_optional = of->kind == TypeKind::optional;
+    const Type* found = plain_field(node, of_optional ? of->first : of);
+    return of_optional || node.optional_field ? as_optional(found) : found;
+  }
+
+  const Type* as_optional(const Type* type) {
+    return type->kind == TypeKind::optional ? type : types_.optional(type);
+  }
+
+  const Type* plain_field(const Ast& node, const Type* of) {
     switch (of->kind) {
-      case TypeKind::dyn: return &dyn_type;
+      case TypeKind::dyn:
+      case TypeKind::open: return &dyn_type;
       case TypeKind::map:
         if (compatible(*of->first, string_type)) return of->second;
         break;
@@ -168,8 +181,48 @@ class Checker {
     if (!fits) return fail(wrong_use(node, *function));
     node.function = function;
     if (!strict_) return &dyn_type;
+    if (node.name == "_[_]" || node.name == "_[?_]") return index(node, *function, arguments);
     const Type* result = result_type(*function, node.has_receiver, arguments, types_);
     return result ? result : fail(wrong_operands(node, *function, arguments));
+  }
+
+  // Of an optional every element is optional.
+  const Type* index(const Ast& node, const Function& function, std::vector<const Type*> arguments) {
+    bool of_optional = arguments[0]->kind == TypeKind::optional;
+    if (of_optional) arguments[0] = arguments[0]->first;
+    const Type* result = result_type(function, false, arguments, types_);
+    if (!result) return fail(wrong_operands(node, function, arguments));
+    return of_optional || node.name == "_[?_]" ? as_optional(result) : result;
+  }
+
+  // Only the messages that stand for plain values can be made; then it is a call that checks the value.
+  const Type* message(Ast& node) {
+    std::string path = path_of(*node.children[0]);
+    const Problem refused{node.span, "protobuf messages are not supported",
+                          "Conditions know plain values, lists and maps: write {'field': value}."};
+    for (const std::string& name : scope_.meanings(path, base_of(*node.children[0]).absolute)) {
+      bool one = node.fields.size() == 1;
+      const Function* maker = find_function(fmt::format("@{}.{}", name, one ? node.fields[0] : "value"));
+      if (!maker || !one) continue;
+      node.kind = AstKind::call;
+      node.name = maker->name;
+      node.children.erase(node.children.begin());
+      return call(node);
+    }
+    for (std::size_t i = 1; i < node.children.size(); ++i) check(*node.children[i]);
+    return fail(refused);
+  }
+
+  const Type* bind(Ast& node) {
+    std::size_t count = node.variables.size();
+    node.index = scope_.next_slot();
+    for (std::size_t i = 0; i < count; ++i) {
+      const Type* type = check(*node.children[i]);
+      scope_.push(node.variables[i], type);
+    }
+    const Type* type = check(*node.children.back());
+    for (std::size_t i = 0; i < count; ++i) scope_.pop();
+    return type;
   }
 
   static Problem unknown_function(const Ast& node) {
@@ -213,7 +266,8 @@ class Checker {
     std::string sign = operator_sign(node.name);
     bool compares = sign == "==" || sign == "!=";
     std::string hint;
-    if (compares && (types[0]->kind == TypeKind::list) != (types[1]->kind == TypeKind::list))
+    if (compares && types.size() == 2 &&
+        (types[0]->kind == TypeKind::list) != (types[1]->kind == TypeKind::list))
       hint = "To ask whether a list has a member, write `'x' in list`.";
     else if (sign == "in" && types[1]->kind == TypeKind::string)
       hint = "To look for a part of a text, write text.contains('x').";
@@ -223,10 +277,19 @@ class Checker {
   const Type* list(Ast& node) {
     const Type* member = nullptr;
     for (Ast* child : node.children) {
-      const Type* type = check(*child);
+      const Type* type = entry_type(*child, child->optional_entry);
       member = member ? join(member, type, types_) : type;
     }
-    return types_.list(member ? member : &dyn_type);
+    return types_.list(member ? member : &open_type);
+  }
+
+  // What a member or value is; of one written with `?`, what its optional holds.
+  const Type* entry_type(Ast& node, bool optional) {
+    const Type* type = check(node);
+    if (!optional || is_dynamic(*type)) return type;
+    if (type->kind == TypeKind::optional) return type->first;
+    return fail({node.span, fmt::format("`?` needs an optional, and this is {}", describe(*type)),
+                 "As in [?optional.of(value)] or {?'key': map.?field}."});
   }
 
   const Type* map(Ast& node) {
@@ -234,7 +297,7 @@ class Checker {
     const Type* value = nullptr;
     for (std::size_t i = 0; i < node.children.size(); i += 2) {
       const Type* key_type = check(*node.children[i]);
-      const Type* value_type = check(*node.children[i + 1]);
+      const Type* value_type = entry_type(*node.children[i + 1], node.children[i]->optional_entry);
       bool allowed = compatible(*key_type, string_type) || compatible(*key_type, int_type) ||
                      compatible(*key_type, uint_type) || compatible(*key_type, bool_type);
       if (!allowed)
@@ -243,7 +306,7 @@ class Checker {
       key = key ? join(key, key_type, types_) : key_type;
       value = value ? join(value, value_type, types_) : value_type;
     }
-    return types_.map(key ? key : &dyn_type, value ? value : &dyn_type);
+    return types_.map(key ? key : &open_type, value ? value : &open_type);
   }
 
   void want_bool(const Ast& node, std::string_view who) {
@@ -277,9 +340,18 @@ class Checker {
   };
 
   Members members_of(const Ast& node, const Type* range) {
-    if (range->kind == TypeKind::list) return {range->first, &int_type, range->first};
-    if (range->kind == TypeKind::map) return {range->first, range->first, range->second};
-    if (range->kind != TypeKind::dyn)
+    bool of_optional = node.macro == Macro::opt_map || node.macro == Macro::opt_flat_map;
+    if (range->kind == TypeKind::open) return {&open_type, &open_type, &open_type};
+    if (of_optional && range->kind == TypeKind::optional) return {range->first, nullptr, nullptr};
+    if (of_optional && range->kind != TypeKind::dyn)
+      fail({node.name_span,
+            fmt::format("`{}` needs an optional, and this is {}", node.name, describe(*range)),
+            {}});
+    else if (range->kind == TypeKind::list)
+      return {range->first, &int_type, range->first};
+    else if (range->kind == TypeKind::map && node.macro != Macro::sort_by)
+      return {range->first, range->first, range->second};
+    else if (range->kind != TypeKind::dyn)
       fail({node.name_span,
             fmt::format("`{}` needs a list or a map, and this is {}", node.name, describe(*range)),
             {}});
@@ -301,9 +373,9 @@ class Checker {
 
   const Type* macro_result(const Ast& node, const Type* range, const Members& members,
                            const std::vector<const Type*>& types) {
-    bool transforms =
-        node.macro == Macro::map || node.macro == Macro::transform_list || node.macro == Macro::transform_map;
-    if (!transforms || types.size() == 2) want_bool(*node.children[1], fmt::format("`{}`", node.name));
+    bool tests = node.macro == Macro::all || node.macro == Macro::exists || node.macro == Macro::exists_one ||
+                 node.macro == Macro::filter;
+    if (tests || types.size() == 2) want_bool(*node.children[1], fmt::format("`{}`", node.name));
     switch (node.macro) {
       case Macro::all:
       case Macro::exists:
@@ -312,6 +384,18 @@ class Checker {
       case Macro::map:
       case Macro::transform_list: return types_.list(types.back());
       case Macro::transform_map: return types_.map(members.index, types.back());
+      case Macro::transform_map_entry:
+        if (types.back()->kind == TypeKind::map || is_dynamic(*types.back())) return types.back();
+        return fail({node.children.back()->span,
+                     fmt::format("`transformMapEntry` needs a map, and this is {}", describe(*types.back())),
+                     "As in transformMapEntry(k, v, {v: k})."});
+      case Macro::sort_by: return range;
+      case Macro::opt_map: return types_.optional(types.back());
+      case Macro::opt_flat_map:
+        if (types.back()->kind == TypeKind::optional || is_dynamic(*types.back())) return types.back();
+        return fail({node.children.back()->span,
+                     fmt::format("`optFlatMap` needs an optional, and this is {}", describe(*types.back())),
+                     "`optMap` takes any value."});
     }
     __builtin_unreachable();
   }

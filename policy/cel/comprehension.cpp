@@ -122,8 +122,8 @@ class CollectNode final : public Node {
     // What is known to be kept is in the result of a filter; a transform could fail on a member that is not
     // known.
     if (range.open() && transform_) return unknown_members(range.value());
-    if (!frame.charge(2 + range.size())) return out_of_budget();
-    Value* items = frame.arena().make<Value>(range.size());
+    Value* items = frame.make<Value>(range.size());
+    if (!items) return out_of_budget();
     std::size_t count = 0;
     Value undecided;
     for (std::size_t i = 0; i < range.size(); ++i) {
@@ -135,8 +135,71 @@ class CollectNode final : public Node {
       if (kept.undecided()) undecided = undecided.undecided() ? undecided_both(undecided, kept) : kept;
     }
     if (undecided.undecided()) return undecided;
-    auto* data = new (frame.arena().allocate(sizeof(ListData))) ListData{items, count, range.open()};
-    return Value::of_list(data, range.value().facet);
+    return range.open() ? frame.open_list_of({items, count}, range.value().facet)
+                        : frame.list_of({items, count});
+  }
+
+ private:
+  Comprehension over_;
+  NodePtr predicate_;
+  NodePtr transform_;
+};
+
+// The order of a list's members by what an expression says of each.
+class SortByNode final : public Node {
+ public:
+  SortByNode(Comprehension over, NodePtr key) : over_(std::move(over)), key_(std::move(key)) {}
+
+  Value eval(Frame& frame) const override {
+    Range range(frame, over_);
+    if (range.undecided()) return range.value();
+    if (range.value().kind != Kind::list) return Value::error(ErrorCode::wrong_type);
+    if (range.open()) return unknown_members(range.value());
+    Value* items = frame.make<Value>(2 * range.size());
+    if (!items) return out_of_budget();
+    Value* keys = items + range.size();
+    Value undecided;
+    for (std::size_t i = 0; i < range.size(); ++i) {
+      if (!frame.charge(1)) return out_of_budget();
+      range.bind(frame, i);
+      items[i] = range.first(frame);
+      keys[i] = key_->eval(frame);
+      if (keys[i].undecided())
+        undecided = undecided.undecided() ? undecided_both(undecided, keys[i]) : keys[i];
+    }
+    return undecided.undecided() ? undecided : sorted(frame, {items, range.size()}, {keys, range.size()});
+  }
+
+ private:
+  Comprehension over_;
+  NodePtr key_;
+};
+
+class TransformEntriesNode final : public Node {
+ public:
+  TransformEntriesNode(Comprehension over, NodePtr predicate, NodePtr transform)
+      : over_(std::move(over)), predicate_(std::move(predicate)), transform_(std::move(transform)) {}
+
+  Value eval(Frame& frame) const override {
+    Range range(frame, over_);
+    if (range.undecided()) return range.value();
+    Growing<Entry> all(frame);
+    Value undecided;
+    for (std::size_t i = 0; i < range.size(); ++i) {
+      if (!frame.charge(1)) return out_of_budget();
+      range.bind(frame, i);
+      Value made = predicate_ ? truth(*predicate_, frame) : Value::of_bool(true);
+      if (made.is_false()) continue;
+      if (made.is_true()) made = transform_->eval(frame);
+      if (made.undecided()) {
+        undecided = undecided.undecided() ? undecided_both(undecided, made) : made;
+        continue;
+      }
+      if (made.kind != Kind::map) return Value::error(ErrorCode::wrong_type);
+      std::span<const Entry> entries = entries_of(frame, made);
+      if (!all.append(entries.data(), entries.size())) return out_of_budget();
+    }
+    return undecided.undecided() ? undecided : make_map(frame, all.items());
   }
 
  private:
@@ -153,8 +216,8 @@ class TransformMapNode final : public Node {
   Value eval(Frame& frame) const override {
     Range range(frame, over_);
     if (range.undecided()) return range.value();
-    if (!frame.charge(2 + 2 * range.size())) return out_of_budget();
-    Entry* entries = frame.arena().make<Entry>(range.size());
+    Entry* entries = frame.make<Entry>(range.size());
+    if (!entries) return out_of_budget();
     std::size_t count = 0;
     Value undecided;
     for (std::size_t i = 0; i < range.size(); ++i) {
@@ -170,8 +233,7 @@ class TransformMapNode final : public Node {
       if (kept.undecided()) undecided = undecided.undecided() ? undecided_both(undecided, kept) : kept;
     }
     if (undecided.undecided()) return undecided;
-    auto* data = new (frame.arena().allocate(sizeof(MapData))) MapData{entries, count};
-    return Value::of_map(data);  // keys are those of a map, or positions: allowed and different
+    return frame.map_of({entries, count});  // keys are those of a map, or positions: allowed and different
   }
 
  private:
@@ -200,6 +262,14 @@ NodePtr collect_node(Comprehension over, NodePtr predicate, NodePtr transform) {
 
 NodePtr transform_map_node(Comprehension over, NodePtr predicate, NodePtr transform) {
   return std::make_unique<TransformMapNode>(std::move(over), std::move(predicate), std::move(transform));
+}
+
+NodePtr transform_entries_node(Comprehension over, NodePtr predicate, NodePtr transform) {
+  return std::make_unique<TransformEntriesNode>(std::move(over), std::move(predicate), std::move(transform));
+}
+
+NodePtr sort_by_node(Comprehension over, NodePtr key) {
+  return std::make_unique<SortByNode>(std::move(over), std::move(key));
 }
 
 }  // namespace clawpatrol::cel

@@ -35,7 +35,7 @@ std::expected<Condition, std::vector<Problem>> Condition::compile(std::string_vi
 }
 
 Outcome Condition::evaluate(const Action& action, std::uint64_t cost_limit) const {
-  Frame frame(&action, {}, cost_limit);
+  Frame frame(&action, {}, {.cost = cost_limit});
   Value value = tree_->expression.evaluate(frame);
   Outcome outcome;
   outcome.cost = frame.cost();

@@ -105,6 +105,8 @@ Value to_string(Frame& frame, Arguments arguments) {
       return utf8::valid(value.text()) ? Value::of_string(value.text()) : Value::error(ErrorCode::not_text);
     case Kind::timestamp: return frame.string(format_timestamp(value));
     case Kind::duration: return frame.string(format_duration(value));
+    case Kind::ip:
+    case Kind::cidr: return frame.string(format_network(value));
     default: return wrong_type();
   }
 }
@@ -169,7 +171,8 @@ constexpr Function functions[] = {
      {global(Param::string, {Param::string}), global(Param::string, {Param::boolean}),
       global(Param::string, {Param::integer}), global(Param::string, {Param::uinteger}),
       global(Param::string, {Param::real}), global(Param::string, {Param::bytes}),
-      global(Param::string, {Param::timestamp}), global(Param::string, {Param::duration})}},
+      global(Param::string, {Param::timestamp}), global(Param::string, {Param::duration}),
+      global(Param::string, {Param::ip}), global(Param::string, {Param::cidr})}},
     {"bytes", to_bytes, {global(Param::bytes, {Param::bytes}), global(Param::bytes, {Param::string})}},
     {"bool", to_bool, {global(Param::boolean, {Param::boolean}), global(Param::boolean, {Param::string})}},
     {"dyn", to_dyn, {global(Param::dyn, {Param::a})}},

@@ -51,58 +51,45 @@ Value maps_equal(Frame& frame, Value left, Value right) {
   return undecided.undecided() ? undecided : Value::of_bool(true);
 }
 
-// Negative, zero, positive; false for values that have no order.
-template <class T>
-int order(T left, T right) {
-  return left < right ? -1 : left > right ? 1 : 0;
-}
+using Order = std::strong_ordering;
 
-std::optional<int> number_order(Value left, Value right) {
+std::optional<Order> number_order(Value left, Value right) {
   if (left.kind == Kind::real || right.kind == Kind::real) {
     double first = as_double(left), second = as_double(right);
     if (first != first || second != second) return std::nullopt;
-    return order(first, second);
+    return first < second ? Order::less : first > second ? Order::greater : Order::equal;
   }
   if (left.kind == right.kind)
-    return left.kind == Kind::integer ? order(left.integer, right.integer)
-                                      : order(left.uinteger, right.uinteger);
-  if (left.kind == Kind::integer) return left.integer < 0 ? -1 : order(left.uinteger, right.uinteger);
-  return right.integer < 0 ? 1 : order(left.uinteger, right.uinteger);
+    return left.kind == Kind::integer ? left.integer <=> right.integer : left.uinteger <=> right.uinteger;
+  if (left.kind == Kind::integer) return left.integer < 0 ? Order::less : left.uinteger <=> right.uinteger;
+  return right.integer < 0 ? Order::greater : left.uinteger <=> right.uinteger;
 }
 
-enum class Order : std::uint8_t { less, less_equal, greater, greater_equal };
+enum class Test : std::uint8_t { less, less_equal, greater, greater_equal };
 
-bool holds(Order wanted, int found) {
+bool holds(Test wanted, Order found) {
   switch (wanted) {
-    case Order::less: return found < 0;
-    case Order::less_equal: return found <= 0;
-    case Order::greater: return found > 0;
-    case Order::greater_equal: return found >= 0;
+    case Test::less: return found < 0;
+    case Test::less_equal: return found <= 0;
+    case Test::greater: return found > 0;
+    case Test::greater_equal: return found >= 0;
   }
   __builtin_unreachable();
 }
 
-template <Order wanted>
+template <Test wanted>
 Value compare(Frame& frame, Arguments arguments) {
   Value left = arguments[0], right = arguments[1];
   if (left.is_number() && right.is_number()) {
-    std::optional<int> found = number_order(left, right);
-    return Value::of_bool(found && holds(wanted, *found));
+    std::optional<Order> found = number_order(left, right);
+    return Value::of_bool(found && holds(wanted, *found));  // NaN is neither more nor less
   }
   if (left.kind != right.kind) return Value::error(ErrorCode::wrong_type);
-  switch (left.kind) {
-    case Kind::string:
-    case Kind::bytes:
-      if (!frame.charge_text(std::min(left.size, right.size))) return out_of_budget();
-      return Value::of_bool(holds(wanted, left.text().compare(right.text())));
-    case Kind::boolean: return Value::of_bool(holds(wanted, order(left.boolean, right.boolean)));
-    case Kind::timestamp: {
-      int seconds = order(left.integer, right.integer);
-      return Value::of_bool(holds(wanted, seconds != 0 ? seconds : order(left.size, right.size)));
-    }
-    case Kind::duration: return Value::of_bool(holds(wanted, order(left.integer, right.integer)));
-    default: return Value::error(ErrorCode::wrong_type);
-  }
+  if ((left.kind == Kind::string || left.kind == Kind::bytes) &&
+      !frame.charge_text(std::min(left.size, right.size)))
+    return out_of_budget();
+  std::optional<Order> found = order_of(left, right);
+  return found ? Value::of_bool(holds(wanted, *found)) : Value::error(ErrorCode::wrong_type);
 }
 
 Value equal_operator(Frame& frame, Arguments arguments) {
@@ -131,8 +118,7 @@ std::optional<std::uint64_t> whole(Value index) {
   return std::nullopt;
 }
 
-Value index_operator(Frame& frame, Arguments arguments) {
-  Value container = arguments[0], index = arguments[1];
+Value element_of(Frame& frame, Value container, Value index) {
   if (container.kind == Kind::map) return lookup(frame, container, index);
   if (container.kind != Kind::list) return Value::error(ErrorCode::wrong_type);
   if (is_open(container)) return unknown_members(container);
@@ -140,6 +126,25 @@ Value index_operator(Frame& frame, Arguments arguments) {
   std::optional<std::uint64_t> position = whole(index);
   if (!position || *position >= list_size(container)) return Value::error(ErrorCode::index_out_of_range);
   return list_at(container, *position);
+}
+
+// `a[?i]`, and `a[i]` of an optional: the element as an optional, none where it is not there.
+Value optional_index(Frame& frame, Arguments arguments) {
+  Value container = arguments[0];
+  if (container.kind == Kind::optional) {
+    if (!container.held) return container;
+    container = *container.held;
+  }
+  Value found = element_of(frame, container, arguments[1]);
+  if (found.kind == Kind::error &&
+      (found.code() == ErrorCode::no_such_key || found.code() == ErrorCode::index_out_of_range))
+    return Value::of_optional(nullptr);
+  return found.undecided() ? found : frame.optional(found);
+}
+
+Value index_operator(Frame& frame, Arguments arguments) {
+  if (arguments[0].kind == Kind::optional) return optional_index(frame, arguments);
+  return element_of(frame, arguments[0], arguments[1]);
 }
 
 constexpr Signature ordered(Param type) {
@@ -150,25 +155,43 @@ constexpr std::array<Signature, 10> order_overloads = {
     ordered(Param::bytes),   ordered(Param::timestamp), ordered(Param::duration), ordered(Param::boolean),
 };
 
+constexpr std::array<Signature, 10> index_overloads = {
+    global(Param::a, {Param::list_a, Param::integer}),
+    global(Param::b, {Param::map_ab, Param::a}),
+};
+
 constexpr Function functions[] = {
     {"_==_", equal_operator, {global(Param::boolean, {Param::a, Param::a})}},
     {"_!=_", unequal_operator, {global(Param::boolean, {Param::a, Param::a})}},
-    {"_<_", compare<Order::less>, order_overloads},
-    {"_<=_", compare<Order::less_equal>, order_overloads},
-    {"_>_", compare<Order::greater>, order_overloads},
-    {"_>=_", compare<Order::greater_equal>, order_overloads},
+    {"_<_", compare<Test::less>, order_overloads},
+    {"_<=_", compare<Test::less_equal>, order_overloads},
+    {"_>_", compare<Test::greater>, order_overloads},
+    {"_>=_", compare<Test::greater_equal>, order_overloads},
     {"@in",
      in_operator,
      {global(Param::boolean, {Param::a, Param::list_a}), global(Param::boolean, {Param::a, Param::map_ab})}},
-    {"_[_]",
-     index_operator,
-     {global(Param::a, {Param::list_a, Param::integer}), global(Param::b, {Param::map_ab, Param::a})}},
+    {"_[_]", index_operator, index_overloads},
+    {"_[?_]", optional_index, index_overloads},  // what the checker makes an optional of
 };
 
 }  // namespace
 
 std::span<const Function> comparison_functions() {
   return functions;
+}
+
+std::optional<std::strong_ordering> order_of(Value left, Value right) {
+  if (left.is_number() && right.is_number()) return number_order(left, right);
+  if (left.kind != right.kind) return std::nullopt;
+  switch (left.kind) {
+    case Kind::string:
+    case Kind::bytes: return left.text() <=> right.text();
+    case Kind::boolean: return left.boolean <=> right.boolean;
+    case Kind::timestamp:
+      return left.integer != right.integer ? left.integer <=> right.integer : left.size <=> right.size;
+    case Kind::duration: return left.integer <=> right.integer;
+    default: return std::nullopt;
+  }
 }
 
 Value equals(Frame& frame, Value left, Value right) {
@@ -185,6 +208,11 @@ Value equals(Frame& frame, Value left, Value right) {
       return Value::of_bool(left.size == 0 || std::memcmp(left.chars, right.chars, left.size) == 0);
     case Kind::timestamp: return Value::of_bool(left.integer == right.integer && left.size == right.size);
     case Kind::duration: return Value::of_bool(left.integer == right.integer);
+    case Kind::optional:
+      if (!left.held || !right.held) return Value::of_bool(left.held == right.held);
+      return equals(frame, *left.held, *right.held);
+    case Kind::ip:
+    case Kind::cidr: return Value::of_bool(*left.network == *right.network);
     case Kind::list: return lists_equal(frame, left, right);
     case Kind::map: return maps_equal(frame, left, right);
     default: return Value::error(ErrorCode::wrong_type);

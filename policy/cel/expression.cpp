@@ -23,7 +23,7 @@ std::expected<Expression, std::vector<Problem>> Expression::compile(std::string_
   auto root = parse(text, pool, *expression.constants_, macros);
   if (!root) return std::unexpected(std::vector<Problem>{root.error()});
   Checked checked = check(**root, environment, *expression.types_);
-  Lowered lowered = lower(**root, *expression.constants_);
+  Lowered lowered = lower(**root, {checked.locals, environment.folding}, *expression.constants_);
   // Those of both, since all problems are said at once.
   std::vector<Problem> problems = std::move(checked.problems);
   if (environment.strictness == Strictness::strict)

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <array>
+#include <compare>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,10 +27,20 @@ enum class Param : std::uint8_t {
   timestamp,
   duration,
   type,
+  ip,
+  cidr,
   a,
   b,
   list_a,
+  list_ordered,     // list_a whose members sort() can order
+  list_list_a,      // what flatten() takes
+  list_dyn,         // of whatever
+  list_optional_a,  // of optionals
+  optional_a,
   list_string,
+  list_integer,
+  list_uinteger,
+  list_real,
   map_ab,
 };
 
@@ -74,7 +86,14 @@ std::span<const Function> string_functions();
 std::span<const Function> conversion_functions();
 std::span<const Function> time_functions();
 std::span<const Function> set_functions();
-std::array<std::span<const Function>, 6> all_functions();
+std::span<const Function> format_functions();
+std::span<const Function> list_functions();
+std::span<const Function> math_functions();
+std::span<const Function> optional_functions();
+std::span<const Function> network_functions();
+std::span<const Function> encoder_functions();
+std::span<const Function> wrapper_functions();
+std::array<std::span<const Function>, 13> all_functions();
 
 const Function* find_function(std::string_view name);  // null when there is none
 // Functions are called by name; operators have names that cannot be written, such as `_+_`.
@@ -95,5 +114,14 @@ std::span<const Entry> entries_of(Frame& frame, Value map);  // empty when the c
 // For lookups by a name that the policy wrote, which need no cost.
 Value field_of(Frame& frame, Value map, std::string_view name);
 Value has_field(Frame& frame, Value map, std::string_view name);
+Value optional_field_of(Frame& frame, Value map, std::string_view name);
+
+// Which of two values of one kind comes first: for sort, math.greatest and the like. Null where they have no
+// order.
+std::optional<std::strong_ordering> order_of(Value left, Value right);
+Value reversed(Frame& frame, Value list);
+// The items in the order of their keys, which are of one kind; equal ones stay as they stood.
+Value sorted(Frame& frame, std::span<const Value> items, std::span<const Value> keys);
+std::string format_network(Value network);  // an ip or a cidr, in its canonical form
 
 }  // namespace clawpatrol::cel

@@ -22,7 +22,17 @@ std::string_view name_of(Param param) {
     case Param::timestamp: return "timestamp";
     case Param::duration: return "duration";
     case Param::type: return "type";
-    case Param::list_a: return "list";
+    case Param::ip: return "ip";
+    case Param::cidr: return "cidr";
+    case Param::list_list_a: return "list(list)";
+    case Param::list_optional_a: return "list(optional)";
+    case Param::optional_a: return "optional";
+    case Param::list_a:
+    case Param::list_ordered:
+    case Param::list_dyn: return "list";
+    case Param::list_integer: return "list(int)";
+    case Param::list_uinteger: return "list(uint)";
+    case Param::list_real: return "list(double)";
     case Param::list_string: return "list(string)";
     case Param::map_ab: return "map";
   }
@@ -31,9 +41,11 @@ std::string_view name_of(Param param) {
 
 }  // namespace
 
-std::array<std::span<const Function>, 6> all_functions() {
-  return {comparison_functions(), arithmetic_functions(), string_functions(),
-          conversion_functions(), time_functions(),       set_functions()};
+std::array<std::span<const Function>, 13> all_functions() {
+  return {comparison_functions(), arithmetic_functions(), string_functions(),  conversion_functions(),
+          time_functions(),       set_functions(),        format_functions(),  list_functions(),
+          math_functions(),       optional_functions(),   network_functions(), encoder_functions(),
+          wrapper_functions()};
 }
 
 const Function* find_function(std::string_view name) {
@@ -46,6 +58,7 @@ const Function* find_function(std::string_view name) {
 std::string operator_sign(std::string_view name) {
   if (name == "@in") return "in";
   if (name == "_[_]") return "[]";
+  if (name == "_[?_]") return "[?]";
   std::string sign;
   for (char c : name)
     if (c != '_') sign.push_back(c);

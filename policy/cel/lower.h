@@ -3,6 +3,7 @@
 #pragma once
 
 #include "policy/cel/node.h"
+#include "policy/cel/scope.h"
 
 namespace clawpatrol::cel {
 
@@ -12,7 +13,12 @@ struct Lowered {
   std::vector<Problem> problems;  // what only the values of constants show, such as a bad pattern
 };
 
+struct LoweringOptions {
+  std::size_t locals = 0;  // slots that the variables of macros need: Checked::locals
+  Folding folding = Folding::on;
+};
+
 // `constants` outlives the nodes; so does the text of the literals.
-Lowered lower(const Ast& root, Arena& constants);
+Lowered lower(const Ast& root, LoweringOptions options, Arena& constants);
 
 }  // namespace clawpatrol::cel

@@ -8,6 +8,6 @@
 namespace clawpatrol::cel {
 
 // Turns a call that is a macro into AstKind::macro or AstKind::present, in place; leaves others alone.
-std::optional<Problem> expand_macro(Ast& call);
+std::optional<Problem> expand_macro(Ast& call, AstPool& pool);
 
 }  // namespace clawpatrol::cel

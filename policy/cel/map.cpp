@@ -53,8 +53,8 @@ Value has_key(Frame& frame, Value map, Value key) {
 std::span<const Entry> entries_of(Frame& frame, Value map) {
   if (map.map_form() == MapForm::entries) return {map.map->entries, map.map->count};
   std::size_t size = map_size(map);
-  if (!frame.charge(2 * size)) return {};
-  Entry* entries = frame.arena().make<Entry>(size);
+  Entry* entries = frame.make<Entry>(size);
+  if (!entries) return {};
   if (map.map_form() == MapForm::copy) {
     entries[0] = {Value::of_string("direction"), Value::of_string(map.copy->direction)};
     entries[1] = {Value::of_string("target"), Value::of_string(map.copy->target)};
@@ -66,11 +66,29 @@ std::span<const Entry> entries_of(Frame& frame, Value map) {
 }
 
 Value field_of(Frame& frame, Value map, std::string_view name) {
+  if (map.kind == Kind::optional) return optional_field_of(frame, map, name);
   if (map.kind != Kind::map) return Value::error(ErrorCode::wrong_type);
   return lookup(frame, map, Value::of_string(name));
 }
 
+Value optional_field_of(Frame& frame, Value map, std::string_view name) {
+  if (map.kind == Kind::optional) {
+    if (!map.held) return map;
+    map = *map.held;
+  }
+  if (map.kind != Kind::map) return Value::error(ErrorCode::wrong_type);
+  Value there = has_field(frame, map, name);
+  if (there.is_false()) return Value::of_optional(nullptr);
+  if (there.undecided()) return there;
+  Value field = field_of(frame, map, name);
+  return field.undecided() ? field : frame.optional(field);
+}
+
 Value has_field(Frame& frame, Value map, std::string_view name) {
+  if (map.kind == Kind::optional) {
+    if (!map.held) return Value::of_bool(false);
+    map = *map.held;
+  }
   if (map.kind != Kind::map) return Value::error(ErrorCode::wrong_type);
   // As in a protobuf message, a field of an object is there when it is not empty.
   if (map.map_form() == MapForm::copy) {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "policy/cel/facet_values.h"
+#include "policy/cel/time.h"
 
 namespace clawpatrol::cel {
 
@@ -59,6 +60,19 @@ class SelectNode final : public Node {
   std::string_view field_;
 };
 
+class OptionalSelectNode final : public Node {
+ public:
+  OptionalSelectNode(NodePtr of, std::string_view field) : of_(std::move(of)), field_(field) {}
+  Value eval(Frame& frame) const override {
+    Value of = of_->eval(frame);
+    return of.undecided() ? of : optional_field_of(frame, of, field_);
+  }
+
+ private:
+  NodePtr of_;
+  std::string_view field_;
+};
+
 class PresentNode final : public Node {
  public:
   PresentNode(NodePtr of, std::string_view field) : of_(std::move(of)), field_(field) {}
@@ -99,6 +113,22 @@ class CallNode final : public Node {
 
   Value (*call_)(Frame&, Arguments);
   std::array<NodePtr, count> arguments_;
+};
+
+class ZoneNode final : public Node {
+ public:
+  ZoneNode(const Function& getter, NodePtr timestamp, Zone zone)
+      : getter_(getter), timestamp_(std::move(timestamp)), zone_(std::move(zone)) {}
+  Value eval(Frame& frame) const override {
+    if (!frame.charge(1)) return out_of_budget();
+    Value timestamp = timestamp_->eval(frame);
+    return timestamp.undecided() ? timestamp : in_zone_of(getter_, timestamp, zone_);
+  }
+
+ private:
+  const Function& getter_;
+  NodePtr timestamp_;
+  Zone zone_;
 };
 
 class MatchesNode final : public Node {
@@ -149,47 +179,62 @@ class InTextsNode final : public Node {
   std::uint64_t lengths_ = 0;  // which lengths there are
 };
 
+// The first of what is undecided, or what tells more.
+void note_undecided(Value& seen, Value value) {
+  if (value.undecided()) seen = seen.undecided() ? undecided_both(seen, value) : value;
+}
+
+// What stands for an optional part: its value, nothing, or why neither is known.
+std::optional<Value> unwrapped(const Piece& part, Value value) {
+  if (part.presence == Piece::Presence::always || value.undecided()) return value;
+  if (value.kind != Kind::optional) return Value::error(ErrorCode::wrong_type);
+  return value.held ? std::optional(*value.held) : std::nullopt;
+}
+
 class ListNode final : public Node {
  public:
-  explicit ListNode(std::vector<NodePtr> members) : members_(std::move(members)) {}
+  explicit ListNode(std::vector<Piece> members) : members_(std::move(members)) {}
 
   Value eval(Frame& frame) const override {
-    std::size_t count = members_.size();
-    if (!frame.charge(2 + count)) return out_of_budget();
-    Value* items = frame.arena().make<Value>(count);
+    Value* items = frame.make<Value>(members_.size());
+    if (!items) return out_of_budget();
+    std::size_t count = 0;
     Value undecided;
-    for (std::size_t i = 0; i < count; ++i) {
-      items[i] = members_[i]->eval(frame);
-      if (items[i].undecided())
-        undecided = undecided.undecided() ? undecided_both(undecided, items[i]) : items[i];
+    for (const Piece& part : members_) {
+      std::optional<Value> item = unwrapped(part, part.value->eval(frame));
+      if (!item) continue;
+      note_undecided(undecided, *item);
+      items[count++] = *item;
     }
-    if (undecided.undecided()) return undecided;
-    return Value::of_list(new (frame.arena().allocate(sizeof(ListData))) ListData{items, count});
+    return undecided.undecided() ? undecided : frame.list_of({items, count});
   }
 
  private:
-  std::vector<NodePtr> members_;
+  std::vector<Piece> members_;
 };
 
 class MapNode final : public Node {
  public:
-  explicit MapNode(std::vector<NodePtr> parts) : parts_(std::move(parts)) {}
+  explicit MapNode(std::vector<Piece> parts) : parts_(std::move(parts)) {}
 
   Value eval(Frame& frame) const override {
-    std::size_t count = parts_.size() / 2;
-    if (!frame.charge(2 + 2 * count)) return out_of_budget();
-    Entry* entries = frame.arena().make<Entry>(count);
+    Entry* entries = frame.make<Entry>(parts_.size());
+    if (!entries) return out_of_budget();
+    std::size_t count = 0;
     Value undecided;
-    for (std::size_t i = 0; i < count; ++i) {
-      entries[i] = {parts_[2 * i]->eval(frame), parts_[2 * i + 1]->eval(frame)};
-      for (Value value : {entries[i].key, entries[i].value})
-        if (value.undecided()) undecided = undecided.undecided() ? undecided_both(undecided, value) : value;
+    for (const Piece& part : parts_) {
+      Value key = part.key->eval(frame);
+      note_undecided(undecided, key);
+      std::optional<Value> value = unwrapped(part, part.value->eval(frame));
+      if (!value) continue;
+      note_undecided(undecided, *value);
+      entries[count++] = {key, *value};
     }
     return undecided.undecided() ? undecided : make_map(frame, {entries, count});
   }
 
  private:
-  std::vector<NodePtr> parts_;
+  std::vector<Piece> parts_;
 };
 
 class LogicalNode final : public Node {
@@ -234,6 +279,69 @@ class ConditionalNode final : public Node {
   NodePtr no_;
 };
 
+class BindNode final : public Node {
+ public:
+  BindNode(std::size_t slot, std::vector<NodePtr> inits, NodePtr body)
+      : slot_(slot), inits_(std::move(inits)), body_(std::move(body)) {}
+
+  Value eval(Frame& frame) const override {
+    for (std::size_t i = 0; i < inits_.size(); ++i) frame.local(slot_ + i) = inits_[i]->eval(frame);
+    return body_->eval(frame);
+  }
+
+ private:
+  std::size_t slot_;
+  std::vector<NodePtr> inits_;
+  NodePtr body_;
+};
+
+class OrNode final : public Node {
+ public:
+  OrNode(NodePtr first, NodePtr second, Alternative kind)
+      : first_(std::move(first)), second_(std::move(second)), kind_(kind) {}
+
+  Value eval(Frame& frame) const override {
+    if (!frame.charge(1)) return out_of_budget();
+    Value first = first_->eval(frame);
+    if (first.undecided()) return first;
+    if (first.kind != Kind::optional) return Value::error(ErrorCode::wrong_type);
+    if (first.held) return kind_ == Alternative::optional ? first : *first.held;
+    Value second = second_->eval(frame);
+    if (kind_ == Alternative::value || second.undecided() || second.kind == Kind::optional) return second;
+    return Value::error(ErrorCode::wrong_type);
+  }
+
+ private:
+  NodePtr first_;
+  NodePtr second_;
+  Alternative kind_;
+};
+
+class OptionalMapNode final : public Node {
+ public:
+  OptionalMapNode(NodePtr optional, std::size_t slot, NodePtr body, Mapping mapping)
+      : optional_(std::move(optional)), slot_(slot), body_(std::move(body)), mapping_(mapping) {}
+
+  Value eval(Frame& frame) const override {
+    if (!frame.charge(1)) return out_of_budget();
+    Value optional = optional_->eval(frame);
+    if (optional.undecided()) return optional;
+    if (optional.kind != Kind::optional) return Value::error(ErrorCode::wrong_type);
+    if (!optional.held) return optional;
+    frame.local(slot_) = *optional.held;
+    Value mapped = body_->eval(frame);
+    if (mapped.undecided()) return mapped;
+    if (mapping_ == Mapping::to_value) return frame.optional(mapped);
+    return mapped.kind == Kind::optional ? mapped : Value::error(ErrorCode::wrong_type);
+  }
+
+ private:
+  NodePtr optional_;
+  std::size_t slot_;
+  NodePtr body_;
+  Mapping mapping_;
+};
+
 bool may_be_key(Kind kind) {
   return kind == Kind::string || kind == Kind::integer || kind == Kind::uinteger || kind == Kind::boolean;
 }
@@ -249,8 +357,7 @@ Value make_map(Frame& frame, std::span<const Entry> entries) {
         return Value::error(ErrorCode::repeated_key);
     }
   }
-  if (!frame.charge(1)) return out_of_budget();
-  return Value::of_map(new (frame.arena().allocate(sizeof(MapData))) MapData{entries.data(), entries.size()});
+  return frame.map_of(entries);
 }
 
 NodePtr constant_node(Value value) {
@@ -270,18 +377,27 @@ NodePtr select_node(NodePtr of, std::string_view field) {
   return std::make_unique<SelectNode>(std::move(of), field);
 }
 
+NodePtr optional_select_node(NodePtr of, std::string_view field) {
+  return std::make_unique<OptionalSelectNode>(std::move(of), field);
+}
+
 NodePtr present_node(NodePtr of, std::string_view field) {
   return std::make_unique<PresentNode>(std::move(of), field);
 }
 
 NodePtr call_node(const Function& function, std::vector<NodePtr> arguments) {
   switch (arguments.size()) {
+    case 0: return std::make_unique<CallNode<0>>(function, std::move(arguments));
     case 1: return std::make_unique<CallNode<1>>(function, std::move(arguments));
     case 2: return std::make_unique<CallNode<2>>(function, std::move(arguments));
     case 3: return std::make_unique<CallNode<3>>(function, std::move(arguments));
     case 4: return std::make_unique<CallNode<4>>(function, std::move(arguments));
     default: return constant_node(Value::error(ErrorCode::undeclared));
   }
+}
+
+NodePtr zone_node(const Function& getter, NodePtr timestamp, Zone zone) {
+  return std::make_unique<ZoneNode>(getter, std::move(timestamp), std::move(zone));
 }
 
 NodePtr matches_node(NodePtr text, Pattern pattern) {
@@ -291,11 +407,23 @@ NodePtr matches_node(NodePtr text, Pattern pattern) {
 NodePtr in_texts_node(NodePtr needle, Value texts) {
   return std::make_unique<InTextsNode>(std::move(needle), texts);
 }
-NodePtr list_node(std::vector<NodePtr> members) {
+NodePtr list_node(std::vector<Piece> members) {
   return std::make_unique<ListNode>(std::move(members));
 }
-NodePtr map_node(std::vector<NodePtr> keys_and_values) {
-  return std::make_unique<MapNode>(std::move(keys_and_values));
+NodePtr map_node(std::vector<Piece> entries) {
+  return std::make_unique<MapNode>(std::move(entries));
+}
+
+NodePtr bind_node(std::size_t slot, std::vector<NodePtr> inits, NodePtr body) {
+  return std::make_unique<BindNode>(slot, std::move(inits), std::move(body));
+}
+
+NodePtr or_node(NodePtr first, NodePtr second, Alternative kind) {
+  return std::make_unique<OrNode>(std::move(first), std::move(second), kind);
+}
+
+NodePtr optional_map_node(NodePtr optional, std::size_t slot, NodePtr body, Mapping mapping) {
+  return std::make_unique<OptionalMapNode>(std::move(optional), slot, std::move(body), mapping);
 }
 
 NodePtr logical_node(std::vector<NodePtr> operands, bool decisive) {

@@ -174,7 +174,8 @@ class Parser {
       if (take_if(TokenKind::dot)) {
         node = after_dot(node);
       } else if (at(TokenKind::open_bracket)) {
-        Ast* index = call("_[_]", take().span);
+        Span bracket = take().span;
+        Ast* index = call(take_if(TokenKind::question) ? "_[?_]" : "_[_]", bracket);
         adopt(index, node);
         adopt(index, expression());
         index->span.end = expect(TokenKind::close_bracket, "`]`").span.end;
@@ -188,11 +189,13 @@ class Parser {
   }
 
   Ast* after_dot(Ast* target) {
+    bool optional = take_if(TokenKind::question);
     if (!at(TokenKind::name) && !at(TokenKind::quoted_name) && !at(TokenKind::reserved))
       fail_here("expected a name after `.`");
     Token name = take();
-    bool calls = name.kind != TokenKind::quoted_name && at(TokenKind::open_paren);
+    bool calls = !optional && name.kind != TokenKind::quoted_name && at(TokenKind::open_paren);
     Ast* node = make(calls ? AstKind::call : AstKind::select, name.span);
+    node->optional_field = optional;
     node->name = name.text;
     node->name_span = name.span;
     adopt(node, target);
@@ -213,7 +216,7 @@ class Parser {
 
   Ast* expanded(Ast* node) {
     if (macros_ == Macros::expand) {
-      if (std::optional<Problem> problem = expand_macro(*node)) throw std::move(*problem);
+      if (std::optional<Problem> problem = expand_macro(*node, pool_)) throw std::move(*problem);
     }
     return node;
   }
@@ -262,17 +265,25 @@ class Parser {
   Ast* list() {
     Ast* node = make(AstKind::list, take().span);
     while (!at(TokenKind::close_bracket)) {
-      adopt(node, expression());
+      adopt(node, entry());
       if (!take_if(TokenKind::comma)) break;
     }
     node->span.end = expect(TokenKind::close_bracket, "`]` or `,`").span.end;
     return node;
   }
 
+  // A member of a list or the key of a map, with or without a `?` before it.
+  Ast* entry() {
+    bool optional = take_if(TokenKind::question);
+    Ast* node = expression();
+    node->optional_entry = optional;
+    return node;
+  }
+
   Ast* map() {
     Ast* node = make(AstKind::map, take().span);
     while (!at(TokenKind::close_brace)) {
-      adopt(node, expression());
+      adopt(node, entry());
       expect(TokenKind::colon, "`:` after the key");
       adopt(node, expression());
       if (!take_if(TokenKind::comma)) break;
@@ -289,7 +300,7 @@ class Parser {
     while (!at(TokenKind::close_brace)) {
       if (!at(TokenKind::name) && !at(TokenKind::quoted_name) && !at(TokenKind::reserved))
         fail_here("expected a field name");
-      take();
+      node->fields.emplace_back(take().text);
       expect(TokenKind::colon, "`:` after the field");
       adopt(node, expression());
       if (!take_if(TokenKind::comma)) break;

@@ -23,6 +23,9 @@ constexpr std::string_view type_names[] = {
     "uint",
     "google.protobuf.Timestamp",
     "google.protobuf.Duration",
+    "optional_type",
+    "net.IP",
+    "net.CIDR",
 };
 
 // Insertions, deletions and replacements between two words.
@@ -49,6 +52,10 @@ std::string_view first_components(std::string_view path, std::string_view like) 
 }
 
 }  // namespace
+
+std::string_view type_name_at(std::size_t index) {
+  return type_names[index];
+}
 
 const Type* type_of(FacetType type) {
   switch (type) {
@@ -110,19 +117,29 @@ std::optional<Resolved> Scope::declared(std::string_view path) const {
   for (const FacetInfo& facet : facet_table)
     if (facet.path == path && available(facet))
       return Resolved{Target::facet, static_cast<std::size_t>(facet.id), type_of(facet.type)};
-  if (std::find(std::begin(type_names), std::end(type_names), path) != std::end(type_names))
-    return Resolved{Target::type, 0, &type_type};
+  auto type = std::find(std::begin(type_names), std::end(type_names), path);
+  if (type != std::end(type_names))
+    return Resolved{Target::type, static_cast<std::size_t>(type - type_names), &type_type};
+  if (path == "google.protobuf.NullValue.NULL_VALUE") return Resolved{Target::null_value, 0, &int_type};
   return std::nullopt;
 }
 
-std::optional<Resolved> Scope::global(std::string_view path, bool absolute) const {
+std::vector<std::string> Scope::meanings(std::string_view path, bool absolute) const {
+  std::vector<std::string> names;
   std::string_view container = absolute ? std::string_view() : environment_.container;
   while (!container.empty()) {
-    if (auto found = declared(fmt::format("{}.{}", container, path))) return found;
+    names.push_back(fmt::format("{}.{}", container, path));
     std::size_t dot = container.rfind('.');
     container = dot == container.npos ? std::string_view() : container.substr(0, dot);
   }
-  return declared(path);
+  names.emplace_back(path);
+  return names;
+}
+
+std::optional<Resolved> Scope::global(std::string_view path, bool absolute) const {
+  for (const std::string& name : meanings(path, absolute))
+    if (auto found = declared(name)) return found;
+  return std::nullopt;
 }
 
 std::string Scope::nearest_facet(std::string_view path) const {

@@ -16,6 +16,8 @@ struct Variable {
   const Type* type = nullptr;
 };
 
+enum class Folding : std::uint8_t { on, off };  // of constants; off: for tests, which compare the two
+
 enum class Strictness : std::uint8_t {
   strict,   // what does not type-check is a problem
   lenient,  // it is an error when it is evaluated: cel-spec's cases with disable_check
@@ -26,6 +28,7 @@ struct Environment {
   std::vector<Variable> variables;
   std::string container;  // of names, as in cel-spec; conditions have none
   Strictness strictness = Strictness::strict;
+  Folding folding = Folding::on;
 };
 
 struct Resolved {
@@ -40,11 +43,14 @@ class Scope {
 
   // The variable of a macro, the innermost first; none when there is none of this name.
   std::optional<Resolved> local(std::string_view name) const;
+  std::size_t next_slot() const { return locals_.size(); }
   std::size_t push(std::string_view name, const Type* type);  // its slot
   void pop() { locals_.pop_back(); }
   std::size_t most_locals() const { return most_locals_; }
 
-  // A dotted path as a whole, by the container's rules.
+  // What a dotted path could be the name of, by the container's rules, the likeliest first.
+  std::vector<std::string> meanings(std::string_view path, bool absolute) const;
+  // The first of them that is declared.
   std::optional<Resolved> global(std::string_view path, bool absolute) const;
   // Why a path is nothing.
   Problem unknown_name(std::string_view path, Span span) const;
@@ -66,6 +72,7 @@ class Scope {
 };
 
 const Type* type_of(FacetType type);
+std::string_view type_name_at(std::size_t index);  // of a name whose target is a type
 // The candidate that differs least from `word`, or "" when none is near.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <string>
-#include <vector>
 
 #include "policy/cel/function.h"
 #include "policy/cel/pattern.h"
@@ -85,8 +84,8 @@ Value shift_case(Frame& frame, Arguments arguments) {
   auto changes = [](char c) { return c >= first && c <= last; };
   if (!frame.charge_text(text.size())) return out_of_budget();
   if (std::none_of(text.begin(), text.end(), changes)) return arguments[0];
-  if (!frame.charge_text(text.size())) return out_of_budget();
-  char* out = frame.arena().make<char>(text.size());
+  char* out = frame.make<char>(text.size());
+  if (!out) return out_of_budget();
   for (std::size_t i = 0; i < text.size(); ++i)
     out[i] = static_cast<char>(changes(text[i]) ? text[i] ^ 0x20 : text[i]);
   return Value::of_string({out, text.size()});
@@ -177,10 +176,11 @@ Value trim(Frame& frame, Arguments arguments) {
 }
 
 Value reverse(Frame& frame, Arguments arguments) {
+  if (arguments[0].kind == Kind::list) return reversed(frame, arguments[0]);
   if (auto refused = refuse_text(frame, arguments, 1)) return *refused;
   std::string_view text = arguments[0].text();
-  if (!frame.charge_text(text.size())) return out_of_budget();
-  char* out = frame.arena().make<char>(text.size());
+  char* out = frame.make<char>(text.size());
+  if (!out) return out_of_budget();
   for (std::size_t at = 0, length; at < text.size(); at += length) {
     length = utf8::length_of(text[at]);
     text.copy(out + text.size() - at - length, length, at);
@@ -209,37 +209,36 @@ Value replace(Frame& frame, Arguments arguments) {
   if (auto refused = refuse_text(frame, arguments, 3)) return *refused;
   std::string_view text = arguments[0].text(), wanted = arguments[1].text(), with = arguments[2].text();
   std::int64_t left = arguments.size() == 4 && arguments[3].integer >= 0 ? arguments[3].integer : -1;
-  std::string out;
+  Growing<char> out(frame);
   std::size_t at = 0;
   for (bool first = true; left != 0; first = false, --left) {
     Occurrence found = next_occurrence(text, wanted, at, first);
     if (found.begin == npos) break;
     if (!frame.charge_text(found.begin - at + with.size())) return out_of_budget();
-    out.append(text, at, found.begin - at).append(with);
+    if (!out.append(text.substr(at, found.begin - at)) || !out.append(with)) return out_of_budget();
     at = found.end;
   }
-  out.append(text.substr(at));
-  return frame.string(out);
+  return out.append(text.substr(at)) ? Value::of_string(out.text()) : out_of_budget();
 }
 
 Value split(Frame& frame, Arguments arguments) {
   if (auto refused = refuse_text(frame, arguments, 2)) return *refused;
   std::string_view text = arguments[0].text(), separator = arguments[1].text();
   std::int64_t most = arguments.size() == 3 ? arguments[2].integer : -1;
-  std::vector<Value> parts;
+  Growing<Value> parts(frame);
   std::size_t at = 0;
   while (most != 0 && (separator.empty() ? at < text.size() : true)) {
     if (!frame.charge(1)) return out_of_budget();
-    bool last = most > 0 && parts.size() + 1 == static_cast<std::size_t>(most);
+    bool last = most > 0 && parts.items().size() + 1 == static_cast<std::size_t>(most);
     Occurrence found = last ? Occurrence{} : next_occurrence(text, separator, at, false);
     if (found.begin == npos || (separator.empty() && found.begin == text.size())) {
-      parts.push_back(Value::of_string(text.substr(at)));
+      if (!parts.push(Value::of_string(text.substr(at)))) return out_of_budget();
       break;
     }
-    parts.push_back(Value::of_string(text.substr(at, found.begin - at)));
+    if (!parts.push(Value::of_string(text.substr(at, found.begin - at)))) return out_of_budget();
     at = found.end;
   }
-  return frame.list(parts);
+  return frame.list_of(parts.items());
 }
 
 Value join(Frame& frame, Arguments arguments) {
@@ -247,15 +246,14 @@ Value join(Frame& frame, Arguments arguments) {
   if (list.kind != Kind::list || !all_strings(arguments.subspan(1))) return wrong_type();
   if (is_open(list)) return unknown_members(list);
   std::string_view separator = arguments.size() == 2 ? arguments[1].text() : std::string_view();
-  std::string out;
+  Growing<char> out(frame);
   for (std::size_t i = 0; i < list_size(list); ++i) {
     Value member = list_at(list, i);
     if (member.kind != Kind::string) return wrong_type();
     if (!frame.charge_text(member.size + separator.size())) return out_of_budget();
-    if (i > 0) out.append(separator);
-    out.append(member.text());
+    if ((i > 0 && !out.append(separator)) || !out.append(member.text())) return out_of_budget();
   }
-  return frame.string(out);
+  return Value::of_string(out.text());
 }
 
 constexpr Param text = Param::string;
@@ -278,7 +276,7 @@ constexpr Function functions[] = {
     {"lowerAscii", shift_case<'A', 'Z'>, {method(text, {text})}},
     {"upperAscii", shift_case<'a', 'z'>, {method(text, {text})}},
     {"replace", replace, {method(text, {text, text, text}), method(text, {text, text, text, number})}},
-    {"reverse", reverse, {method(text, {text})}},
+    {"reverse", reverse, {method(text, {text}), method(Param::list_a, {Param::list_a})}},
     {"split",
      split,
      {method(Param::list_string, {text, text}), method(Param::list_string, {text, text, number})}},

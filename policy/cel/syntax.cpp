@@ -16,7 +16,8 @@ std::expected<Syntax, std::vector<Problem>> read_syntax(std::string_view text,
   if (!root) return std::unexpected(std::vector<Problem>{root.error()});
   Checked checked = check(**root, environment, *syntax.types);
   std::vector<Problem> problems = std::move(checked.problems);
-  std::ranges::move(lower(**root, *syntax.constants).problems, std::back_inserter(problems));
+  std::ranges::move(lower(**root, {.locals = checked.locals}, *syntax.constants).problems,
+                    std::back_inserter(problems));
   std::ranges::sort(problems, {},
                     [](const Problem& problem) { return std::pair(problem.span.begin, problem.span.end); });
   if (!problems.empty()) return std::unexpected(std::move(problems));

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "policy/cel/function.h"
+#include "policy/cel/zone.h"
 
 namespace clawpatrol::cel {
 
@@ -69,11 +70,11 @@ std::int64_t fraction(Scanner& scan) {
   return value;
 }
 
-// "Z", "+01:30", or for getters also "UTC" and "01:30": seconds east of Greenwich.
+// "Z" or "+01:30": seconds east of Greenwich.
 std::optional<std::int64_t> parse_offset(Scanner& scan) {
   if (scan.take_if('Z') || scan.take_if('z')) return 0;
   bool west = scan.take_if('-');
-  if (!west) scan.take_if('+');
+  if (!west && !scan.take_if('+')) return std::nullopt;
   std::int64_t hours = scan.digits(2);
   scan.literal(':');
   std::int64_t minutes = scan.digits(2);
@@ -171,26 +172,30 @@ Value duration_part(Part part, std::int64_t nanoseconds) {
   }
 }
 
+Value part_in(Part part, Value timestamp, std::int64_t offset) {
+  return Value::of_int(part_of(part, calendar(timestamp.integer + offset), timestamp.size));
+}
+
 template <Part part>
-Value get(Frame&, Arguments arguments) {
+Value get(Frame& frame, Arguments arguments) {
   Value subject = arguments[0];
   if (subject.kind == Kind::duration && arguments.size() == 1) return duration_part(part, subject.integer);
   if (subject.kind != Kind::timestamp) return Value::error(ErrorCode::wrong_type);
-  std::int64_t offset = 0;
-  if (arguments.size() == 2) {
-    if (arguments[1].kind != Kind::string) return Value::error(ErrorCode::wrong_type);
-    Scanner scan(arguments[1].text());
-    std::optional<std::int64_t> zone = arguments[1].text() == "UTC" ? 0 : parse_offset(scan);
-    if (!zone) return Value::error(ErrorCode::bad_argument);
-    offset = *zone;
-  }
-  return Value::of_int(part_of(part, calendar(subject.integer + offset), subject.size));
+  if (arguments.size() == 1) return part_in(part, subject, 0);
+  // Reached only when the zone is computed: those written in the policy are looked up when it is loaded.
+  if (arguments[1].kind != Kind::string) return Value::error(ErrorCode::wrong_type);
+  if (!frame.charge_text(arguments[1].size)) return out_of_budget();
+  if (auto offset = parse_fixed_offset(arguments[1].text())) return part_in(part, subject, *offset);
+  const Zone* zone = find_zone(arguments[1].text());
+  return zone ? part_in(part, subject, zone->offset_at(subject.integer))
+              : Value::error(ErrorCode::bad_argument);
 }
 
 constexpr Signature of_timestamp = method(Param::integer, {Param::timestamp});
 constexpr Signature in_zone = method(Param::integer, {Param::timestamp, Param::string});
 constexpr Signature of_duration = method(Param::integer, {Param::duration});
 
+// In the order of Part.
 constexpr Function functions[] = {
     {"getFullYear", get<Part::full_year>, {of_timestamp, in_zone}},
     {"getMonth", get<Part::month>, {of_timestamp, in_zone}},
@@ -205,6 +210,15 @@ constexpr Function functions[] = {
 };
 
 }  // namespace
+
+bool takes_zone(const Function& function) {
+  return &function >= std::begin(functions) && &function < std::end(functions);
+}
+
+Value in_zone_of(const Function& getter, Value timestamp, const Zone& zone) {
+  if (timestamp.kind != Kind::timestamp) return Value::error(ErrorCode::wrong_type);
+  return part_in(static_cast<Part>(&getter - functions), timestamp, zone.offset_at(timestamp.integer));
+}
 
 std::span<const Function> time_functions() {
   return functions;

@@ -5,9 +5,15 @@
 #include <string>
 #include <string_view>
 
-#include "policy/cel/value.h"
+#include "policy/cel/function.h"
+#include "policy/cel/zone.h"
 
 namespace clawpatrol::cel {
+
+// Of the getters, such as getHours: whether `function` is one, and what it gives in a zone that is known at
+// load.
+bool takes_zone(const Function& function);
+Value in_zone_of(const Function& getter, Value timestamp, const Zone& zone);
 
 Value timestamp_of(std::int64_t seconds, std::int64_t nanoseconds);  // error out_of_range beyond the years
 Value shifted(Value timestamp, std::int64_t nanoseconds);

@@ -56,8 +56,9 @@ class Tracer {
 
  private:
   Value evaluate(const Ast& ast) {
-    owner_.nodes.push_back(std::move(lower(ast, *owner_.syntax.constants).root));
-    Frame& frame = owner_.frames.emplace_back(&action_, owner_.variables, std::min(limit_, left_));
+    owner_.nodes.push_back(std::move(lower(ast, {.locals = locals_.size()}, *owner_.syntax.constants).root));
+    Frame& frame =
+        owner_.frames.emplace_back(&action_, owner_.variables, Limits{.cost = std::min(limit_, left_)});
     frame.reserve_locals(locals_.size());
     for (std::size_t slot = 0; slot < locals_.size(); ++slot) frame.local(slot) = locals_[slot];
     Value value = owner_.nodes.back()->eval(frame);
@@ -108,6 +109,7 @@ class Tracer {
       case AstKind::any_of: return operands(ast, self, true);
       case AstKind::conditional: return conditional(ast, self);
       case AstKind::macro: return macro(ast, self);
+      case AstKind::bind: return bind(ast, self);
       case AstKind::call:
       case AstKind::list:
       case AstKind::map:
@@ -142,6 +144,15 @@ class Tracer {
     }
   }
 
+  // The values of its variables, then what they are for.
+  void bind(const Ast& ast, std::size_t self) {
+    const std::vector<Value> before = locals_;
+    for (std::size_t i = 0; i < ast.variables.size(); ++i)
+      locals_[ast.index + i] = step(*ast.children[i], self, Part::argument);
+    step(*ast.children.back(), self, Part::argument);
+    locals_ = before;
+  }
+
   // What it ranges over, and the member that decided, where one did.
   void macro(const Ast& ast, std::size_t self) {
     Value range = step(*ast.children[0], self, Part::argument);
@@ -158,7 +169,7 @@ class Tracer {
 
   // What the variables of a macro are, one after the other; `value` is for the second, if there is one.
   std::vector<Entry> members(const Ast& ast, Value range) {
-    Frame& frame = owner_.frames.emplace_back(&action_, owner_.variables, limit_);
+    Frame& frame = owner_.frames.emplace_back(&action_, owner_.variables, Limits{.cost = limit_});
     std::vector<Entry> made;
     if (range.kind == Kind::map) {
       auto entries = entries_of(frame, range);
@@ -246,7 +257,7 @@ std::expected<Trace, std::vector<Problem>> trace(std::string_view text, const Ac
   owner->syntax = std::move(*syntax);
   Trace made;
   Tracer(*owner, action, options, made).run();
-  bool dynamic = owner->syntax.type->kind == TypeKind::dyn && !made.value.undecided();
+  bool dynamic = is_dynamic(*owner->syntax.type) && !made.value.undecided();
   made.type = dynamic ? std::string(type_name(made.value)) : describe(*owner->syntax.type);
   made.owner = std::move(owner);
   return made;

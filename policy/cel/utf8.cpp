@@ -14,7 +14,8 @@ bool continuation(unsigned char byte) {
   return (byte & 0xc0) == 0x80;
 }
 
-// Bytes of the code point at `at`; 0 when there is none.
+}  // namespace
+
 std::size_t decode_length(std::string_view text, std::size_t at) {
   unsigned char lead = byte_at(text, at);
   if (lead < 0x80) return 1;
@@ -28,8 +29,6 @@ std::size_t decode_length(std::string_view text, std::size_t at) {
     if (!continuation(byte_at(text, at + i))) return 0;
   return length;
 }
-
-}  // namespace
 
 bool valid(std::string_view text) {
   std::size_t at = 0;

@@ -19,6 +19,9 @@ std::string_view text_of(ErrorCode code) {
     case ErrorCode::not_text: return "text is not valid UTF-8";
     case ErrorCode::bad_pattern: return "invalid pattern";
     case ErrorCode::undeclared: return "undeclared name";
+    case ErrorCode::bad_format: return "invalid format";
+    case ErrorCode::bad_address: return "invalid address";
+    case ErrorCode::no_value: return "optional without a value";
     case ErrorCode::cost_limit: return "cost limit";
   }
   __builtin_unreachable();
@@ -116,6 +119,26 @@ Value Value::of_copy(const CopyFacet* copy) {
   return made;
 }
 
+Value Value::of_optional(const Value* held) {
+  Value made;
+  made.kind = Kind::optional;
+  made.held = held;
+  return made;
+}
+
+Value Value::of_ip(const Network* network) {
+  Value made;
+  made.kind = Kind::ip;
+  made.network = network;
+  return made;
+}
+
+Value Value::of_cidr(const Network* network) {
+  Value made = of_ip(network);
+  made.kind = Kind::cidr;
+  return made;
+}
+
 std::size_t map_size(Value map) {
   switch (map.map_form()) {
     case MapForm::entries: return map.map->count;
@@ -139,6 +162,9 @@ std::string_view type_name(Value value) {
     case Kind::timestamp: return "google.protobuf.Timestamp";
     case Kind::duration: return "google.protobuf.Duration";
     case Kind::type: return "type";
+    case Kind::optional: return "optional_type";
+    case Kind::ip: return "net.IP";
+    case Kind::cidr: return "net.CIDR";
     case Kind::unknown: return "unknown";
     case Kind::error: return "error";
   }

@@ -4,6 +4,7 @@
 // or of the evaluation's arena. Undecided results are values too, so that they spread like any other operand.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -31,6 +32,9 @@ enum class Kind : std::uint8_t {
   timestamp,
   duration,
   type,
+  optional,
+  ip,
+  cidr,
   unknown,
   error,  // undecided: these two stay last
 };
@@ -49,6 +53,9 @@ enum class ErrorCode : std::uint8_t {
   not_text,
   bad_pattern,
   undeclared,
+  no_value,
+  bad_address,
+  bad_format,
   cost_limit,
 };
 std::string_view text_of(ErrorCode code);  // "no such key": safe to show to an agent
@@ -61,6 +68,7 @@ using NullableTexts = std::vector<std::optional<std::string>>;
 using TextMap = std::map<std::string, std::string>;
 struct ListData;
 struct MapData;
+struct Network;
 
 inline constexpr std::uint16_t no_facet = 0xffff;
 
@@ -81,6 +89,8 @@ struct Value {
     const MapData* map;
     const TextMap* text_map;
     const CopyFacet* copy;
+    const Value* held;  // of an optional; null: none
+    const Network* network;
   };
 
   static Value null() { return {}; }
@@ -99,6 +109,9 @@ struct Value {
   static Value of_map(const MapData* data);
   static Value of_text_map(const TextMap* map);
   static Value of_copy(const CopyFacet* copy);
+  static Value of_optional(const Value* held);
+  static Value of_ip(const Network* network);
+  static Value of_cidr(const Network* network);
   static Value unknown(Unknown why, std::uint16_t facet);
   static Value error(ErrorCode code);
 
@@ -129,6 +142,15 @@ struct Entry {
 struct MapData {
   const Entry* entries = nullptr;
   std::size_t count = 0;
+};
+
+// An address with the length of its network's prefix, which for a lone address is all of it. An IPv6 form of
+// an IPv4 address is that IPv4 address.
+struct Network {
+  std::array<std::uint8_t, 16> bytes{};  // IPv4: the first four
+  std::uint8_t size = 4;                 // of the address, in bytes: 4 or 16
+  std::uint8_t prefix = 32;
+  bool operator==(const Network&) const = default;
 };
 
 std::size_t list_size(Value list);  // of the members that are known

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "policy/cel/function.h"
 #include "policy/cel/time.h"
 
 namespace clawpatrol::cel {
@@ -26,10 +27,17 @@ class Writer {
       case Kind::timestamp: return plain(fmt::format("timestamp('{}')", format_timestamp(value)));
       case Kind::duration: return plain(fmt::format("duration('{}')", format_duration(value)));
       case Kind::type: return plain(value.text());
+      case Kind::optional:
+        if (!value.held) return plain("optional.none()");
+        plain("optional.of(");
+        this->value(*value.held);
+        return plain(")");
+      case Kind::ip: return plain(fmt::format("ip('{}')", format_network(value)));
+      case Kind::cidr: return plain(fmt::format("cidr('{}')", format_network(value)));
       case Kind::unknown: return plain(fmt::format("unknown ({})", cause_of(value)));
       case Kind::error: return plain(fmt::format("error ({})", cause_of(value)));
-      default: return plain(type_name(value));
     }
+    __builtin_unreachable();
   }
   std::string take() { return std::move(out_); }
 
