@@ -6,6 +6,7 @@
 
 #include "cpctl/printable.h"
 #include "daemon/control/message.h"
+#include "policy/cel/trace.h"
 
 namespace clawpatrol::cpctl {
 namespace {
@@ -27,9 +28,22 @@ bool is_for(const Rule& rule, const ActionRecord& record) {
   return endpoint && std::ranges::find(rule.on, record.type) != rule.on.end();
 }
 
+// Why a condition is not true: the least of it that would have to be otherwise.
+std::string culprits_of(const cel::Condition& condition, const Action& action) {
+  const cel::Trace trace = cel::trace(condition, action);
+  std::string text;
+  for (std::size_t at : cel::culprits(trace)) {
+    const cel::Step& step = trace.steps[at];
+    const std::string_view part = condition.text().substr(step.span.begin, step.span.end - step.span.begin);
+    text += fmt::format("{}{} is {}", text.empty() ? "" : " and ", part,
+                        step.value.undecided() ? "not known" : "false");
+  }
+  return text;
+}
+
 // What became of the rule that should have decided.
 std::string fate_of(const Policy& policy, const std::string& name, const ActionRecord& record,
-                    const Decision& decision) {
+                    const Action& action, const Decision& decision) {
   auto rule = std::ranges::find(policy.rules, name, &Rule::name);
   if (rule == policy.rules.end()) return {};
   if (!is_for(*rule, record))
@@ -38,7 +52,8 @@ std::string fate_of(const Policy& policy, const std::string& name, const ActionR
   auto tried = std::ranges::find(decision.tried, &*rule, &Tried::rule);
   if (tried == decision.tried.end())
     return decision.rule ? fmt::format("rule \"{}\" was not reached", name) : "";
-  if (tried->truth == cel::Truth::no) return fmt::format("rule \"{}\" did not match", name);
+  if (tried->truth == cel::Truth::no)
+    return fmt::format("rule \"{}\" did not match: {}", name, culprits_of(*rule->condition, action));
   if (rule->shadow) return fmt::format("rule \"{}\" matched, and is a shadow: it never decides", name);
   return {};
 }
@@ -53,7 +68,8 @@ std::string why_of(const Policy& policy, const Case& wanted, const CaseOutcome& 
   if (!outcome.guard.empty() && outcome.guard != "observe") return outcome.reason;
   if (record.evidence == ActionRecord::Evidence::dropped) return outcome.reason;
   std::shared_ptr<const SqlFacets> analysed;
-  const Decision decision = explain(policy, record.action(analysed));
+  const Action action = record.action(analysed);
+  const Decision decision = explain(policy, action);
   if (decision.rule) {
     add(fmt::format("{} {}", place_text(decision.rule->place),
                     decision.unevaluable       ? "could not be evaluated"
@@ -64,7 +80,7 @@ std::string why_of(const Policy& policy, const Case& wanted, const CaseOutcome& 
     add(fmt::format("none of {} rules matched", decision.tried.size()));
   }
   if (wanted.rule && !wanted.rule->empty() && *wanted.rule != outcome.rule)
-    add(fate_of(policy, *wanted.rule, record, decision));
+    add(fate_of(policy, *wanted.rule, record, action, decision));
   return why;
 }
 

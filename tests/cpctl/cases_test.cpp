@@ -216,7 +216,8 @@ TEST_CASE("test: a failure is one line with place, expected, got and why; exit 1
   CHECK(result.status == 1);
   CHECK(contains(result.out,
                  "cases.toml:7: failed: reads secrets: expected allow by rule \"platform\", got "
-                 "deny by no rule: none of 4 rules matched; rule \"platform\" did not match\n"));
+                 "deny by no rule: none of 4 rules matched; rule \"platform\" did not match: "
+                 "!('secrets' in sql.tables) is false\n"));
   result = files.test("[[case]]\nsql = \"DROP TABLE x\"\nverdict = \"allow\"\nrule = \"platform\"\n");
   CHECK(contains(result.out, "got deny by rule \"no-ddl\": "));
   CHECK(contains(result.out, "rule \"platform\" was not reached"));
