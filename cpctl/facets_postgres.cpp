@@ -60,8 +60,10 @@ std::string statement_json(const sql::Statement& statement) {
 }
 
 std::string unevaluable_because(const sql::Analysis& analysis) {
-  if (analysis.error_position == 0) return analysis.error;
-  return fmt::format("{} at character {}", analysis.error, analysis.error_position);
+  std::string why = analysis.error;
+  if (analysis.error_position != 0) why += fmt::format(" at character {}", analysis.error_position);
+  if (!analysis.error_hint.empty()) why += ": " + analysis.error_hint;
+  return why;
 }
 
 JsonObject& add_message(JsonObject& object, const sql::Analysis& analysis) {

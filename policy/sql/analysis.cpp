@@ -8,6 +8,7 @@
 #include "policy/sql/catalog.h"
 #include "policy/sql/deep_stack.h"
 #include "policy/sql/names.h"
+#include "policy/sql/newer.h"
 #include "policy/sql/settings.h"
 #include "policy/sql/tokens.h"
 #include "policy/sql/tree.h"
@@ -180,6 +181,7 @@ void analyse_here(Job& job) {
   if (outcome.failed) {
     job.analysis = unreadable(text, Readable::syntax_error, std::move(outcome.error));
     job.analysis.error_position = outcome.error_position;
+    job.analysis.error_hint = newer_syntax(text, job.analysis.error, outcome.error_position);
     return;
   }
   // What the lexer alone refuses the grammar refuses too, with a better message; if it did not, nothing
@@ -204,7 +206,7 @@ Analysis analyse(std::string_view text, const Options& options) {
   } else {
     on_deep_stack([](void* argument) { analyse_here(*static_cast<Job*>(argument)); }, &job);
   }
-  job.analysis.memory = sizeof(Analysis) + job.analysis.error.capacity();
+  job.analysis.memory = sizeof(Analysis) + job.analysis.error.capacity() + job.analysis.error_hint.capacity();
   for (const Statement& statement : job.analysis.statements) job.analysis.memory += memory_of(statement);
   return std::move(job.analysis);
 }

@@ -91,6 +91,7 @@ struct Analysis {
   std::vector<Statement> statements;
   std::string error;               // why it is not readable, such as: syntax error at or near "SELEC"
   std::size_t error_position = 0;  // 1-based, in characters, as PostgreSQL's field P counts; 0: none
+  std::string error_hint;          // "syntax of a newer server (JSON_TABLE, PostgreSQL 17); ...", or ""
   std::size_t memory = 0;          // bytes held, for the cache's bound
   bool more_than_text = false;     // it says what analysing the text alone does not
 };

@@ -51,6 +51,8 @@ class Ranges {
     return true;
   }
 
+  bool contains(std::string_view alias) const { return latest_.contains(alias); }
+
   // Whether `alias` can be a member that is no relation: a subquery, a CTE, a function, a join.
   bool is_no_relation(std::string_view alias) const {
     auto found = latest_.find(alias);

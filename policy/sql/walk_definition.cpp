@@ -176,6 +176,7 @@ std::string_view Walk::definition_parts(const Node* node, std::string_view name)
       table_columns(as<CreateTrigStmt>(node)->relation, as<CreateTrigStmt>(node)->columns);
       break;
     case Tag::TruncateStmt: unbounded_ = true; break;
+    case Tag::ViewStmt: table_columns(as<ViewStmt>(node)->view, as<ViewStmt>(node)->aliases); break;
     case Tag::CommentStmt: object_named(as<CommentStmt>(node)->objtype, as<CommentStmt>(node)->object); break;
     case Tag::AlterExtensionContentsStmt:
       object_named(as<AlterExtensionContentsStmt>(node)->objtype,
@@ -196,7 +197,10 @@ void Walk::alter_table(const AlterTableStmt& alter) {
     const auto* command = as<AlterTableCmd>(item);
     if (command == nullptr) continue;
     table_column(view(alter.relation->relname), view(command->name));
-    if (const auto* definition = as<ColumnDef>(command->def)) type_runs(definition->typeName);
+    if (const auto* definition = as<ColumnDef>(command->def)) {
+      type_runs(definition->typeName);
+      table_column(view(alter.relation->relname), view(definition->colname));
+    }
     if (sets_foreign_options(*command)) {
       classify(class_network);
       unknown_code();  // the wrapper's, which checks them
@@ -265,6 +269,9 @@ void Walk::object_named(ObjectType type, const Node* object) {
 void Walk::create_table(const CreateStmt& create) {
   relation(create.relation, Use::write);
   use_ = Use::read;
+  for (const Node* element : cells(create.tableElts)) {
+    if (const auto* column = as<ColumnDef>(element)) table_column(target_, view(column->colname));
+  }
   list(create.tableElts);
   for (const Node* parent : cells(create.inhRelations)) {  // what is in the table is in its parents too
     relation(as<RangeVar>(parent), Use::write);

@@ -175,11 +175,12 @@ std::string_view Walk::remove(const DeleteStmt& remove) {
   with(remove.withClause);
   bool reads =
       remove.whereClause != nullptr || length(remove.usingClause) > 0 || length(remove.returningList) > 0;
-  std::string_view outer_target = target_;
+  std::string_view other = target_;  // not of the WHERE
   target(remove.relation, reads);
-  target_ = outer_target;
+  std::swap(target_, other);
   list(remove.usingClause);
   node(remove.whereClause);
+  std::swap(target_, other);
   list(remove.returningList);
   if (holds_for_every_row(remove.whereClause, remove.usingClause)) unbounded_ = true;
   return "delete";
@@ -253,6 +254,9 @@ void Walk::star(std::string_view qualifier) {
 
 void Walk::qualified_column(std::string_view alias, std::string_view column) {
   auto tell = [this, column](std::string_view relation) { columns_.add(relation, column); };
+  // Of a rule, a trigger and, since version 18, RETURNING: rows of the table that is changed.
+  const bool of_target = (alias == "old" || alias == "new") && !target_.empty() && !ranges_.contains(alias);
+  if (of_target) tell(target_);
   if (!ranges_.relations_of(alias, tell)) columns_open_ = true;
 }
 

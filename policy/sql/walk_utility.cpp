@@ -161,6 +161,7 @@ std::string_view Walk::create_as(const CreateTableAsStmt& create) {
     std::size_t ranges = ranges_.size();
     relation(create.into->rel, Use::write);
     ranges_.cut(ranges);  // columns cannot come from it
+    table_columns(create.into->rel, create.into->colNames);
     list(create.into->options);
   }
   statement(create.query, Wrapper::runs_execute);

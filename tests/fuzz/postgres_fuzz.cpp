@@ -11,6 +11,7 @@
 #include "parsers/postgres/frontend.h"
 #include "parsers/postgres/options.h"
 #include "parsers/postgres/startup.h"
+#include "parsers/postgres/values.h"
 
 using namespace clawpatrol;
 using namespace clawpatrol::postgres;
@@ -34,6 +35,11 @@ void read_frontend(const Frame& frame) {
     append_bind(again, bind->portal, bind->statement, bind->after_names);
     bind->values.for_each([&](std::uint16_t i, std::optional<std::string_view> value) {
       bind->is_binary(i);
+      // Its text is of the size of the bytes, whatever they are said to be.
+      for (std::uint32_t type : {1114, 1700, 1007, 1009, 1231}) {
+        auto text = text_of_binary(type, value.value_or(""));
+        require(!text || text->size() <= 16 * value.value_or("").size() + 128);
+      }
       if (value)
         require(value->data() >= frame.body.data() &&
                 value->data() + value->size() <= frame.body.data() + frame.body.size());

@@ -96,7 +96,7 @@ std::unique_ptr<Denial> Session::denial_of(const Opinion& opinion, std::uint64_t
     denial->code = "42601";
     denial->message = analysis.error;
     denial->position = analysis.error_position;
-    denial->hint.clear();
+    denial->hint = analysis.error_hint;
   }
   if (analysis.readable == sql::Readable::over_limit && opinion.guard.empty() && !by_rule)
     denial->code = "54000";
