@@ -17,7 +17,9 @@ bool exists_for(FacetId facet, ActionType type) {
   }
   switch (facet_table[static_cast<std::size_t>(facet)].family) {
     case FacetFamily::every: return true;
-    case FacetFamily::sql: return type == ActionType::statement;
+    case FacetFamily::sql:
+    case FacetFamily::http:
+    case FacetFamily::k8s: return type == ActionType::statement;
     case FacetFamily::dns: return type == ActionType::dns;
   }
   __builtin_unreachable();
@@ -70,6 +72,9 @@ std::string_view name_of(FacetType type) {
     case FacetType::nullable_string_list: return "list(string or null)";
     case FacetType::string_map: return "map(string, string)";
     case FacetType::copy_object: return "object";
+    case FacetType::string_list_map: return "map(string, list(string))";
+    case FacetType::dynamic: return "dyn";
+    case FacetType::dynamic_map: return "object";
   }
   __builtin_unreachable();
 }
@@ -78,6 +83,8 @@ std::string_view name_of(FacetFamily family) {
   switch (family) {
     case FacetFamily::every: return "every action";
     case FacetFamily::sql: return "SQL (postgres)";
+    case FacetFamily::http: return "HTTP (http, https, kubernetes)";
+    case FacetFamily::k8s: return "Kubernetes";
     case FacetFamily::dns: return "DNS";
   }
   __builtin_unreachable();

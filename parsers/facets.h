@@ -11,6 +11,8 @@
 #include <variant>
 #include <vector>
 
+#include "parsers/document.h"
+
 namespace clawpatrol {
 
 // Ordered: the kind of a message is the highest of its parts, and a class can only raise it.
@@ -108,6 +110,38 @@ struct DnsFacets {
   bool operator==(const DnsFacets&) const = default;
 };
 
+// What one HTTP request says.
+struct HttpFacets {
+  Facet<std::string> method;
+  Facet<std::string> host;      // lower case, no port, no trailing dot
+  Facet<std::string> path;      // decoded once, dot segments removed
+  Facet<std::string> raw_path;  // as sent, without the query
+  Facet<Document> query;        // name -> [value, ...]
+  Facet<Document> headers;      // lower-case name -> [value, ...]
+  Facet<std::string> body;      // decoded, UTF-8
+  Facet<Document> body_json;
+  Facet<std::int64_t> body_size;  // as sent, before it is decoded
+  bool operator==(const HttpFacets&) const = default;
+};
+
+// What a Kubernetes API server takes the same request for.
+struct K8sFacets {
+  Facet<std::string> verb;
+  Facet<std::string> group;
+  Facet<std::string> version;
+  Facet<std::string> resource;  // "pods", "pods/exec"
+  Facet<std::string> subresource;
+  Facet<std::string> namespace_;
+  Facet<std::string> name;
+  Facet<Document> params;  // name -> [value, ...]
+  Facet<NameList> argv;
+  Facet<std::string> path;
+  Facet<Document> impersonate;  // user, groups
+  Facet<Document> body;
+  Facet<NameList> derived;
+  bool operator==(const K8sFacets&) const = default;
+};
+
 struct PeerFacets {
   std::string name;
   std::string profile;
@@ -139,6 +173,8 @@ struct Action {
   const SqlParams* sql_params = nullptr;
   const SqlSessionFacets* sql_session = nullptr;
   const DnsFacets* dns = nullptr;
+  const HttpFacets* http = nullptr;
+  const K8sFacets* k8s = nullptr;
 };
 
 // The types that a facet can have in a condition.
@@ -151,6 +187,9 @@ enum class FacetType : std::uint8_t {
   nullable_string_list,
   string_map,
   copy_object,
+  string_list_map,
+  dynamic,
+  dynamic_map,  // of a few fields: text, lists of text
 };
 
 // One name that a condition may use. Order is identity: FacetId is an index into facet_table.
@@ -186,11 +225,35 @@ enum class FacetId : std::uint8_t {
   sql_declared_user,
   dns_name,
   dns_type,
+  http_method,
+  http_host,
+  http_path,
+  http_raw_path,
+  http_query,
+  http_headers,
+  http_body,
+  http_body_json,
+  http_body_size,
+  k8s_verb,
+  k8s_group,
+  k8s_version,
+  k8s_resource,
+  k8s_subresource,
+  k8s_namespace,
+  k8s_name,
+  k8s_params,
+  k8s_argv,
+  k8s_path,
+  k8s_impersonate,
+  k8s_body,
+  k8s_derived,
   count,
 };
 
 // The families of endpoint types for which a facet exists; a condition is checked against them at load.
-enum class FacetFamily : std::uint8_t { every, sql, dns };
+enum class FacetFamily : std::uint8_t { every, sql, http, k8s, dns };
+inline constexpr FacetFamily facet_families[] = {FacetFamily::every, FacetFamily::sql, FacetFamily::http,
+                                                 FacetFamily::k8s, FacetFamily::dns};
 
 struct FacetInfo {
   FacetId id;
@@ -253,11 +316,52 @@ inline constexpr FacetInfo facet_table[] = {
     {FacetId::dns_name, "dns.name", FacetType::string, FacetFamily::dns, "the name that was asked for"},
     {FacetId::dns_type, "dns.type", FacetType::string, FacetFamily::dns,
      "the record type that was asked for"},
+    {FacetId::http_method, "http.method", FacetType::string, FacetFamily::http, "the method, as sent"},
+    {FacetId::http_host, "http.host", FacetType::string, FacetFamily::http,
+     "the name that the request is for: lower case, without port and trailing dot"},
+    {FacetId::http_path, "http.path", FacetType::string, FacetFamily::http,
+     "the path, percent-decoded once, dot segments removed"},
+    {FacetId::http_raw_path, "http.raw_path", FacetType::string, FacetFamily::http, "the path as sent"},
+    {FacetId::http_query, "http.query", FacetType::string_list_map, FacetFamily::http,
+     "the query: names and their values, decoded"},
+    {FacetId::http_headers, "http.headers", FacetType::string_list_map, FacetFamily::http,
+     "names in lower case, and their values"},
+    {FacetId::http_body, "http.body", FacetType::string, FacetFamily::http,
+     "the body, decoded (gzip, deflate, br, zstd), up to `limits.body_inspect`"},
+    {FacetId::http_body_json, "http.body_json", FacetType::dynamic, FacetFamily::http,
+     "the body as one JSON document; `{}` where there is no body"},
+    {FacetId::http_body_size, "http.body_size", FacetType::integer, FacetFamily::http,
+     "bytes of the body as sent"},
+    {FacetId::k8s_verb, "k8s.verb", FacetType::string, FacetFamily::k8s,
+     "`get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`, `proxy`; of a path "
+     "that is no resource the method in lower case"},
+    {FacetId::k8s_group, "k8s.group", FacetType::string, FacetFamily::k8s, "the API group; \"\" is the core"},
+    {FacetId::k8s_version, "k8s.version", FacetType::string, FacetFamily::k8s,
+     "the version of the API group"},
+    {FacetId::k8s_resource, "k8s.resource", FacetType::string, FacetFamily::k8s,
+     "as RBAC writes it: `pods`, `pods/exec`"},
+    {FacetId::k8s_subresource, "k8s.subresource", FacetType::string, FacetFamily::k8s,
+     "`exec`, `log`, `scale`, ... or \"\""},
+    {FacetId::k8s_namespace, "k8s.namespace", FacetType::string, FacetFamily::k8s,
+     "the namespace, or \"\" where the request is for all or for none"},
+    {FacetId::k8s_name, "k8s.name", FacetType::string, FacetFamily::k8s,
+     "the object's name: of the path, else of the body"},
+    {FacetId::k8s_params, "k8s.params", FacetType::string_list_map, FacetFamily::k8s,
+     "the query, as the API server reads it"},
+    {FacetId::k8s_argv, "k8s.argv", FacetType::string_list, FacetFamily::k8s, "the command of an exec"},
+    {FacetId::k8s_path, "k8s.path", FacetType::string, FacetFamily::k8s,
+     "the path, as the API server reads it"},
+    {FacetId::k8s_impersonate, "k8s.impersonate", FacetType::dynamic_map, FacetFamily::k8s,
+     "`user` and `groups` that the request asks to act as"},
+    {FacetId::k8s_body, "k8s.body", FacetType::dynamic, FacetFamily::k8s,
+     "the object that is sent, from JSON or YAML; `{}` where there is none"},
+    {FacetId::k8s_derived, "k8s.derived", FacetType::string_list, FacetFamily::k8s,
+     "what it amounts to: `evict`, `cordon`, `drain`, `scale`, `restart`"},
 };
 static_assert(std::size(facet_table) == static_cast<std::size_t>(FacetId::count));
 
-// Whether actions of this type can have it. Of a request nothing is said here: its endpoints have facets of
-// their own.
+// Whether actions of this type can have it. A rule is for statements and requests unless it says otherwise,
+// and its endpoints tell which of the two there are, so facets of either exist for both.
 bool exists_for(FacetId facet, ActionType type);
 
 std::string_view name_of(ActionKind kind);

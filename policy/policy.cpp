@@ -43,6 +43,36 @@ std::string_view placeholder_name(std::string_view declared) {
 
 }  // namespace
 
+std::string_view name_of(EndpointType type) {
+  switch (type) {
+    case EndpointType::postgres: return "postgres";
+    case EndpointType::http: return "http";
+    case EndpointType::https: return "https";
+    case EndpointType::kubernetes: return "kubernetes";
+  }
+  __builtin_unreachable();
+}
+
+std::uint16_t default_port(EndpointType type) {
+  switch (type) {
+    case EndpointType::postgres: return 5432;
+    case EndpointType::http: return 80;
+    case EndpointType::https:
+    case EndpointType::kubernetes: return 443;
+  }
+  __builtin_unreachable();
+}
+
+std::vector<FacetFamily> families_of(EndpointType type) {
+  switch (type) {
+    case EndpointType::postgres: return {FacetFamily::sql};
+    case EndpointType::http:
+    case EndpointType::https: return {FacetFamily::http};
+    case EndpointType::kubernetes: return {FacetFamily::http, FacetFamily::k8s};
+  }
+  __builtin_unreachable();
+}
+
 bool CredentialConfig::goes_to(std::string_view host, std::uint16_t port) const {
   if (hosts.empty()) return true;
   std::string canonical = canonical_host(host);

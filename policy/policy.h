@@ -28,7 +28,10 @@ enum class UnknownHost : std::uint8_t { deny, passthrough };
 enum class Unmatched : std::uint8_t { deny, allow };
 enum class AuditSync : std::uint8_t { changes, all, none };
 enum class UpstreamTls : std::uint8_t { verify_full, verify_ca, require, disable };
-enum class EndpointType : std::uint8_t { postgres };
+enum class EndpointType : std::uint8_t { postgres, http, https, kubernetes };
+std::string_view name_of(EndpointType type);
+std::uint16_t default_port(EndpointType type);
+std::vector<FacetFamily> families_of(EndpointType type);  // what its actions have beside FacetFamily::every
 
 struct GatewayConfig {
   std::string endpoint;          // what agents dial: host:port
@@ -95,8 +98,8 @@ struct EndpointConfig {
   std::string ca;
   std::vector<std::string> safe_functions;
   std::vector<Prefix> networks;
-  sql::Options sql;  // ready for the analyser: limits and safe functions
-  FacetFamily family = FacetFamily::sql;
+  bool lenient_paths = false;  // http: a path with two readings is judged and not refused
+  sql::Options sql;            // ready for the analyser: limits and safe functions
 };
 
 struct CredentialConfig {
@@ -196,10 +199,15 @@ struct LoadResult {
   Diagnostics diagnostics;
 };
 
+// What the policy is for. `serve` refuses, with an error, every endpoint that this gateway cannot serve as it
+// is written: by its type, or its TLS. `judge` takes it all, to decide actions that are given: `cpctl test`.
+enum class LoadFor : std::uint8_t { serve, judge };
+
 // Reads PATH (a file, or a directory that holds clawpatrol.toml) and its conf.d/*.toml. Never throws.
-LoadResult load_policy(const std::filesystem::path& path);
+LoadResult load_policy(const std::filesystem::path& path, LoadFor use = LoadFor::serve);
 // The same from text, as if it were the one file `name`: for tests and fuzzing.
-LoadResult load_policy_text(std::string_view text, std::string_view name = "clawpatrol.toml");
+LoadResult load_policy_text(std::string_view text, std::string_view name = "clawpatrol.toml",
+                            LoadFor use = LoadFor::serve);
 
 // What happened to each rule that was tried, for `cpctl explain`.
 struct Tried {

@@ -52,7 +52,8 @@ ClaimedFlow claimed_flow(std::shared_ptr<Flow> flow, std::shared_ptr<const Peer>
                          .profile = config.profile,
                          .address = source.address.text(),
                          .labels = config.labels};
-  if (endpoint) claimed.endpoint_facets = {.name = endpoint->name, .type = "postgres"};
+  if (endpoint)
+    claimed.endpoint_facets = {.name = endpoint->name, .type = std::string(name_of(endpoint->type))};
   flow->peer = peer->name;
   flow->endpoint = claimed.endpoint_facets.name;
   flow->destination = dest.host.find(':') == std::string::npos
@@ -73,7 +74,7 @@ Task<void> serve(Worker& worker, Fd socket, ClaimedFlow claimed) {
   std::shared_ptr<Flow> flow = claimed.flow;
   if (claimed.endpoint_facets.name.empty())
     co_await serve_passthrough(worker, std::move(socket), std::move(claimed));
-  else
+  else if (claimed.endpoint_facets.type == name_of(EndpointType::postgres))  // others do not load
     co_await serve_postgres(worker, std::move(socket), std::move(claimed));
   worker.shared().flows.close(*flow);
 }

@@ -32,6 +32,9 @@ Value known(const NullableTexts& value, FacetId id) {
 Value known(const CopyFacet& value, FacetId) {
   return Value::of_copy(&value);
 }
+Value known(const Document& value, FacetId) {
+  return Value::of_document(value);
+}
 Value known(const bool& value, FacetId) {
   return Value::of_bool(value);
 }
@@ -59,6 +62,40 @@ template <class T>
     case FacetId::sql_copy: return facet(sql.copy, id);
     case FacetId::sql_statements: return facet(sql.statements, id);
     case FacetId::sql_literals: return facet(sql.literals, id);
+    default: return not_applicable(id);
+  }
+}
+
+[[gnu::always_inline]] inline Value http_facet(const HttpFacets& http, FacetId id) {
+  switch (id) {
+    case FacetId::http_method: return facet(http.method, id);
+    case FacetId::http_host: return facet(http.host, id);
+    case FacetId::http_path: return facet(http.path, id);
+    case FacetId::http_raw_path: return facet(http.raw_path, id);
+    case FacetId::http_query: return facet(http.query, id);
+    case FacetId::http_headers: return facet(http.headers, id);
+    case FacetId::http_body: return facet(http.body, id);
+    case FacetId::http_body_json: return facet(http.body_json, id);
+    case FacetId::http_body_size: return facet(http.body_size, id);
+    default: return not_applicable(id);
+  }
+}
+
+[[gnu::always_inline]] inline Value k8s_facet(const K8sFacets& k8s, FacetId id) {
+  switch (id) {
+    case FacetId::k8s_verb: return facet(k8s.verb, id);
+    case FacetId::k8s_group: return facet(k8s.group, id);
+    case FacetId::k8s_version: return facet(k8s.version, id);
+    case FacetId::k8s_resource: return facet(k8s.resource, id);
+    case FacetId::k8s_subresource: return facet(k8s.subresource, id);
+    case FacetId::k8s_namespace: return facet(k8s.namespace_, id);
+    case FacetId::k8s_name: return facet(k8s.name, id);
+    case FacetId::k8s_params: return facet(k8s.params, id);
+    case FacetId::k8s_argv: return facet(k8s.argv, id);
+    case FacetId::k8s_path: return facet(k8s.path, id);
+    case FacetId::k8s_impersonate: return facet(k8s.impersonate, id);
+    case FacetId::k8s_body: return facet(k8s.body, id);
+    case FacetId::k8s_derived: return facet(k8s.derived, id);
     default: return not_applicable(id);
   }
 }
@@ -124,6 +161,28 @@ Value moment(std::int64_t unix_ns) {
       return action.sql_session ? session_facet(*action.sql_session, id) : not_applicable(id);
     case FacetId::dns_name: return action.dns ? text(action.dns->name, id) : not_applicable(id);
     case FacetId::dns_type: return action.dns ? text(action.dns->type, id) : not_applicable(id);
+    case FacetId::http_method:
+    case FacetId::http_host:
+    case FacetId::http_path:
+    case FacetId::http_raw_path:
+    case FacetId::http_query:
+    case FacetId::http_headers:
+    case FacetId::http_body:
+    case FacetId::http_body_json:
+    case FacetId::http_body_size: return action.http ? http_facet(*action.http, id) : not_applicable(id);
+    case FacetId::k8s_verb:
+    case FacetId::k8s_group:
+    case FacetId::k8s_version:
+    case FacetId::k8s_resource:
+    case FacetId::k8s_subresource:
+    case FacetId::k8s_namespace:
+    case FacetId::k8s_name:
+    case FacetId::k8s_params:
+    case FacetId::k8s_argv:
+    case FacetId::k8s_path:
+    case FacetId::k8s_impersonate:
+    case FacetId::k8s_body:
+    case FacetId::k8s_derived: return action.k8s ? k8s_facet(*action.k8s, id) : not_applicable(id);
     case FacetId::count: break;
   }
   return not_applicable(id);

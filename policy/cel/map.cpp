@@ -20,6 +20,14 @@ Value text_at(Frame& frame, const TextMap& map, std::string_view key) {
   return Value::error(ErrorCode::no_such_key);
 }
 
+Value member_at(Frame& frame, const Document::Members& members, std::string_view key) {
+  for (const Document::Member& member : members) {
+    if (!frame.charge(1)) return out_of_budget();
+    if (member.name == key) return Value::of_document(member.value);
+  }
+  return Value::error(ErrorCode::no_such_key);
+}
+
 bool is_text(Value map) {
   return map.map_form() != MapForm::entries;
 }
@@ -40,6 +48,7 @@ Value lookup(Frame& frame, Value map, Value key) {
   if (key.kind != Kind::string) return Value::error(ErrorCode::no_such_key);
   if (!frame.charge_text(key.size)) return out_of_budget();
   if (map.map_form() == MapForm::copy) return copy_field(*map.copy, key.text());
+  if (map.map_form() == MapForm::members) return member_at(frame, *map.members, key.text());
   return text_at(frame, *map.text_map, key.text());
 }
 
@@ -61,6 +70,11 @@ std::span<const Entry> entries_of(Frame& frame, Value map) {
     return {entries, size};
   }
   Entry* next = entries;
+  if (map.map_form() == MapForm::members) {
+    for (const Document::Member& member : *map.members)
+      *next++ = {Value::of_string(member.name), Value::of_document(member.value)};
+    return {entries, size};
+  }
   for (const auto& [key, value] : *map.text_map) *next++ = {Value::of_string(key), Value::of_string(value)};
   return {entries, size};
 }

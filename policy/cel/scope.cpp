@@ -67,6 +67,9 @@ const Type* type_of(FacetType type) {
     case FacetType::nullable_string_list: return &nullable_string_list_type;
     case FacetType::string_map: return &string_map_type;
     case FacetType::copy_object: return &copy_type;
+    case FacetType::string_list_map: return &string_list_map_type;
+    case FacetType::dynamic: return &dyn_type;
+    case FacetType::dynamic_map: return &dyn_map_type;
   }
   __builtin_unreachable();
 }

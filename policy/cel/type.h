@@ -57,6 +57,8 @@ inline constexpr Type double_list_type{TypeKind::list, &double_type};
 inline constexpr Type nullable_string_type{TypeKind::nullable, &string_type};
 inline constexpr Type nullable_string_list_type{TypeKind::list, &nullable_string_type};
 inline constexpr Type string_map_type{TypeKind::map, &string_type, &string_type};
+inline constexpr Type string_list_map_type{TypeKind::map, &string_type, &string_list_type};
+inline constexpr Type dyn_map_type{TypeKind::map, &string_type, &dyn_type};
 
 // Owns the types that an expression makes up.
 class TypePool {

@@ -139,11 +139,44 @@ Value Value::of_cidr(const Network* network) {
   return made;
 }
 
+namespace {
+
+// The text of a document is bounded by what is inspected of a body, far below what a Value can hold.
+struct DocumentValue {
+  Value operator()(std::monostate) const { return Value::null(); }
+  Value operator()(bool value) const { return Value::of_bool(value); }
+  Value operator()(std::int64_t value) const { return Value::of_int(value); }
+  Value operator()(std::uint64_t value) const { return Value::of_uint(value); }
+  Value operator()(double value) const { return Value::of_double(value); }
+  Value operator()(const std::string& text) const { return Value::of_string(text); }
+  Value operator()(const Document::Items& items) const {
+    Value made;
+    made.kind = Kind::list;
+    made.form = static_cast<std::uint8_t>(ListForm::documents);
+    made.documents = &items;
+    return made;
+  }
+  Value operator()(const Document::Members& members) const {
+    Value made;
+    made.kind = Kind::map;
+    made.form = static_cast<std::uint8_t>(MapForm::members);
+    made.members = &members;
+    return made;
+  }
+};
+
+}  // namespace
+
+Value Value::of_document(const Document& document) {
+  return std::visit(DocumentValue{}, document.value);
+}
+
 std::size_t map_size(Value map) {
   switch (map.map_form()) {
     case MapForm::entries: return map.map->count;
     case MapForm::texts: return map.text_map->size();
     case MapForm::copy: return 2;
+    case MapForm::members: return map.members->size();
   }
   __builtin_unreachable();
 }

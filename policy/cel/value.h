@@ -61,8 +61,8 @@ enum class ErrorCode : std::uint8_t {
 std::string_view text_of(ErrorCode code);  // "no such key": safe to show to an agent
 
 // Where the members of a list are.
-enum class ListForm : std::uint8_t { values, names, nullable_texts };
-enum class MapForm : std::uint8_t { entries, texts, copy };
+enum class ListForm : std::uint8_t { values, names, nullable_texts, documents };
+enum class MapForm : std::uint8_t { entries, texts, copy, members };
 
 using NullableTexts = std::vector<std::optional<std::string>>;
 using TextMap = std::map<std::string, std::string>;
@@ -91,6 +91,8 @@ struct Value {
     const CopyFacet* copy;
     const Value* held;  // of an optional; null: none
     const Network* network;
+    const Document::Items* documents;
+    const Document::Members* members;
   };
 
   static Value null() { return {}; }
@@ -112,6 +114,7 @@ struct Value {
   static Value of_optional(const Value* held);
   static Value of_ip(const Network* network);
   static Value of_cidr(const Network* network);
+  static Value of_document(const Document& document);
   static Value unknown(Unknown why, std::uint16_t facet);
   static Value error(ErrorCode code);
 
@@ -214,6 +217,7 @@ inline std::size_t list_size(Value list) {
     case ListForm::values: return list.list->count;
     case ListForm::names: return list.names->items.size();
     case ListForm::nullable_texts: return list.nullable_texts->size();
+    case ListForm::documents: return list.documents->size();
   }
   __builtin_unreachable();
 }
@@ -226,6 +230,7 @@ inline Value list_at(Value list, std::size_t index) {
       const std::optional<std::string>& text = (*list.nullable_texts)[index];
       return text ? Value::of_string(*text) : Value::null();
     }
+    case ListForm::documents: return Value::of_document((*list.documents)[index]);
   }
   __builtin_unreachable();
 }
@@ -234,7 +239,8 @@ inline bool is_open(Value list) {
   switch (list.list_form()) {
     case ListForm::values: return list.list->open;
     case ListForm::names: return list.names->open;
-    case ListForm::nullable_texts: return false;
+    case ListForm::nullable_texts:
+    case ListForm::documents: return false;
   }
   __builtin_unreachable();
 }

@@ -37,6 +37,7 @@ struct Build {
   Policy& policy;
   Report& report;
   const Node& root;
+  LoadFor use = LoadFor::serve;
   NamedTables peers = {}, profiles = {}, endpoints = {}, credentials = {};
   std::vector<Named> rules = {};              // as long as policy.rules
   std::vector<Owned> owned = {};              // gateway.subnet and gateway.virtual

@@ -18,7 +18,6 @@ namespace clawpatrol::config {
 namespace {
 
 constexpr std::size_t largest_pem = 1 << 20;
-constexpr std::uint16_t postgres_port = 5432;
 
 void read_addresses(Build& build, const Table& table, PeerConfig& peer, Named& named) {
   for (const Text& written : table.strings("addresses")) {
@@ -122,6 +121,7 @@ void read_tls(Build& build, const Table& table, EndpointConfig& endpoint) {
     if (table.has("ca")) build.report.warning(table.at("ca"), "'ca' has no effect with tls = \"disable\"");
     return;
   }
+  if (build.use == LoadFor::judge || endpoint.type != EndpointType::postgres) return;
   auto names = choices_of(*find_key("endpoint", "tls"));
   std::string_view name = names[static_cast<std::size_t>(endpoint.tls)];
   build.report.error(
@@ -129,6 +129,26 @@ void read_tls(Build& build, const Table& table, EndpointConfig& endpoint) {
       fmt::format("tls = \"{}\"{} cannot be done: this version has no TLS to upstream", name,
                   written ? "" : ", the default,"),
       "Write tls = \"disable\" if the network to the server may be trusted; it is never assumed.");
+}
+
+// An endpoint that is loaded and not served would seem to be guarded.
+void check_served(Build& build, const Table& table, const EndpointConfig& endpoint) {
+  if (build.use == LoadFor::judge || endpoint.type == EndpointType::postgres) return;
+  build.report.error(table.at("type"),
+                     fmt::format("this gateway does not serve {} endpoints yet", name_of(endpoint.type)),
+                     "Its rules can be tried with `cpctl test`; to run the gateway, leave the endpoint out.");
+}
+
+void check_keys_of_type(Build& build, const Table& table, const EndpointConfig& endpoint) {
+  bool sql = endpoint.type == EndpointType::postgres;
+  for (std::string_view key : {"safe_functions", "lenient_paths"}) {
+    bool fits = sql == (key == "safe_functions");
+    if (table.has(key) && !fits)
+      build.report.error(table.at(key),
+                         fmt::format("'{}' is not for {} endpoints", key, name_of(endpoint.type)));
+  }
+  if (endpoint.type == EndpointType::http && table.has("tls") && endpoint.tls != UpstreamTls::disable)
+    build.report.error(table.at("tls"), "an http endpoint has no TLS", "Write type = \"https\".");
 }
 
 bool is_function_name(std::string_view name) {
@@ -203,13 +223,16 @@ void build_endpoints(Build& build) {
     named.at = table.at();
     table.require("type");
     if (auto type = table.choice("type")) endpoint.type = static_cast<EndpointType>(*type);
-    endpoint.hosts = read_hosts(table, postgres_port, named.hosts);
+    check_served(build, table, endpoint);
+    endpoint.hosts = read_hosts(table, default_port(endpoint.type), named.hosts);
     if (!table.has("hosts") || table.is_empty_array("hosts"))
       build.report.error(table.at("hosts"), fmt::format("{} needs 'hosts'", table.title()),
                          "Such as hosts = [\"pg.internal:5432\"].");
     read_tls(build, table, endpoint);
     read_ca(build, table, endpoint);
     read_safe_functions(build, table, endpoint);
+    endpoint.lenient_paths = table.boolean("lenient_paths").value_or(false);
+    check_keys_of_type(build, table, endpoint);
     for (const Network& network : read_networks(table, "networks")) {
       endpoint.networks.push_back(network.prefix);
       named.networks.push_back(network.at);
@@ -232,7 +255,10 @@ void build_credentials(Build& build) {
       named.endpoints.push_back(*endpoint);
     }
     if (auto user = table.required_string("user")) credential.user = user->value;
-    credential.hosts = read_hosts(table, postgres_port, named.hosts);
+    auto of = build.policy.endpoints.find(credential.endpoint);
+    credential.hosts = read_hosts(
+        table, default_port(of == build.policy.endpoints.end() ? EndpointType::postgres : of->second.type),
+        named.hosts);
     build.policy.credentials.emplace(name, std::move(credential));
   });
 }

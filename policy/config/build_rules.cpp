@@ -69,9 +69,9 @@ std::vector<FacetFamily> families_of(const Build& build, const Rule& rule) {
   std::vector<FacetFamily> families = {FacetFamily::every};
   for (const std::string& name : rule.endpoints) {
     auto endpoint = build.policy.endpoints.find(name);
-    FacetFamily family =
-        endpoint == build.policy.endpoints.end() ? FacetFamily::sql : endpoint->second.family;
-    if (std::ranges::find(families, family) == families.end()) families.push_back(family);
+    bool known = endpoint != build.policy.endpoints.end();  // check_references says so
+    for (FacetFamily family : families_of(known ? endpoint->second.type : EndpointType::postgres))
+      if (std::ranges::find(families, family) == families.end()) families.push_back(family);
   }
   if (rule.endpoints.empty()) families.push_back(FacetFamily::dns);
   return families;

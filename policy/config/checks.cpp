@@ -25,6 +25,11 @@ void check_credential_hosts(Build& build, const CredentialConfig& credential, co
   auto found = build.policy.endpoints.find(credential.endpoint);
   if (found == build.policy.endpoints.end()) return;
   const EndpointConfig& endpoint = found->second;
+  if (credential.type != name_of(endpoint.type))
+    build.report.error(named.at,
+                       fmt::format("credential '{}' is for {}, and endpoint '{}' is {}", credential.name,
+                                   credential.type, endpoint.name, name_of(endpoint.type)),
+                       "List the endpoint in a profile's 'endpoints' to use it without a credential.");
   auto wildcard = std::ranges::find_if(endpoint.hosts, &HostPort::wildcard);
   if (wildcard != endpoint.hosts.end() && credential.hosts.empty()) {
     build.report.error(

@@ -239,11 +239,15 @@ constexpr Key keys[] = {
     {"profile", "credentials", Shape::strings, "`[]`", "what its agents may be given"},
     {"profile", "endpoints", Shape::strings, "`[]`", "endpoints that need no credential"},
 
-    {"endpoint", "type", Shape::choice, "required", "the protocol", "postgres"},
+    {"endpoint", "type", Shape::choice, "required",
+     "the protocol; this version serves `postgres` alone, and refuses to run with another (`cpctl test` "
+     "judges "
+     "all)",
+     "postgres|http|https|kubernetes"},
     {"endpoint", "hosts", Shape::hosts, "required",
      "`host:port`, `address:port` or `*.suffix:port`; names are absolute; the port may be left out for the "
      "protocol's own "
-     "(postgres: 5432)"},
+     "(postgres: 5432, http: 80, https and kubernetes: 443)"},
     {"endpoint", "tls", Shape::choice, "`\"verify-full\"`",
      "to upstream; this version can only do `disable`, and refuses to load anything else rather than "
      "downgrade",
@@ -252,6 +256,10 @@ constexpr Key keys[] = {
      "`file:NAME`, certificates in PEM that vouch for the upstream"},
     {"endpoint", "safe_functions", Shape::strings, "`[]`",
      "the operator vouches for these: they do not make lists open"},
+    {"endpoint", "lenient_paths", Shape::boolean, "`false`",
+     "http, https, kubernetes: a path with two readings (encoded slash, backslash, empty segment, `;`) is "
+     "judged "
+     "and not refused"},
     {"endpoint", "networks", Shape::prefixes, "`[]`",
      "special-use networks that its wildcard hosts may reach"},
 

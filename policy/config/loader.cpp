@@ -34,6 +34,8 @@ std::string sha256(std::string_view bytes) {
 
 class PolicyLoader {
  public:
+  explicit PolicyLoader(LoadFor use) : use_(use) {}
+
   void read(const std::filesystem::path& path) {
     std::error_code failure;
     bool directory = std::filesystem::is_directory(path, failure);
@@ -92,7 +94,7 @@ class PolicyLoader {
       config::merge_document(root, std::move(*document), report_);
     }
     if (!complete) return;
-    config::Build build{*policy_, report_, root};
+    config::Build build{*policy_, report_, root, use_};
     build_all(build);
     if (report_.has_errors()) return;
     config::check_use(build);
@@ -130,6 +132,7 @@ class PolicyLoader {
     config::check_claims(build);
   }
 
+  LoadFor use_;
   Diagnostics diagnostics_;
   Report report_{diagnostics_};
   std::shared_ptr<Policy> policy_ = std::make_shared<Policy>();
@@ -142,9 +145,9 @@ namespace {
 
 // Exceptions (memory, paths) end here: a policy that could not be loaded is an error like any other.
 template <class Load>
-LoadResult guarded(const std::string& name, Load load) {
+LoadResult guarded(const std::string& name, LoadFor use, Load load) {
   try {
-    PolicyLoader loader;
+    PolicyLoader loader(use);
     load(loader);
     return loader.load();
   } catch (const std::exception& failure) {
@@ -156,12 +159,12 @@ LoadResult guarded(const std::string& name, Load load) {
 
 }  // namespace
 
-LoadResult load_policy(const std::filesystem::path& path) {
-  return guarded(path.string(), [&](PolicyLoader& loader) { loader.read(path); });
+LoadResult load_policy(const std::filesystem::path& path, LoadFor use) {
+  return guarded(path.string(), use, [&](PolicyLoader& loader) { loader.read(path); });
 }
 
-LoadResult load_policy_text(std::string_view text, std::string_view name) {
-  return guarded(std::string(name),
+LoadResult load_policy_text(std::string_view text, std::string_view name, LoadFor use) {
+  return guarded(std::string(name), use,
                  [&](PolicyLoader& loader) { loader.add_text(std::string(name), {}, std::string(text)); });
 }
 

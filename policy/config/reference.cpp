@@ -107,7 +107,7 @@ std::string config_reference_markdown() {
 
 std::string facets_reference_markdown() {
   std::string out(facets_preamble);
-  for (FacetFamily family : {FacetFamily::every, FacetFamily::sql, FacetFamily::dns}) {
+  for (FacetFamily family : facet_families) {
     out += fmt::format("\n## {}\n\n| facet | type | meaning |\n|---|---|---|\n", heading(family));
     for (const FacetInfo& facet : facet_table) {
       if (facet.family == family)

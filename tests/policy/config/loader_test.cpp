@@ -232,9 +232,9 @@ TEST_CASE("TLS to upstream is refused until it exists, the default too") {
 }
 
 TEST_CASE("an unknown type of endpoint is refused with those that are known") {
-  std::string text = with("type = \"postgres\"", "type = \"kubernetes\"");
-  CHECK(problems(text) == Lines{"10:8: unknown type 'kubernetes'"});
-  CHECK(hint_for(text, "unknown type 'kubernetes'") == "Known: 'postgres'.");
+  std::string text = with("type = \"postgres\"", "type = \"gopher\"");
+  CHECK(problems(text) == Lines{"10:8: unknown type 'gopher'"});
+  CHECK(hint_for(text, "unknown type 'gopher'") == "Known: 'postgres', 'http', 'https' and 'kubernetes'.");
   CHECK(problems(with("type = \"postgres\"\n", "")) == Lines{"9:11: [endpoint.pg] needs 'type'"});
   CHECK(problems(with("hosts = [\"open.internal\"]", "hosts = []")) ==
         Lines{"15:9: [endpoint.open] needs 'hosts'"});
