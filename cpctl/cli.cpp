@@ -25,7 +25,8 @@ struct Invocation {
   EvalRequest eval;
   TestRequest test;
   SqlView sql;
-  bool json_lines = false;
+  RequestView request;
+  bool json_lines = false, lenient_paths = false;
   std::function<int(Context)> chosen;
 };
 
@@ -82,6 +83,20 @@ void add_policy(CLI::App& app, Invocation& in) {
   add(app, in, "reload", "check the configuration and put it in force", [](Context c) { return reload(c); });
 }
 
+void add_request_facets(CLI::App& group, Invocation& in, RequestProtocol protocol, const char* name,
+                        const char* what, const char* lines) {
+  CLI::App* command = add(group, in, name, what, [&in, protocol](Context c) {
+    in.request.protocol = protocol;
+    in.request.input = in.json_lines ? InputForm::json_lines : InputForm::whole;
+    in.request.paths = in.lenient_paths ? PathView::lenient : PathView::strict;
+    return facets_request(c, in.request);
+  });
+  command->add_flag("--jsonl", in.json_lines, lines);
+  command->add_flag("--lenient-paths", in.lenient_paths,
+                    "as an endpoint with lenient_paths = true: a path with two readings is judged");
+  command->add_option("--limit", in.request.limit, "the longest body, as `limits.body_inspect` has it: 1MiB");
+}
+
 void add_facets(CLI::App& app, Invocation& in) {
   CLI::App* group = app.add_subcommand("facets", "what a rule's condition may ask; needs no daemon");
   group->callback([&in, group] {
@@ -102,6 +117,16 @@ void add_facets(CLI::App& app, Invocation& in) {
                        "the longest statement, as `limits.statement` has it: 256KiB");
   postgres->add_option("--endpoint", in.sql.endpoint,
                        "take limits and safe_functions of this endpoint in the configuration of --config");
+  add_request_facets(
+      *group, in, RequestProtocol::http, "http",
+      "what the gateway sees in HTTP/1.1 requests on standard input; needs no daemon",
+      "each line of the input is {\"wire\": TEXT} or {\"wire_base64\": TEXT}, a connection's bytes, and "
+      "is answered by one line");
+  add_request_facets(
+      *group, in, RequestProtocol::kubernetes, "kubernetes",
+      "the same of requests to a Kubernetes API server; needs no daemon",
+      "each line of the input is {\"method\": TEXT, \"target\": TEXT, \"headers\": {NAME: TEXT}, "
+      "\"body\": TEXT}, or {\"wire\": TEXT}, and is answered by one line");
 }
 
 void add_generations(CLI::App& app, Invocation& in) {

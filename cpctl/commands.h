@@ -72,6 +72,16 @@ struct TestRequest {
 };
 int test_policy(Context context, const TestRequest& request);
 
+enum class RequestProtocol : std::uint8_t { http, kubernetes };
+enum class PathView : std::uint8_t { strict, lenient };
+struct RequestView {
+  RequestProtocol protocol = RequestProtocol::http;
+  InputForm input = InputForm::whole;
+  PathView paths = PathView::strict;
+  std::string limit;  // a size, as `limits.body_inspect`; "": the default
+};
+int facets_request(Context context, const RequestView& view);
+
 struct NewPeerRequest {
   std::string name;
   std::string public_key;          // "": netd makes the pair

@@ -237,7 +237,7 @@ class JsonReader {
 
 }  // namespace
 
-std::expected<Document, Unknown> read_json(std::string_view text) {
+std::expected<Document, Unknown> read_json_document(std::string_view text) {
   return JsonReader(text).read();
 }
 

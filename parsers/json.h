@@ -14,7 +14,7 @@ inline constexpr std::size_t max_document_values = 100'000;
 // The error is unparseable (also for a name that stands twice in an object, bytes or escapes that are no
 // UTF-8 or no character, a number that would have to be rounded to be an integer or is beyond a double) or
 // over_limit.
-std::expected<Document, Unknown> read_json(std::string_view text);
+std::expected<Document, Unknown> read_json_document(std::string_view text);
 
 // Whether `text` is UTF-8 as RFC 3629 has it: no surrogates, nothing longer than it needs to be.
 bool is_utf8(std::string_view text);

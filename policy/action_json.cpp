@@ -88,6 +88,36 @@ Wrong take(const Json& json, std::map<std::string, std::string>& out) {
   return {};
 }
 
+// Any JSON: what a condition sees as dyn.
+Wrong take(const Json& json, Document& out) {
+  switch (json.type()) {
+    case Json::value_t::null: out.value = std::monostate(); return {};
+    case Json::value_t::boolean: out.value = json.get<bool>(); return {};
+    case Json::value_t::number_integer: out.value = json.get<std::int64_t>(); return {};
+    case Json::value_t::number_unsigned:
+      if (json.get<std::uint64_t>() <= std::uint64_t{INT64_MAX})
+        out.value = json.get<std::int64_t>();
+      else
+        out.value = json.get<std::uint64_t>();
+      return {};
+    case Json::value_t::number_float: out.value = json.get<double>(); return {};
+    case Json::value_t::string: out.value = json.get<std::string>(); return {};
+    case Json::value_t::array: {
+      auto& items = out.value.emplace<Document::Items>();
+      for (const Json& item : json)
+        if (Wrong wrong = take(item, items.emplace_back())) return wrong;
+      return {};
+    }
+    case Json::value_t::object: {
+      auto& members = out.value.emplace<Document::Members>();
+      for (const auto& [key, value] : json.items())
+        if (Wrong wrong = take(value, members.emplace_back(key).value)) return wrong;
+      return {};
+    }
+    default: return "JSON";
+  }
+}
+
 template <class Enum>
 Wrong take_name(const Json& json, Enum& out, Enum last) {
   std::string names;
@@ -112,7 +142,8 @@ Wrong take_time(const Json& json, std::int64_t& unix_ns) {
   return {};
 }
 
-// {"unknown": why}, which no value of a facet looks like.
+// {"unknown": why}, which no value of a facet looks like but a body that is exactly this: it is then not
+// known, and so denied.
 const Json* unknown_in(const Json& json) {
   if (!json.is_object() || json.size() != 1) return nullptr;
   auto why = json.find("unknown");
@@ -132,6 +163,23 @@ Wrong take(const Json& json, Facet<T>& out) {
   Wrong wrong = take(json, value);
   if (!wrong) out = std::move(value);
   return wrong;
+}
+
+bool is_list_of_texts(const Json& json) {
+  return json.is_array() && std::ranges::all_of(json, [](const Json& item) { return item.is_string(); });
+}
+
+Wrong take_lists(const Json& json, Facet<Document>& out) {
+  if (!unknown_in(json) && !(json.is_object() && std::ranges::all_of(json, is_list_of_texts)))
+    return "an object of lists of strings, such as {\"accept\": [\"*/*\"]}";
+  return take(json, out);
+}
+
+Wrong take_impersonation(const Json& json, Facet<Document>& out) {
+  const bool whole = json.is_object() && json.size() == 2 && json.contains("user") &&
+                     json["user"].is_string() && json.contains("groups") && is_list_of_texts(json["groups"]);
+  if (!unknown_in(json) && !whole) return "{\"user\": \"\", \"groups\": []}";
+  return take(json, out);
 }
 
 // No default: a facet that is added to the table and not here does not compile.
@@ -168,6 +216,28 @@ Wrong take_facet(StatedAction& action, FacetId id, const Json& json) {
     case FacetId::sql_declared_user: return take(json, action.sql_session.declared_user);
     case FacetId::dns_name: return take(json, action.dns.name);
     case FacetId::dns_type: return take(json, action.dns.type);
+    case FacetId::http_method: return take(json, action.http.method);
+    case FacetId::http_host: return take(json, action.http.host);
+    case FacetId::http_path: return take(json, action.http.path);
+    case FacetId::http_raw_path: return take(json, action.http.raw_path);
+    case FacetId::http_query: return take_lists(json, action.http.query);
+    case FacetId::http_headers: return take_lists(json, action.http.headers);
+    case FacetId::http_body: return take(json, action.http.body);
+    case FacetId::http_body_json: return take(json, action.http.body_json);
+    case FacetId::http_body_size: return take(json, action.http.body_size);
+    case FacetId::k8s_verb: return take(json, action.k8s.verb);
+    case FacetId::k8s_group: return take(json, action.k8s.group);
+    case FacetId::k8s_version: return take(json, action.k8s.version);
+    case FacetId::k8s_resource: return take(json, action.k8s.resource);
+    case FacetId::k8s_subresource: return take(json, action.k8s.subresource);
+    case FacetId::k8s_namespace: return take(json, action.k8s.namespace_);
+    case FacetId::k8s_name: return take(json, action.k8s.name);
+    case FacetId::k8s_params: return take_lists(json, action.k8s.params);
+    case FacetId::k8s_argv: return take(json, action.k8s.argv);
+    case FacetId::k8s_path: return take(json, action.k8s.path);
+    case FacetId::k8s_impersonate: return take_impersonation(json, action.k8s.impersonate);
+    case FacetId::k8s_body: return take(json, action.k8s.body);
+    case FacetId::k8s_derived: return take(json, action.k8s.derived);
     case FacetId::count: break;
   }
   return "a facet";
@@ -245,6 +315,10 @@ std::string map_json(cel::Value map) {
     case cel::MapForm::texts:
       for (const auto& [key, value] : *map.text_map) add(text_json(key), text_json(value));
       break;
+    case cel::MapForm::members:
+      for (const Document::Member& member : *map.members)
+        add(text_json(member.name), value_json(cel::Value::of_document(member.value)));
+      break;
     case cel::MapForm::copy:
       add("\"direction\"", text_json(map.copy->direction));
       add("\"target\"", text_json(map.copy->target));
@@ -280,6 +354,8 @@ Action StatedAction::action() const {
                  states(FacetId::sql_declared_user) || !sql_session.database.empty();
   if (session) action.sql_session = &sql_session;
   if (states_any("dns.") || !dns.name.empty()) action.dns = &dns;
+  action.http = &http;
+  action.k8s = &k8s;
   return action;
 }
 

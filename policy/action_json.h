@@ -28,6 +28,8 @@ struct StatedAction {
   SqlParams sql_params;
   SqlSessionFacets sql_session;
   DnsFacets dns;
+  HttpFacets http;
+  K8sFacets k8s;
   std::bitset<std::size(facet_table)> stated;  // by FacetId
 
   bool states(FacetId id) const { return stated.test(static_cast<std::size_t>(id)); }

@@ -71,7 +71,7 @@ void read_body(const Request& request, const Options& options, HttpFacets& facet
     facets.body_json = body.error();
     return;
   }
-  auto json = read_json(*body);
+  auto json = read_json_document(*body);
   facets.body_json = json ? Facet<Document>(std::move(*json)) : Facet<Document>(json.error());
   facets.body = std::move(*body);
 }

@@ -107,6 +107,10 @@ class Writer {
         for (const auto& [key, member] : *map.text_map)
           if (!entry(Value::of_string(key), Value::of_string(member))) break;
         break;
+      case MapForm::members:
+        for (const Document::Member& member : *map.members)
+          if (!entry(Value::of_string(member.name), Value::of_document(member.value))) break;
+        break;
       case MapForm::copy:
         entry(Value::of_string("direction"), Value::of_string(map.copy->direction));
         entry(Value::of_string("target"), Value::of_string(map.copy->target));

@@ -40,7 +40,15 @@ const std::string whole =
     R"("sql.columns":["*"],"sql.functions":{"unknown":"over a limit"},"sql.classes":[],)"
     R"("sql.unbounded":false,"sql.copy":{"direction":"to","target":"client"},)"
     R"("sql.params":["1",null],"sql.statements":1,"sql.literals":[],"sql.database":"app",)"
-    R"("sql.user":"agent_ro","sql.declared_user":"x","dns.name":"a.example","dns.type":"A"})";
+    R"("sql.user":"agent_ro","sql.declared_user":"x","dns.name":"a.example","dns.type":"A",)"
+    R"("http.method":"POST","http.host":"a","http.path":"/p","http.raw_path":"/%70",)"
+    R"("http.query":{"a":["1","2"]},"http.headers":{"accept":[]},"http.body":"{}",)"
+    R"("http.body_json":{"n":-1,"big":18446744073709551615,"r":1.5,"l":[null,true,"x",{}]},)"
+    R"("http.body_size":3,"k8s.verb":"create","k8s.group":"","k8s.version":"v1",)"
+    R"("k8s.resource":"pods/exec","k8s.subresource":"exec","k8s.namespace":"prod","k8s.name":"",)"
+    R"("k8s.params":{"command":["ls"]},"k8s.argv":["ls"],"k8s.path":"/api",)"
+    R"("k8s.impersonate":{"user":"u","groups":["g"]},"k8s.body":{"unknown":"undecodable"},)"
+    R"("k8s.derived":{"items":["scale"],"open":true}})";
 
 }  // namespace
 
@@ -98,4 +106,16 @@ TEST_CASE("bytes that are not UTF-8, and the character that marks them, survive"
     CHECK(contains(again, "\"sql.verb\":" + std::string(text)));
   }
   CHECK(*read("{\"sql.verb\":\"\U0010ffff41\"}").sql.verb == "\U0010ffff41");
+}
+
+TEST_CASE("facets of requests are stated in the form that they have") {
+  CHECK(contains(problems(R"({"http.headers":{"a":"b"}})"), "http.headers: must be an object of lists"));
+  CHECK(contains(problems(R"({"http.query":["a"]})"), "http.query: must be an object of lists"));
+  CHECK(contains(problems(R"({"k8s.params":{"a":[1]}})"), "k8s.params: must be an object of lists"));
+  CHECK(contains(problems(R"({"k8s.impersonate":{"user":"u"}})"), "k8s.impersonate: must be {"));
+  CHECK(contains(problems(R"({"http.body_size":"3"})"), "http.body_size: must be an integer"));
+  CHECK(
+      problems(
+          R"({"http.body_json":[1,{"a":null}],"k8s.body":"text","http.headers":{"unknown":"undecodable"}})") ==
+      "");
 }
