@@ -83,7 +83,7 @@ std::string_view name_of(FacetFamily family) {
   switch (family) {
     case FacetFamily::every: return "every action";
     case FacetFamily::sql: return "SQL (postgres)";
-    case FacetFamily::http: return "HTTP (http, https, kubernetes)";
+    case FacetFamily::http: return "HTTP";
     case FacetFamily::k8s: return "Kubernetes";
     case FacetFamily::dns: return "DNS";
   }

@@ -66,7 +66,8 @@ TEST_CASE("facets are listed as a condition names them") {
   Result result = cpctl({"facets"});
   CHECK(result.status == 0);
   CHECK(contains(result.out, "FACET"));
-  CHECK(contains(result.out, "\nsql.tables         list(string)          SQL (postgres)  every relation"));
+  CHECK(
+      contains(result.out, "\nsql.tables         list(string)               SQL (postgres)  every relation"));
   CHECK(contains(cpctl({"facets", "-o", "json"}).out,
                  R"({"v":1,"type":"facet","name":"dns.name","value_type":"string","of":"DNS","meaning":)"));
 }
