@@ -2,7 +2,10 @@
 // function says of lists that are open and of what is unknown.
 #include <fmt/format.h>
 
+#include <fstream>
+
 #include "policy/cel/expression.h"
+#include "policy/cel/function.h"
 #include "tests/policy/cel/example.h"
 
 namespace {
@@ -388,6 +391,18 @@ TEST_CASE("no action can make the extensions spin or grow") {
     INFO(dear);
     CHECK(cause(example, dear) == "cost limit");
   }
+}
+
+TEST_CASE("docs/cel.md names every function") {
+  std::ifstream file(CLAWPATROL_SOURCE "/docs/cel.md");
+  std::string page(std::istreambuf_iterator<char>(file), {});
+  for (std::span<const cel::Function> table : cel::all_functions())
+    for (const cel::Function& function : table) {
+      if (cel::is_operator(function.name)) continue;
+      INFO(function.name);
+      bool method = function.overloads[0].receiver;
+      CHECK(page.find(fmt::format("{}{}(", method ? "." : "`", function.name)) != page.npos);
+    }
 }
 
 TEST_CASE("memory has a limit of its own, whatever the cost limit is") {
