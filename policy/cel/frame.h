@@ -139,7 +139,7 @@ class Growing {
   std::string_view text() const
     requires std::same_as<T, char>
   {
-    return {items_, size_};
+    return size_ > 0 ? std::string_view(items_, size_) : std::string_view("");  // never null
   }
 
  private:

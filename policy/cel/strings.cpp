@@ -30,6 +30,7 @@ bool all_strings(Arguments arguments) {
 std::size_t find(std::string_view text, std::string_view wanted, std::size_t from = 0) {
   if (from > text.size()) return npos;
   if (wanted.empty()) return from;
+  if (text.size() - from < wanted.size()) return npos;
   const void* found = memmem(text.data() + from, text.size() - from, wanted.data(), wanted.size());
   return found ? static_cast<std::size_t>(static_cast<const char*>(found) - text.data()) : npos;
 }
