@@ -182,12 +182,25 @@ class Lowering {
       auto kind = ast.name == "or" ? Alternative::optional : Alternative::value;
       return folded(or_node(std::move(arguments[0]), std::move(arguments[1]), kind), constant);
     }
+    if (!constant && (ast.name == "_==_" || ast.name == "_!=_"))
+      if (NodePtr made = compared_with_text(ast, arguments)) return made;
     if (takes_zone(*ast.function) && arguments.size() == 2) return in_zone(ast, std::move(arguments));
     if (ast.name == "matches" && arguments[1]->constant()) return matches(ast, std::move(arguments));
     const Value* list = ast.name == "@in" ? arguments[1]->constant() : nullptr;
     if (list && is_list_of_strings(*list))
       return folded(in_texts_node(std::move(arguments[0]), *list), constant);
     return folded(call_node(*ast.function, std::move(arguments)), constant);
+  }
+
+  // Null where neither side is a constant text.
+  static NodePtr compared_with_text(const Ast& ast, std::vector<NodePtr>& sides) {
+    auto comparison = ast.name == "_==_" ? Comparison::equal : Comparison::unequal;
+    for (std::size_t i : {0, 1}) {
+      const Value* text = sides[i]->constant();
+      if (text && text->kind == Kind::string)
+        return text_node(std::move(sides[1 - i]), text->text(), comparison);
+    }
+    return nullptr;
   }
 
   // A zone that is written in the policy is looked up here; for others all are read.

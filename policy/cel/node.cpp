@@ -146,6 +146,27 @@ class MatchesNode final : public Node {
   Pattern pattern_;
 };
 
+class TextNode final : public Node {
+ public:
+  TextNode(NodePtr of, std::string_view text, Comparison comparison)
+      : of_(std::move(of)), text_(text), same_(comparison == Comparison::equal) {}
+
+  Value eval(Frame& frame) const override {
+    if (!frame.charge(1)) return out_of_budget();
+    Value value = of_->eval(frame);
+    if (value.undecided()) [[unlikely]]
+      return value;
+    if (value.kind != Kind::string || value.size != text_.size()) return Value::of_bool(!same_);
+    if (!frame.charge_text(value.size)) return out_of_budget();
+    return Value::of_bool((value.text() == text_) == same_);
+  }
+
+ private:
+  NodePtr of_;
+  std::string_view text_;
+  bool same_;
+};
+
 // Membership in a list of constant strings: those of the right length, then a search.
 class InTextsNode final : public Node {
  public:
@@ -402,6 +423,10 @@ NodePtr zone_node(const Function& getter, NodePtr timestamp, Zone zone) {
 
 NodePtr matches_node(NodePtr text, Pattern pattern) {
   return std::make_unique<MatchesNode>(std::move(text), std::move(pattern));
+}
+
+NodePtr text_node(NodePtr of, std::string_view text, Comparison comparison) {
+  return std::make_unique<TextNode>(std::move(of), text, comparison);
 }
 
 NodePtr in_texts_node(NodePtr needle, Value texts) {

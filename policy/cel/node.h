@@ -36,6 +36,9 @@ NodePtr call_node(const Function& function, std::vector<NodePtr> arguments);
 NodePtr zone_node(const Function& getter, NodePtr timestamp,
                   Zone zone);  // timestamp.getHours('Europe/Berlin')
 NodePtr matches_node(NodePtr text, Pattern pattern);
+// `of` against a text that the policy has, which outlives the node: most comparisons are.
+enum class Comparison : std::uint8_t { equal, unequal };
+NodePtr text_node(NodePtr of, std::string_view text, Comparison comparison);
 NodePtr in_texts_node(NodePtr needle, Value texts);  // `texts`: a list of strings that outlives the node
 
 // A member of a list, or an entry of a map. An optional one is there only if its optional holds a value.

@@ -87,6 +87,20 @@ int main() {
   measure(action, "sql.tables.map(t, t.lowerAscii()) == ['a']");
   measure(action, "sets.intersects(sql.classes, ['file', 'network', 'program'])");
   measure(action, "now < timestamp('2030-01-01T00:00:00Z')");
+  measure(action,
+          "now.getHours('Europe/Berlin') < 18 && now.getDayOfWeek('Europe/Berlin') in [1, 2, 3, 4, 5]");
+  measure(action, "cidr('10.86.0.0/16').containsIP(peer.address)");
+  measure(action, "peer.labels.?team.orValue('') == 'platform'");
+  measure(action, "sql.params[?0].optMap(p, int(p)).orValue(0) > 12000");
+  measure(action, "cel.bind(t, sql.tables, 'secrets' in t || t.exists(x, x.startsWith('pg_')))");
+  measure(action, "sql.tables.distinct().sort()[0] == 'pgbench_accounts'");
+  measure(action, "sql.tables.sortBy(t, t.size()).slice(0, 1) == ['a']");
+  measure(action, "'%s on %s'.format([sql.verb, sql.tables]) == ''");
+  measure(action, "math.greatest(sql.statements, dest.port) > 5000");
+  measure(action, "[sql.reads, sql.writes].flatten().exists(t, t == 'secrets')");
+  measure(action, "{'select': 1, 'insert': 2}[?sql.verb].orValue(9) < 3");
+  measure(action, "sql.statement.lowerAscii().replace('select', 'delete').split(' ')[0] == 'delete'");
+  measure(action, "base64.encode(bytes(sql.verb)) == 'c2VsZWN0'");
   std::string many = "sql.verb in ['v0'";
   for (int i = 1; i < 1000; ++i) many += fmt::format(", 'verb{}'", i);
   measure(action, many + "]");

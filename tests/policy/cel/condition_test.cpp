@@ -38,6 +38,18 @@ TEST_CASE("the conditions of the configuration page decide as it says") {
   CHECK(yes(example, "(sql.verb == 'delete' ? sql.writes : sql.reads).size() == 2"));
 }
 
+TEST_CASE("a comparison with a text of the policy says what any comparison says, on either side") {
+  Example example;
+  CHECK(yes(example,
+            "sql.verb == 'delete' && 'delete' == sql.verb && sql.verb != 'drop' && 'DELETE' != sql.verb"));
+  CHECK(no(example, "sql.verb != 'delete' || 'drop' == sql.verb || sql.verb == '' || sql.verb == 'delete '"));
+  CHECK(yes(example, "dyn(sql.statements) != '1' && !(dyn(sql.tables) == 'users') && sql.params[1] != '7'"));
+  CHECK(yes(example, "'' == sql.params.map(p, '')[0] && dyn(null) != ''"));
+  example.sql.verb = Unknown::over_limit;
+  CHECK(cause(example, "sql.verb != 'delete'") == "sql.verb: over a limit");
+  CHECK(cause(example, "'delete' == sql.verb") == "sql.verb: over a limit");
+}
+
 TEST_CASE("an unknown facet spreads unless the answer does not depend on it") {
   Example example;
   example.sql.verb = Unknown::unparseable;
