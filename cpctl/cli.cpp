@@ -24,6 +24,8 @@ struct Invocation {
   NewPeerRequest peer;
   EvalRequest eval;
   TestRequest test;
+  DiffRequest diff;
+  ExportRequest exported;
   SqlView sql;
   RequestView request;
   bool json_lines = false, lenient_paths = false;
@@ -156,6 +158,15 @@ void add_tests(CLI::App& app, Invocation& in) {
       ->check(CLI::Range(0, 100))
       ->needs("--coverage");
   test->add_option("--junit", in.test.junit, "write a report in JUnit's XML to this file");
+  CLI::App* diff = add(app, in, "diff", "what a change of policy changes; needs no daemon",
+                       [&in](Context c) { return diff_policies(c, in.diff); });
+  diff->add_option("OLD", in.diff.before, "a file, or a directory with clawpatrol.toml")->required();
+  diff->add_option("NEW", in.diff.after, "the same, changed")->required();
+  diff->add_option(
+      "--replay", in.diff.replay,
+      "audit logs (directories, or segments): which of their actions would be decided otherwise; "
+      "exit 1 if one that was denied would be allowed");
+  diff->add_flag("--accept-wider", in.diff.accept_wider, "exit 0 all the same");
 }
 
 void add_peers(CLI::App& app, Invocation& in) {
@@ -198,6 +209,12 @@ void add_audit(CLI::App& app, Invocation& in) {
   tail->add_flag("-f,--follow", in.follow, "go on with new lines as they are written");
   add(*group, in, "head", "the newest line's number, boot and MAC: keep it elsewhere, for verify --head",
       [](Context c) { return audit_head(c); });
+  CLI::App* exported = add(*group, in, "export", "the lines of one action; needs no daemon",
+                           [&in](Context c) { return audit_export(c, in.exported); });
+  exported->add_option("ACTION", in.exported.action, "its id (a-...)")->required();
+  exported->add_flag("--as-case", in.exported.as_case, "as a case for `cpctl test`, with what was decided");
+  exported->add_option("--log", in.exported.log,
+                       "the log's directory, or one segment (default: audit in that of --state)");
   CLI::App* verify =
       add(*group, in, "verify", "prove that no line was changed, removed or reordered; needs no daemon",
           [&in](Context c) { return audit_verify(c, {in.path, in.key, in.head}); });

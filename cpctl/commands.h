@@ -81,6 +81,12 @@ struct RequestView {
   std::string limit;  // a size, as `limits.body_inspect`; "": the default
 };
 int facets_request(Context context, const RequestView& view);
+struct DiffRequest {
+  std::filesystem::path before, after;
+  std::vector<std::filesystem::path> replay;  // logs: directories or segments; none: compare the files only
+  bool accept_wider = false;
+};
+int diff_policies(Context context, const DiffRequest& request);
 
 struct NewPeerRequest {
   std::string name;
@@ -103,5 +109,11 @@ struct VerifyRequest {
   std::string head;                 // SEQ:BOOT:MAC, as `audit head` prints it; "": none
 };
 int audit_verify(Context context, const VerifyRequest& request);
+struct ExportRequest {
+  std::string action;
+  std::filesystem::path log;  // "": that of --state
+  bool as_case = false;       // else the lines as they stand
+};
+int audit_export(Context context, const ExportRequest& request);
 
 }  // namespace clawpatrol::cpctl

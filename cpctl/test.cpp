@@ -39,7 +39,7 @@ void check_rules(const Policy& policy, const CaseFile& file, config::Report& rep
 
 // False: told, and nothing can be run.
 bool load(Console& console, const TestRequest& request, Run& run) {
-  LoadResult loaded = load_policy(request.policy);
+  LoadResult loaded = load_policy(request.policy, LoadFor::judge);
   if (!loaded.policy) {
     console.err(printable_lines(loaded.diagnostics.render()));
     console.complain(fmt::format("the policy cannot be loaded: '{}'", request.policy.native()));

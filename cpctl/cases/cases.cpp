@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "cpctl/base64.h"
 #include "cpctl/cases/nodes.h"
 #include "policy/cel/time.h"
 #include "policy/config/files.h"
@@ -20,9 +21,10 @@ using config::Node;
 using config::NodeKind;
 using config::Report;
 
-constexpr std::array<std::string_view, 18> case_keys = {
-    "name",    "peer",   "address", "endpoint", "dest",   "credential", "user",    "database", "time",
-    "startup", "before", "type",    "sql",      "params", "facets",     "verdict", "rule",     "reason"};
+constexpr std::array<std::string_view, 21> case_keys = {
+    "name",     "peer", "address",     "endpoint", "dest",    "credential", "user",
+    "database", "time", "startup",     "type",     "before",  "sql",        "params",
+    "facets",   "http", "http_base64", "request",  "verdict", "rule",       "reason"};
 constexpr std::array<std::string_view, 8> type_names = {"statement",     "request",     "login", "cancel",
                                                         "function_call", "replication", "dns",   "connect"};
 
@@ -205,18 +207,73 @@ class Reader {
     out.stated = std::make_shared<const StatedAction>(std::move(*stated));
   }
 
+  void read_header(const Entry& entry, RequestParts& parts) const {
+    const Node& value = entry.value;
+    if (value.kind == NodeKind::string) parts.headers.emplace_back(entry.key, value.text);
+    bool texts = value.kind == NodeKind::string || value.kind == NodeKind::array;
+    for (const Node& item : value.items) {
+      texts &= item.kind == NodeKind::string;
+      parts.headers.emplace_back(entry.key, item.text);
+    }
+    if (!texts)
+      report_.error(value.at,
+                    fmt::format("header '{}' is neither a string nor an array of strings", entry.key));
+  }
+
+  void read_part(const Entry& entry, RequestParts& parts) const {
+    const Node& value = entry.value;
+    constexpr std::array<std::string_view, 4> keys = {"method", "target", "headers", "body"};
+    const bool text = value.kind == NodeKind::string, table = value.kind == NodeKind::table;
+    if (std::ranges::find(keys, std::string_view(entry.key)) == keys.end())
+      return void(report_.error(entry.key_at, fmt::format("unknown key '{}' in a request", entry.key),
+                                config::suggestion(entry.key, keys)));
+    if (entry.key == "body" && (text || table))
+      parts.body = text ? value.text : json_of_node(value);
+    else if (entry.key == "headers" && table)
+      for (const Entry& header : value.entries) read_header(header, parts);
+    else if (entry.key == "method" && text)
+      parts.method = value.text;
+    else if (entry.key == "target" && text)
+      parts.target = value.text;
+    else
+      report_.error(value.at, fmt::format("'{}' of a request cannot be {}", entry.key, name_of(value.kind)));
+  }
+
+  void read_request(Case& out) const {
+    const Node *wire = find("http", NodeKind::string), *encoded = find("http_base64", NodeKind::string);
+    const Node* parts = find("request", NodeKind::table);
+    if (!wire && !encoded && !parts) return;
+    const Node* first = wire ? wire : encoded ? encoded : parts;
+    if ((wire != nullptr) + (encoded != nullptr) + (parts != nullptr) > 1)
+      report_.error(first->at, "a case has one of 'http', 'http_base64' and 'request'");
+    out.type = ActionType::request;
+    out.request.emplace();
+    if (wire) out.request->wire = wire->text;
+    if (encoded) {
+      out.request->wire = base64_decoded(encoded->text);
+      if (!out.request->wire) report_.error(encoded->at, "'http_base64' is not Base64");
+    }
+    if (!parts) return;
+    for (const Entry& entry : parts->entries) read_part(entry, out.request->parts);
+    if (out.request->parts.target.empty())
+      report_.error(parts->at, "a request has a 'target'", "As in request = { target = \"/path?query\" }.");
+  }
+
   void read_action(Case& out) const {
     read_type(out);
     out.sql = text("sql");
     out.before = texts("before");
     read_params(out);
     if (const Node* facets = find("facets", NodeKind::table)) read_facets(*facets, out);
+    read_request(out);
     const bool statement = out.type == ActionType::statement;
     if (out.sql && out.facets)
       report_.error(find("facets")->at, "a case has 'sql' or 'facets', not both");
-    else if (!out.sql && !out.facets && (statement || out.type == ActionType::request))
+    else if (out.request && (out.sql || out.facets))
+      report_.error(node_.at, "a case has a request, or 'sql', or 'facets'");
+    else if (!out.sql && !out.facets && !out.request && (statement || out.type == ActionType::request))
       report_.error(node_.at, fmt::format("case '{}' says nothing of what the agent does", out.name),
-                    "Give it 'sql' or 'facets', or a 'type' such as \"login\".");
+                    "Give it 'sql', 'request' or 'facets', or a 'type' such as \"login\".");
     if (out.sql && !statement)
       report_.error(find("sql")->at, fmt::format("SQL text is a statement, not a {}", name_of(out.type)));
     if (!out.sql && (out.params != Case::Params::none || !out.before.empty()))

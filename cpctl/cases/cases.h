@@ -21,6 +21,19 @@ inline constexpr std::size_t most_case_bytes = 64 << 20;  // of one file of JSON
 enum class Expected : std::uint8_t { allow, deny, undecided };
 std::string_view name_of(Expected verdict);
 
+// A request in parts: they are written as HTTP/1.1 with a length that is right.
+struct RequestParts {
+  std::string method = "GET";
+  std::string target;
+  std::vector<std::pair<std::string, std::string>>
+      headers;  // `Host` is the one dialled, where none stands here
+  std::string body;
+};
+struct RequestForm {
+  std::optional<std::string> wire;  // bytes as sent
+  RequestParts parts;               // else
+};
+
 struct Case {
   std::string name;
   Place place;          // where it begins
@@ -36,11 +49,18 @@ struct Case {
   // their public names) is decided as it stands; else the action is its type alone.
   ActionType type = ActionType::statement;
   std::optional<std::string> sql;
+  std::optional<RequestForm> request;
   std::optional<std::string> facets;
   std::shared_ptr<const StatedAction> stated;  // the same, read; shared since cases are copied
   std::vector<std::string> before;
   enum class Params : std::uint8_t { none, pending, given } params = Params::none;
   std::vector<std::optional<std::string>> values;  // of params
+
+  // Of an action that was recorded: facets that its line does not hold. A rule that asks for one cannot be
+  // tried.
+  std::vector<FacetId> unheld;
+  // One statement of a message with more: `stated` is what its text says, with the options of then.
+  std::optional<std::string> statement_of_message;
 
   // What must become of it.
   Expected verdict = Expected::deny;
@@ -59,8 +79,5 @@ struct CaseFile {
 // there are none.
 CaseFile read_cases(const std::filesystem::path& path, config::Report& report);
 CaseFile read_cases_text(std::string name, std::string text, config::Report& report);
-
-// The case as TOML that read_cases() reads back.
-std::string case_text(const Case& wanted);
 
 }  // namespace clawpatrol::cpctl

@@ -68,7 +68,10 @@ std::string json_of_node(const Node& node) {
     case NodeKind::date: return control::json_string(source_text(node));
     case NodeKind::array: {
       std::vector<std::string> items;
-      for (const Node& item : node.items) items.push_back(json_of_node(item));
+      for (const Node& item : node.items) {
+        const bool null = item.kind == NodeKind::table && item.entries.empty();
+        items.push_back(null ? "null" : json_of_node(item));
+      }
       return control::json_array(items);
     }
     case NodeKind::table: {

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 
+#include "cpctl/cases/request.h"
+#include "cpctl/cases/where.h"
 #include "daemon/gateway/postgres/rehearsal.h"
 #include "daemon/gateway/unix_time.h"
-#include "policy/config/suggest.h"
+#include "policy/cel/trace.h"
 
 namespace clawpatrol::cpctl {
 namespace {
@@ -14,95 +16,6 @@ namespace {
 using postgres::Played;
 using postgres::Rehearsal;
 using postgres::Scene;
-
-CaseOutcome unusable(std::string problem, std::string hint = {}) {
-  CaseOutcome outcome;
-  outcome.problem = std::move(problem);
-  outcome.hint = std::move(hint);
-  return outcome;
-}
-
-template <class Table>
-CaseOutcome unknown_name(std::string_view what, const std::string& name, const Table& table) {
-  std::vector<std::string_view> names;
-  for (const auto& [known, value] : table) names.push_back(known);
-  return unusable(fmt::format("the policy has no {} '{}'", what, name), config::suggestion(name, names));
-}
-
-// Which parts of the policy a case is about.
-struct Where {
-  const PeerConfig* peer = nullptr;
-  const EndpointConfig* endpoint = nullptr;  // null: of no endpoint
-  DestFacets dest;
-};
-
-std::optional<DestFacets> first_host_of(const EndpointConfig& endpoint) {
-  auto exact = std::ranges::find(endpoint.hosts, false, &HostPort::wildcard);
-  if (exact == endpoint.hosts.end()) return std::nullopt;
-  return DestFacets{exact->host, exact->port};
-}
-
-bool is_of_no_endpoint(ActionType type) {
-  return type == ActionType::dns || type == ActionType::connect;
-}
-
-std::string shown(const DestFacets& dest) {
-  return fmt::format("{}:{}", dest.host, dest.port);
-}
-
-// Where the gateway would not even look at what is sent, that is the outcome.
-std::expected<Where, CaseOutcome> find_place(const Policy& policy, const Case& wanted) {
-  Where place;
-  if (wanted.peer.empty()) return std::unexpected(unusable("the case does not say which peer acts"));
-  auto peer = policy.peers.find(wanted.peer);
-  if (peer == policy.peers.end()) return std::unexpected(unknown_name("peer", wanted.peer, policy.peers));
-  place.peer = &peer->second;
-  if (!wanted.endpoint.empty() && !policy.endpoints.contains(wanted.endpoint))
-    return std::unexpected(unknown_name("endpoint", wanted.endpoint, policy.endpoints));
-  if (wanted.dest) {
-    place.dest = *wanted.dest;
-  } else if (!wanted.endpoint.empty()) {
-    auto host = first_host_of(policy.endpoints.find(wanted.endpoint)->second);
-    if (!host)
-      return std::unexpected(
-          unusable(fmt::format("endpoint '{}' has only wildcard hosts: which one is meant?", wanted.endpoint),
-                   "Say what the agent dials: dest = \"name:port\"."));
-    place.dest = *host;
-  } else if (wanted.type == ActionType::dns) {
-    return place;
-  } else {
-    return std::unexpected(unusable("the case says neither 'endpoint' nor 'dest'"));
-  }
-  place.endpoint = policy.claim(place.dest.host, place.dest.port, place.peer->profile);
-  if (place.endpoint && !wanted.endpoint.empty() && place.endpoint->name != wanted.endpoint)
-    return std::unexpected(unusable(fmt::format("{} is claimed by endpoint '{}' and not by '{}'",
-                                                shown(place.dest), place.endpoint->name, wanted.endpoint)));
-  if (place.endpoint || is_of_no_endpoint(wanted.type)) return place;
-  CaseOutcome outcome;
-  outcome.guard = "unclaimed";
-  outcome.reason = fmt::format("no endpoint that profile \"{}\" may reach claims {}", place.peer->profile,
-                               shown(place.dest));
-  if (policy.unknown_host == UnknownHost::passthrough)
-    return std::unexpected(unusable(outcome.reason + ": it passes through and is not looked at",
-                                    "Test it with type = \"connect\"."));
-  return std::unexpected(std::move(outcome));
-}
-
-std::string address_of(const Case& wanted, const PeerConfig& peer) {
-  if (!wanted.address.empty()) return wanted.address;
-  return peer.addresses.empty() ? "" : peer.addresses.front().text();
-}
-
-PeerFacets peer_facets(const Case& wanted, const PeerConfig& peer) {
-  return {
-      .name = peer.name, .profile = peer.profile, .address = address_of(wanted, peer), .labels = peer.labels};
-}
-
-// Whom the agent claims to be: by name or user a credential is selected, where there are several.
-std::string declared_user(const Case& wanted) {
-  if (!wanted.user.empty()) return wanted.user;
-  return wanted.credential.empty() ? "agent" : wanted.credential;
-}
 
 Scene scene_of(const Case& wanted, const Where& place) {
   Scene scene{.peer = peer_facets(wanted, *place.peer),
@@ -154,6 +67,7 @@ bool awaits_params(const CaseOutcome& outcome) {
 
 CaseOutcome play(const std::shared_ptr<const Policy>& policy, const Case& wanted, const Where& place) {
   Rehearsal rehearsal(policy, scene_of(wanted, place));
+  if (wanted.type == ActionType::cancel) return outcome_of(rehearsal.cancel(), {});
   Played login = rehearsal.log_in();
   const bool is_login = wanted.type == ActionType::login || wanted.type == ActionType::replication;
   if (login.told || is_login) return outcome_of(std::move(login), {});
@@ -169,7 +83,6 @@ CaseOutcome play(const std::shared_ptr<const Policy>& policy, const Case& wanted
     return unusable(fmt::format("a statement of 'before' is refused: {}", step.told->message),
                     "What stands before the statement under test must be allowed.");
   }
-  if (wanted.type == ActionType::cancel) return outcome_of(rehearsal.cancel(), std::move(before));
   Played played = rehearsal.play(messages_of(wanted));
   if (!played.told && played.actions.empty())
     return unusable("nothing is judged: the text holds no statement");
@@ -178,30 +91,16 @@ CaseOutcome play(const std::shared_ptr<const Policy>& policy, const Case& wanted
   return outcome;
 }
 
-// Who the action is of, as a login would have made it.
-std::expected<std::shared_ptr<const FlowFacets>, CaseOutcome> flow_facets(const Policy& policy,
-                                                                          const Case& wanted,
-                                                                          const Where& where) {
-  auto facets = std::make_shared<FlowFacets>();
-  facets->peer = peer_facets(wanted, *where.peer);
-  facets->dest = where.dest;
-  if (!where.endpoint) return facets;
-  facets->endpoint = {where.endpoint->name, "postgres"};
-  const std::string user = declared_user(wanted);
-  auto credential = policy.select_credential(where.peer->profile, where.endpoint->name, user);
-  if (!credential) {
-    CaseOutcome outcome;
-    outcome.guard = outcome.reason = credential.error();
-    return std::unexpected(std::move(outcome));
+// Of a text, as this policy's endpoint reads it.
+std::shared_ptr<const SqlFacets> statement_facets(const Case& wanted, const EndpointConfig& endpoint) {
+  SqlFacets facets = wanted.stated->sql;
+  if (wanted.statement_of_message) {
+    const sql::Analysis analysis = sql::analyse(*wanted.statement_of_message, endpoint.sql);
+    const Facet<std::int64_t> statements = facets.statements;
+    if (analysis.statements.size() == 1) facets = analysis.statements[0].facets;
+    facets.statements = statements;
   }
-  const CredentialConfig* given = *credential;
-  facets->credential = given ? given->name : "";
-  SqlSessionFacets session;
-  session.user = given && !given->user.empty() ? given->user : user;
-  session.declared_user = user;
-  session.database = wanted.database.empty() ? session.user : wanted.database;
-  facets->sql = std::move(session);
-  return facets;
+  return std::make_shared<const SqlFacets>(std::move(facets));
 }
 
 // An action that is decided as it stands.
@@ -210,17 +109,79 @@ CaseOutcome decide_alone(const std::shared_ptr<const Policy>& policy, const Case
   auto facets = flow_facets(*policy, wanted, where);
   if (!facets) return std::move(facets.error());
   auto record = std::make_shared<ActionRecord>();
-  record->type = wanted.type;
+  const bool postgres = !where.endpoint || where.endpoint->type == EndpointType::postgres;
+  record->type = postgres ? wanted.type : ActionType::request;
   record->kind = ActionKind::session;
   record->policy = policy;
   record->time_unix_ns = wanted.time_unix_ns.value_or(now_unix_ns());
   record->facets = std::move(*facets);
   if (const StatedAction* stated = wanted.stated.get()) {
     record->kind = stated->kind;
-    if (where.endpoint) record->sql = std::make_shared<const SqlFacets>(stated->sql);
-    if (where.endpoint) record->sql_params = std::make_shared<const SqlParams>(stated->sql_params);
+    if (where.endpoint && postgres) {
+      record->sql = statement_facets(wanted, *where.endpoint);
+      record->sql_params = std::make_shared<const SqlParams>(stated->sql_params);
+    }
+    if (!postgres) record->http = std::make_shared<const HttpFacets>(stated->http);
+    if (!postgres && where.endpoint->type == EndpointType::kubernetes)
+      record->k8s = std::make_shared<const K8sFacets>(stated->k8s);
     if (stated->states_any("dns.")) record->dns = std::make_shared<const DnsFacets>(stated->dns);
   }
+  return decided(policy, std::move(record));
+}
+
+// What a rule asked for and a live action always has, but the case does not say: the outcome would rest on
+// the day of the test.
+std::string_view unstated(const Case& wanted, const ActionRecord& record, FacetId facet) {
+  if (facet == FacetId::now && !wanted.time_unix_ns) return "time";
+  if (facet == FacetId::peer_address && record.facets && record.facets->peer.address.empty())
+    return "address";
+  if (facet == FacetId::action_kind && wanted.stated && !wanted.stated->states(facet)) return "action.kind";
+  const bool declared = !wanted.user.empty() || !wanted.credential.empty();
+  if (facet == FacetId::sql_declared_user && !declared) return "user";
+  return {};
+}
+
+// The first facet of those that a rule reads and nobody knows, where what it says depends on them.
+std::optional<FacetId> missing(const cel::Condition& condition, const Case& wanted,
+                               const ActionRecord& record, const Action& action) {
+  std::vector<FacetId> unknown;
+  for (FacetId facet : condition.facets()) {
+    const bool unheld = std::ranges::find(wanted.unheld, facet) != wanted.unheld.end();
+    if (unheld || !unstated(wanted, record, facet).empty()) unknown.push_back(facet);
+  }
+  if (unknown.empty()) return std::nullopt;
+  auto trace =
+      cel::trace(condition.text(), action, {.families = condition.options().families, .unstated = unknown});
+  if (trace && !trace->value.undecided()) return std::nullopt;
+  return unknown.front();
+}
+
+void check_stated(CaseOutcome& outcome, const Case& wanted) {
+  for (const auto& record : outcome.actions) {
+    if (record->evidence == ActionRecord::Evidence::dropped) continue;
+    std::shared_ptr<const SqlFacets> analysed;
+    const Action action = record->action(analysed);
+    const Decision decision = explain(*record->policy, action);
+    for (const Tried& tried : decision.tried) {
+      if (!tried.rule->condition) continue;
+      auto facet = missing(*tried.rule->condition, wanted, *record, action);
+      if (!facet) continue;
+      const std::string_view path = facet_table[static_cast<std::size_t>(*facet)].path;
+      const std::string_view key = unstated(wanted, *record, *facet);
+      outcome.problem = fmt::format("rule '{}' depends on {}, which the {} does not hold", tried.rule->name,
+                                    path, key.empty() ? "audit line" : "case");
+      if (!key.empty())
+        outcome.hint = *facet == FacetId::action_kind
+                           ? "State 'action.kind' among the facets."
+                           : fmt::format("Give the case (or [defaults]) a '{}'.", key);
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+CaseOutcome decided(const std::shared_ptr<const Policy>& policy, std::shared_ptr<ActionRecord> record) {
   std::shared_ptr<const SqlFacets> analysed;
   const postgres::Opinion opinion = postgres::opinion_of(*policy, record->action(analysed));
   record->rule = opinion.decision.rule;
@@ -239,48 +200,21 @@ CaseOutcome decide_alone(const std::shared_ptr<const Policy>& policy, const Case
   return outcome;
 }
 
-// What a rule asked for and a live action always has, but the case does not say: the outcome would rest on
-// the day of the test.
-std::string_view unstated(const Case& wanted, const ActionRecord& record, FacetId facet) {
-  if (facet == FacetId::now && !wanted.time_unix_ns) return "time";
-  if (facet == FacetId::peer_address && record.facets && record.facets->peer.address.empty())
-    return "address";
-  if (facet == FacetId::action_kind && wanted.stated && !wanted.stated->states(facet)) return "action.kind";
-  const bool declared = !wanted.user.empty() || !wanted.credential.empty();
-  if (facet == FacetId::sql_declared_user && !declared) return "user";
-  return {};
-}
-
-void check_stated(CaseOutcome& outcome, const Case& wanted) {
-  for (const auto& record : outcome.actions) {
-    if (record->evidence == ActionRecord::Evidence::dropped) continue;
-    std::shared_ptr<const SqlFacets> analysed;
-    const Decision decision = explain(*record->policy, record->action(analysed));
-    for (const Tried& tried : decision.tried) {
-      if (!tried.rule->condition) continue;
-      for (FacetId facet : tried.rule->condition->facets()) {
-        const std::string_view key = unstated(wanted, *record, facet);
-        if (key.empty()) continue;
-        outcome.problem = fmt::format("rule '{}' reads {}, and the case does not say it", tried.rule->name,
-                                      facet_table[static_cast<std::size_t>(facet)].path);
-        outcome.hint = facet == FacetId::action_kind
-                           ? "State 'action.kind' among the facets."
-                           : fmt::format("Give the case (or [defaults]) a '{}'.", key);
-        return;
-      }
-    }
-  }
-}
-
-}  // namespace
-
 CaseOutcome run_case(const std::shared_ptr<const Policy>& policy, const Case& wanted) {
-  auto place = find_place(*policy, wanted);
-  if (!place) return std::move(place.error());
+  auto where = find_place(*policy, wanted);
+  if (!where) return std::move(where.error());
   if (!wanted.credential.empty() && !policy->credentials.contains(wanted.credential))
-    return unknown_name("credential", wanted.credential, policy->credentials);
-  const bool alone = is_of_no_endpoint(wanted.type) || wanted.facets;
-  CaseOutcome outcome = alone ? decide_alone(policy, wanted, *place) : play(policy, wanted, *place);
+    return unknown_credential(*policy, wanted.credential);
+  const bool alone = is_of_no_endpoint(wanted.type) || wanted.stated;
+  const bool sql = !where->endpoint || where->endpoint->type == EndpointType::postgres;
+  if (!alone && sql == wanted.request.has_value())
+    return unusable(fmt::format("endpoint '{}' is of type {}", where->endpoint->name,
+                                clawpatrol::name_of(where->endpoint->type)),
+                    sql ? "It is sent SQL: give the case 'sql'."
+                        : "It is sent requests: give the case 'request' or 'http'.");
+  CaseOutcome outcome = alone            ? decide_alone(policy, wanted, *where)
+                        : wanted.request ? play_request(policy, wanted, *where)
+                                         : play(policy, wanted, *where);
   if (outcome.problem.empty()) check_stated(outcome, wanted);
   return outcome;
 }

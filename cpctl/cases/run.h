@@ -15,6 +15,7 @@ struct CaseOutcome {
   // Not empty: the case and the policy do not fit together, so that there is no verdict.
   std::string problem;
   std::string hint;
+  bool unknown_name = false;  // because the policy has no such peer, endpoint or credential
 
   Expected verdict = Expected::deny;
   std::string rule;                // "": none decided
@@ -23,6 +24,9 @@ struct CaseOutcome {
   RecentActions::Record decisive;  // null: refused before any action
   std::vector<RecentActions::Record> actions;  // everything that was judged on the way
 };
+
+// Of one action, by rules alone; its verdict and what decided are filled in.
+CaseOutcome decided(const std::shared_ptr<const Policy>& policy, std::shared_ptr<ActionRecord> record);
 
 CaseOutcome run_case(const std::shared_ptr<const Policy>& policy, const Case& wanted);
 

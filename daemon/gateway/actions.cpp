@@ -110,6 +110,8 @@ Action ActionRecord::action(std::shared_ptr<const SqlFacets>& analysed) const {
   action.sql = evidence == Evidence::in_text ? analysed.get() : sql.get();
   action.sql_params = sql_params.get();
   action.dns = dns.get();
+  action.http = http.get();
+  action.k8s = k8s.get();
   return action;
 }
 

@@ -55,6 +55,8 @@ struct ActionRecord {
   std::shared_ptr<const SqlFacets> sql;
   std::shared_ptr<const SqlParams> sql_params;
   std::shared_ptr<const DnsFacets> dns;
+  std::shared_ptr<const HttpFacets> http;
+  std::shared_ptr<const K8sFacets> k8s;
   enum class Evidence : std::uint8_t {
     kept,     // what the pointers say is all there was
     in_text,  // `sql` is not kept: it is the analysis of `text`

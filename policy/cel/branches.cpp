@@ -49,6 +49,12 @@ Branches::Step Branches::build(const Ast& node, const std::string& before, const
       inner_before += ", ";
       inner_after = ")" + inner_after;
     }
+    for (std::size_t j = 0; node.kind == AstKind::bind && j < i && j < node.variables.size(); ++j) {
+      inner_before += "cel.bind(" + node.variables[j] + ", (";
+      inner_before += text_of_span(text_, node.children[j]->span);
+      inner_before += "), ";
+      inner_after = ")" + inner_after;
+    }
     Step part = build(child, inner_before, inner_after);
     if (step.form != Form::plain) part.branch = add_branch(child.span, before, after);
     const bool says_something = part.form != Form::plain || !part.parts.empty();

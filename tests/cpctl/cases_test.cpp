@@ -274,11 +274,17 @@ TEST_CASE("test: a rule that reads the time needs a case that says it") {
   Files files;
   const std::string text =
       "[[case]]\npeer = \"builder\"\nendpoint = \"pg\"\ncredential = \"reader\"\ndatabase = \"app\"\n"
-      "sql = \"SELECT 1\"\nverdict = \"allow\"\n";
+      "sql = \"UPDATE t SET a = 1 WHERE b = 2\"\nverdict = \"allow\"\n";
   Result result = files.test_file("now.toml", text);
   CHECK(result.status == 2);
-  CHECK(contains(result.out, "rule 'at-night' reads now, and the case does not say it"));
+  CHECK(contains(result.out, "rule 'at-night' depends on now, which the case does not hold"));
   CHECK(files.test_file("now.toml", text + "time = \"2026-03-02T10:00:00+05:00\"\n").status == 0);
+  // Of a SELECT it says the same at any time.
+  std::string read = text;
+  read.replace(read.find("UPDATE"), 30, "SELECT 1");
+  result = files.test_file("now.toml", read);
+  INFO(result.out << result.err);
+  CHECK(result.status == 0);
 }
 
 TEST_CASE("test: JSON lines say the same, and their places are lines") {
@@ -326,6 +332,116 @@ TEST_CASE("test: coverage tells rules and operands that no case reaches") {
   CHECK(line->natural("passed") == 2u);
   CHECK(line->object("coverage").natural("rules") == 4u);
   CHECK(line->object("coverage").list("by_rule")[0].text("rule") == "no-ddl");
+}
+
+TEST_CASE("test: requests go through the parsers of HTTP and Kubernetes, on the wire or in parts") {
+  Files files;
+  std::ofstream(files.policy, std::ios::app) << R"toml(
+[peer.caller]
+profile = "web"
+[profile.web]
+endpoints = ["api", "cluster"]
+[endpoint.api]
+type = "https"
+hosts = ["api.example.com:443"]
+[endpoint.cluster]
+type = "kubernetes"
+hosts = ["k8s.internal:6443"]
+[[rule]]
+name = "reads"
+endpoint = "api"
+condition = "action.kind == 'read' && http.path.startsWith('/v1/')"
+verdict = "allow"
+[[rule]]
+name = "small"
+endpoint = "api"
+condition = "http.method == 'POST' && http.body_json.amount <= 10"
+verdict = "allow"
+[[rule]]
+name = "pods"
+endpoint = "cluster"
+condition = "k8s.resource == 'pods' && k8s.verb == 'list' && k8s.namespace == 'dev'"
+verdict = "allow"
+)toml";
+  const std::string defaults = "[defaults]\npeer = \"caller\"\nendpoint = \"api\"\n";
+  Result result = files.test_file("http.toml", defaults + R"toml(
+[[case]]
+request = { target = "/v1/things?a=b" }
+verdict = "allow"
+rule = "reads"
+[[case]]
+request = { target = "/v1/../v2" }
+verdict = "deny"
+rule = ""
+[[case]]
+name = "another host"
+request = { target = "/v1/things", headers = { Host = "other.example.com" } }
+verdict = "deny"
+rule = ""
+[[case]]
+http = "GET /v1/a HTTP/1.1\r\nHost: api.example.com\r\n\r\n"
+verdict = "allow"
+rule = "reads"
+[[case]]
+name = "of two requests the second is denied"
+http = "GET /v1/a HTTP/1.1\r\nHost: api.example.com\r\n\r\nGET /v2 HTTP/1.1\r\nHost: api.example.com\r\n\r\n"
+verdict = "deny"
+rule = ""
+[[case]]
+name = "a bare line feed"
+http = "GET /v1/a HTTP/1.1\nHost: api.example.com\n\n"
+verdict = "deny"
+[[case]]
+http_base64 = "R0VUIC92MS9hIEhUVFAvMS4xDQpIb3N0OiBhcGkuZXhhbXBsZS5jb20NCg0K"
+verdict = "allow"
+[[case]]
+request = { method = "POST", target = "/v1/pay", body = '{"amount": 10}' }
+verdict = "allow"
+rule = "small"
+[[case]]
+request = { method = "POST", target = "/v1/pay", body = '{"amount": 11}' }
+verdict = "deny"
+rule = ""
+[[case]]
+name = "what is no JSON cannot be evaluated"
+request = { method = "POST", target = "/v1/pay", body = "amount=1" }
+verdict = "deny"
+rule = "small"
+[[case]]
+endpoint = "cluster"
+request = { target = "/api/v1/namespaces/dev/pods" }
+verdict = "allow"
+rule = "pods"
+[[case]]
+endpoint = "cluster"
+verdict = "allow"
+rule = "pods"
+facets = { action = { kind = "read" }, k8s = { resource = "pods", verb = "list", namespace = "dev" } }
+[[case]]
+name = "of facets that are not stated nothing is known"
+endpoint = "cluster"
+verdict = "deny"
+rule = "pods"
+facets = { "k8s.resource" = "pods", "k8s.verb" = "list" }
+)toml");
+  INFO(result.out << result.err);
+  CHECK(result.status == 0);
+  CHECK(contains(result.out, "13 cases: 13 passed"));
+  const std::pair<const char*, const char*> wrongs[] = {
+      {"sql = \"SELECT 1\"", "endpoint 'api' is of type https"},
+      {"endpoint = \"pg\"\npeer = \"builder\"\ncredential = \"reader\"\nrequest = { target = \"/\" }",
+       "endpoint 'pg' is of type postgres"},
+      {"request = { target = \"/\" }\nhttp = \"x\"", "one of 'http', 'http_base64' and 'request'"},
+      {"request = { method = \"GET\" }", "a request has a 'target'"},
+      {"request = { target = \"/\", hdrs = {} }", "unknown key 'hdrs' in a request"},
+      {"http_base64 = \"%\"", "is not Base64"},
+  };
+  for (const auto& [text, said] : wrongs) {
+    result = files.test_file("http.toml", defaults + "[[case]]\nverdict = \"deny\"\n" + text + "\n");
+    INFO(text << result.out << result.err);
+    CHECK(result.status == 2);
+    CHECK(contains(result.out + result.err, said));
+  }
 }
 
 TEST_CASE("test: JUnit's XML is escaped") {

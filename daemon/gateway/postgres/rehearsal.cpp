@@ -140,14 +140,18 @@ Rehearsal::Rehearsal(std::shared_ptr<const Policy> policy, Scene scene)
   if (scene_.time_unix_ns) judge_.decide_as_of(*scene_.time_unix_ns);
 }
 
+Played Rehearsal::not_served() {
+  return {.actions = {},
+          .lines = {},
+          .told = Denial{.code = "28000",
+                         .message = "the gateway does not serve this endpoint to this peer",
+                         .detail = {},
+                         .hint = {}},
+          .decisive = nullptr};
+}
+
 Played Rehearsal::log_in() {
-  if (!judge_.take_generation())
-    return {.actions = {},
-            .told = Denial{.code = "28000",
-                           .message = "the gateway does not serve this endpoint to this peer",
-                           .detail = {},
-                           .hint = {}},
-            .decisive = nullptr};
+  if (!judge_.take_generation()) return not_served();
   Startup startup;
   startup.parameters.assign(scene_.parameters.begin(), scene_.parameters.end());
   auto plan = judge_login(judge_, startup, scene_.peer.profile, scene_.endpoint);
@@ -195,8 +199,7 @@ Played Rehearsal::play(std::string_view messages) {
     messages.remove_prefix(used);
     const std::string answers = server_.answer(session_->to_server());
     session_->sent();
-    judge_.lines_taken();
-    judge_.notes().clear();
+    take_lines();
     auto error = answer(answers);
     if (error && !told) told = std::move(error);
     if (used == 0 && answers.empty() && !session_->has_more()) break;  // it waits for what will not come
@@ -206,19 +209,27 @@ Played Rehearsal::play(std::string_view messages) {
 }
 
 Played Rehearsal::cancel() {
+  if (!judge_.take_generation()) return not_served();
   const CancelRuling ruling = judge_cancel(judge_, "cancel");
   if (ruling.allowed) return collect(std::nullopt);
   return collect(judge_.denial(ruling.opinion, ruling.action));
 }
 
+void Rehearsal::take_lines() {
+  std::ranges::move(judge_.lines(), std::back_inserter(lines_));
+  judge_.lines_taken();
+  judge_.notes().clear();
+}
+
 Played Rehearsal::collect(std::optional<Denial> told) {
-  Played played{.actions = {}, .told = std::move(told), .decisive = nullptr};
+  Played played{.actions = {}, .lines = {}, .told = std::move(told), .decisive = nullptr};
   while (true) {
     auto more = shared_.actions.since(seen_);
     if (more.empty()) break;
     played.actions.insert(played.actions.end(), more.begin(), more.end());
   }
-  judge_.lines_taken();
+  take_lines();
+  played.lines = std::exchange(lines_, {});
   if (played.actions.empty()) return played;
   played.decisive = played.actions.back();
   if (!played.told) return played;

@@ -29,6 +29,7 @@ struct Scene {
 // What became of one thing that the agent did.
 struct Played {
   std::vector<RecentActions::Record> actions;  // in the order in which they were written down
+  std::vector<std::string> lines;              // the bodies of their audit lines
   std::optional<Denial> told;                  // the error that the agent got of the gateway; none: it passed
   RecentActions::Record decisive;  // what `told` is about, else the last; null: nothing was judged
 };
@@ -58,10 +59,12 @@ class Rehearsal {
   // Messages, whole, as they stand on the wire. They are played one after the other, as far as the first that
   // ends the connection.
   Played play(std::string_view messages);
-  // Of a statement of this connection.
+  // A cancel request comes on a connection of its own, which does not log in.
   Played cancel();
 
  private:
+  static Played not_served();
+  void take_lines();
   Played collect(std::optional<Denial> told);
   std::optional<Denial> answer(std::string_view bytes);
 
@@ -72,7 +75,8 @@ class Rehearsal {
   Judge judge_;
   std::optional<Session> session_;
   StandInServer server_;
-  std::uint64_t seen_ = 0;  // of shared_.actions
+  std::uint64_t seen_ = 0;          // of shared_.actions
+  std::vector<std::string> lines_;  // since the last collect()
 };
 
 // A Query; or a Parse, Bind, Execute and Sync of the unnamed statement, with values in text form.
