@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <expected>
 
+#include "daemon/gateway/stream.h"
 #include "daemon/ring/ring.h"
 
 namespace clawpatrol {
@@ -20,9 +21,8 @@ struct Idleness {
 // number.
 class [[nodiscard]] SendAllowed {
  public:
-  SendAllowed(Ring& ring, int to, std::string_view bytes, std::atomic<std::uint64_t>& counter,
-              Deadline deadline)
-      : sending_(ring.send_all(to, bytes, deadline)), size_(bytes.size()), counter_(counter) {}
+  SendAllowed(Stream& to, std::string_view bytes, std::atomic<std::uint64_t>& counter, Deadline deadline)
+      : sending_(to.send_all(bytes, deadline)), size_(bytes.size()), counter_(counter) {}
   bool await_ready() { return sending_.await_ready(); }
   void await_suspend(std::coroutine_handle<> waiter) { sending_.await_suspend(waiter); }
   std::expected<void, Error> await_resume() {
@@ -31,7 +31,7 @@ class [[nodiscard]] SendAllowed {
   }
 
  private:
-  Ring::SendAll sending_;
+  Stream::SendAll sending_;
   std::size_t size_;
   std::atomic<std::uint64_t>& counter_;
 };

@@ -231,6 +231,8 @@ std::expected<std::shared_ptr<const Policy>, Error> Daemon::rollback(std::uint64
     return std::unexpected(
         Error{0, generation ? fmt::format("generation {} is not kept", generation)
                             : fmt::format("there is no generation before {} since this start", now)});
+  if (auto renewed = shared_.upstream_contexts.renew(*policy); !renewed)
+    return std::unexpected(renewed.error());
   if (auto adopted = shared_.names->adopt(*policy); !adopted) return std::unexpected(adopted.error());
   shared_.policy.replace(policy);
   follow_policy();
@@ -262,6 +264,7 @@ std::expected<void, Error> Daemon::put_in_force(std::shared_ptr<Policy> policy) 
                     connections, most_connections_, 2 * connections + descriptors_beside));
     connections = most_connections_;
   }
+  if (auto renewed = shared_.upstream_contexts.renew(*policy); !renewed) return renewed;
   if (auto kept = state_->replace("generation", std::to_string(policy->generation)); !kept) return kept;
   if (auto adopted = shared_.names->adopt(*policy); !adopted) return adopted;
   generations_.add({policy, now_unix_ns()});

@@ -17,6 +17,7 @@
 #include "daemon/gateway/flows.h"
 #include "daemon/gateway/peer_turns.h"
 #include "daemon/gateway/rule_counts.h"
+#include "daemon/gateway/upstream_contexts.h"
 #include "daemon/gateway/upstream_places.h"
 #include "daemon/ring/ring.h"
 #include "daemon/ring/task_group.h"
@@ -90,6 +91,7 @@ struct Shared {
   Peers peers;
   FlowTable flows;
   UpstreamPlaces upstream_places;
+  UpstreamContexts upstream_contexts;
   RecentActions actions;
   RuleCounts rule_counts;
   Refusals refusals;

@@ -29,7 +29,7 @@ struct Relay {
   Worker& worker;
   const ClaimedFlow& claimed;
   int agent;
-  Fd upstream{};
+  Stream upstream{worker.ring()};
   Address dialled{};
   Opening opening{};
   Idleness idleness{};
@@ -40,7 +40,7 @@ struct Relay {
   void break_off() {
     broken = true;
     disconnect(agent);
-    if (upstream) disconnect(upstream.get());
+    if (upstream.socket()) disconnect(upstream.fd());
   }
 };
 
@@ -89,22 +89,21 @@ Task<bool> may_begin(Relay& relay) {
     }
   }
   if (relay.broken) co_return false;
-  auto sent = co_await SendAllowed(relay.worker.ring(), relay.upstream.get(), relay.opening.bytes,
-                                   flow.bytes_up, Deadline::never());
+  auto sent = co_await SendAllowed(relay.upstream, relay.opening.bytes, flow.bytes_up, Deadline::never());
   relay.opening.bytes = {};
   co_return sent.has_value();
 }
 
 Task<void> relay_up(Relay& relay) {
   if (!co_await may_begin(relay)) co_return relay.break_off();
-  auto copied = co_await copy_allowed(relay.worker.ring(), {relay.agent, relay.upstream.get()},
+  auto copied = co_await copy_allowed(relay.worker.ring(), {relay.agent, relay.upstream.fd()},
                                       relay.claimed.flow->bytes_up, relay.idleness);
   if (!copied) co_return relay.break_off();
-  shutdown(relay.upstream.get(), SHUT_WR);
+  shutdown(relay.upstream.fd(), SHUT_WR);
 }
 
 Task<void> relay_down(Relay& relay) {
-  auto copied = co_await copy_allowed(relay.worker.ring(), {relay.upstream.get(), relay.agent},
+  auto copied = co_await copy_allowed(relay.worker.ring(), {relay.upstream.fd(), relay.agent},
                                       relay.claimed.flow->bytes_down, relay.idleness);
   if (!copied) co_return relay.break_off();
   shutdown(relay.agent, SHUT_WR);
@@ -238,7 +237,7 @@ Task<void> serve_passthrough(Worker& worker, Fd socket, ClaimedFlow claimed) {
   for (const Address& address : plan.addresses) {
     if (relay.broken) break;
     relay.dialled = address;
-    connected = co_await connect_to(worker, {address, claimed.dest.port}, deadline, relay.upstream);
+    connected = co_await connect_to(worker, {address, claimed.dest.port}, deadline, relay.upstream.socket());
     if (connected) break;
   }
   if (!connected) {
@@ -254,7 +253,7 @@ Task<void> serve_passthrough(Worker& worker, Fd socket, ClaimedFlow claimed) {
   worker.audit().note(outcome_line(judged.id, whole, claimed.flow.get(), whole ? "" : "broken off"));
   if (!whole) {
     reset(std::move(socket));
-    reset(std::move(relay.upstream));
+    reset(std::move(relay.upstream.socket()));
   }
 }
 

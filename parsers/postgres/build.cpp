@@ -46,6 +46,10 @@ void append_startup(std::string& out, std::uint16_t minor, Parameters parameters
   Writer(out).u32(static_cast<std::uint32_t>(body.size() + 4)).bytes(body);
 }
 
+void append_ssl_request(std::string& out) {
+  Writer(out).u32(8).u32(80877103);
+}
+
 void append_cancel(std::string& out, std::uint32_t process, std::string_view key) {
   Writer(out).u32(static_cast<std::uint32_t>(12 + key.size())).u32(80877102).u32(process).bytes(key);
 }

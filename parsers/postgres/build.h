@@ -15,6 +15,7 @@ namespace clawpatrol::postgres {
 // To a server.
 using Parameters = std::span<const std::pair<std::string, std::string>>;
 void append_startup(std::string& out, std::uint16_t minor, Parameters parameters);
+void append_ssl_request(std::string& out);
 void append_cancel(std::string& out, std::uint32_t process, std::string_view key);
 void append_query(std::string& out, std::string_view text);
 void append_parse(std::string& out, std::string_view name, std::string_view text,

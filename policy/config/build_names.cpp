@@ -110,25 +110,13 @@ void read_ca(Build& build, const Table& table, EndpointConfig& endpoint) {
   endpoint.ca = std::move(*pem);
 }
 
-// Never a downgrade: what cannot be done is refused, the default too.
 void read_tls(Build& build, const Table& table, EndpointConfig& endpoint) {
-  bool written = table.has("tls");
-  if (auto tls = table.choice("tls"))
-    endpoint.tls = static_cast<UpstreamTls>(*tls);
-  else if (written)
-    return;
-  if (endpoint.tls == UpstreamTls::disable) {
-    if (table.has("ca")) build.report.warning(table.at("ca"), "'ca' has no effect with tls = \"disable\"");
-    return;
-  }
-  if (build.use == LoadFor::judge || endpoint.type != EndpointType::postgres) return;
-  auto names = choices_of(*find_key("endpoint", "tls"));
-  std::string_view name = names[static_cast<std::size_t>(endpoint.tls)];
-  build.report.error(
-      table.at("tls"),
-      fmt::format("tls = \"{}\"{} cannot be done: this version has no TLS to upstream", name,
-                  written ? "" : ", the default,"),
-      "Write tls = \"disable\" if the network to the server may be trusted; it is never assumed.");
+  if (auto tls = table.choice("tls")) endpoint.tls = static_cast<UpstreamTls>(*tls);
+  const bool verifies = endpoint.tls == UpstreamTls::verify_full || endpoint.tls == UpstreamTls::verify_ca;
+  if (verifies || !table.has("ca")) return;
+  const auto names = choices_of(*find_key("endpoint", "tls"));
+  build.report.warning(table.at("ca"), fmt::format("'ca' has no effect with tls = \"{}\"",
+                                                   names[static_cast<std::size_t>(endpoint.tls)]));
 }
 
 // An endpoint that is loaded and not served would seem to be guarded.

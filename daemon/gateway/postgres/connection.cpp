@@ -48,7 +48,8 @@ std::span<char> ReceiveBuffer::space() {
 
 Connection::Connection(Worker& worker, Fd agent, ClaimedFlow claimed)
     : worker_(worker),
-      agent_(std::move(agent)),
+      agent_(worker.ring(), std::move(agent)),
+      server_(worker.ring()),
       claimed_(std::move(claimed)),
       policy_(worker.shared().policy.current()),
       judge_(worker.shared(), worker.analyses(), claimed_),
@@ -59,7 +60,7 @@ Connection::Connection(Worker& worker, Fd agent, ClaimedFlow claimed)
 Connection::~Connection() = default;
 
 Task<void> Connection::serve() {
-  tune_connection(agent_.get());
+  tune_connection(agent_.fd());
   claimed_.flow->set_state("startup");
   const Deadline deadline =
       Deadline::after(std::chrono::duration_cast<Clock::duration>(policy_->limits.handshake));
@@ -121,8 +122,8 @@ Task<bool> Connection::forward() {
   if (server_done_) co_return false;
   claimed_.flow->set_state("active");
   claimed_.flow->set_wait();
-  auto sent = co_await SendAllowed(worker_.ring(), server_.get(), sending_, claimed_.flow->bytes_up,
-                                   stall_deadline(policy_->limits));
+  auto sent =
+      co_await SendAllowed(server_, sending_, claimed_.flow->bytes_up, stall_deadline(policy_->limits));
   co_return sent.has_value();
 }
 
@@ -145,7 +146,7 @@ Task<void> Connection::pump_agent() {
     std::span<char> space = from_agent_.space();
     if (space.empty()) break;  // cannot be: a message is taken once it fills the buffer
     claimed_.flow->set_wait();
-    const int count = co_await worker_.ring().recv(agent_.get(), space, idle_deadline());
+    const int count = co_await agent_.recv(space, idle_deadline());
     if (count == -ETIMEDOUT) {
       // The wait may have begun before the server's last byte.
       if (idle_deadline().when() > worker_.ring().now()) continue;
@@ -174,13 +175,13 @@ Deadline Connection::idle_deadline() const {
 // The agent has said its last word, or must say no more.
 Task<void> Connection::wait_for_server() {
   const bool at_once = session_->ending() == Session::Ending::at_once;
-  ::shutdown(server_.get(), at_once ? SHUT_RDWR : SHUT_WR);
+  server_.shut_down(at_once ? SHUT_RDWR : SHUT_WR);
   const Deadline deadline = Deadline::after(drain_time);
   while (!server_done_) {
     const bool in_time = co_await progress_.wait(deadline);
     if (!in_time) {
-      ::shutdown(server_.get(), SHUT_RDWR);
-      ::shutdown(agent_.get(), SHUT_RDWR);
+      server_.shut_down(SHUT_RDWR);
+      agent_.shut_down(SHUT_RDWR);
       break;
     }
   }
@@ -191,7 +192,7 @@ Task<void> Connection::pump_server() {
   while (true) {
     std::span<char> space = from_server_.space();
     if (space.empty()) break;  // a message that must be whole and does not fit
-    const int count = co_await worker_.ring().recv(server_.get(), space, Deadline::never());
+    const int count = co_await server_.recv(space, Deadline::never());
     if (count <= 0) break;
     from_server_.received(static_cast<std::size_t>(count));
     moved_ = worker_.ring().now();
@@ -203,8 +204,8 @@ Task<void> Connection::pump_server() {
       claimed_.flow->set_state(session_->transaction() == 'I' ? "idle" : "idle in transaction");
     if (!out.empty()) {
       sending_to_agent_ = true;
-      auto sent = co_await SendAllowed(worker_.ring(), agent_.get(), out, claimed_.flow->bytes_down,
-                                       stall_deadline(policy_->limits));
+      auto sent =
+          co_await SendAllowed(agent_, out, claimed_.flow->bytes_down, stall_deadline(policy_->limits));
       sending_to_agent_ = false;
       if (!sent) break;
     }
@@ -212,9 +213,9 @@ Task<void> Connection::pump_server() {
     from_server_.consume(used);
     if (session_->ending() == Session::Ending::at_once) break;
   }
-  ::shutdown(server_.get(), SHUT_RDWR);
+  server_.shut_down(SHUT_RDWR);
   co_await say_farewell();
-  ::shutdown(agent_.get(), SHUT_RDWR);
+  agent_.shut_down(SHUT_RDWR);
   server_done_ = true;
   progress_.notify();
 }
@@ -228,7 +229,7 @@ Task<void> Connection::say_farewell() {
                      .message = farewell->message,
                      .detail = farewell->detail,
                      .hint = farewell->hint});
-  (void)co_await worker_.ring().send_all(agent_.get(), out, Deadline::after(farewell_time));
+  (void)co_await agent_.send_all(out, Deadline::after(farewell_time));
 }
 
 std::optional<Denial> Connection::close_asked() const {
@@ -238,15 +239,15 @@ std::optional<Denial> Connection::close_asked() const {
 }
 
 void Connection::close_now() {
-  ::shutdown(server_.get(), SHUT_RDWR);
+  server_.shut_down(SHUT_RDWR);
   // Before there is a session every wait but the server's is for bytes of the agent, which can still be told.
   if (!session_) {
-    ::shutdown(agent_.get(), SHUT_RD);
+    agent_.shut_down(SHUT_RD);
     return;
   }
   session_->end(*close_asked(), Session::Ending::at_once);
   // An agent that does not read would hold the farewell, and the connection, for ever.
-  if (sending_to_agent_) ::shutdown(agent_.get(), SHUT_RDWR);
+  if (sending_to_agent_) agent_.shut_down(SHUT_RDWR);
   ++server_turns_;
   progress_.notify();
 }
@@ -290,14 +291,16 @@ void Connection::cancel(std::function<void()> done) {
 Task<void> Connection::cancel_upstream(std::shared_ptr<Connection> connection, std::function<void()> done) {
   Connection& self = *connection;
   const Deadline deadline = Deadline::after(cancel_time);
-  Fd socket;
-  auto connected = co_await connect_address(self.worker_, self.server_address_, deadline, socket);
-  if (connected) {
+  Stream socket(self.worker_.ring());
+  auto connected = co_await connect_address(self.worker_, self.server_address_, deadline, socket.socket());
+  std::optional<Denial> refused;
+  if (connected) refused = co_await self.encrypt_upstream(socket, deadline);
+  if (connected && !refused) {
     std::string request;
     append_cancel(request, self.server_process_, self.server_key_);
-    auto sent = co_await self.worker_.ring().send_all(socket.get(), request, deadline);
+    auto sent = co_await socket.send_all(request, deadline);
     char answer[64];
-    if (sent) (void)co_await self.worker_.ring().recv(socket.get(), answer, deadline);
+    if (sent) (void)co_await socket.recv(answer, deadline);
   }
   if (--self.cancels_ == 0) self.session_->hold(false);
   ++self.server_turns_;

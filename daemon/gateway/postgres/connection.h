@@ -15,6 +15,7 @@
 #include "daemon/gateway/postgres/login.h"
 #include "daemon/gateway/postgres/session.h"
 #include "daemon/gateway/sockets.h"
+#include "daemon/gateway/stream.h"
 #include "daemon/gateway/upstream_places.h"
 
 namespace clawpatrol::postgres {
@@ -53,6 +54,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // These answer with what the agent is to be told where the login ends here.
   Task<std::optional<Denial>> start_up(const Startup& startup, Deadline deadline);
   Task<std::optional<Denial>> log_in_upstream(const LoginPlan& plan, Deadline deadline);
+  Task<std::optional<Denial>> encrypt_upstream(Stream& server, Deadline deadline);
   Task<std::optional<Denial>> authenticate(class UpstreamLogin& login, Deadline deadline);
   Task<std::optional<Denial>> welcome(const LoginPlan& plan, const UpstreamLogin& login, Deadline deadline);
   Task<void> serve_cancel(std::uint32_t process, std::string key, Deadline deadline);
@@ -76,7 +78,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void issue_key(std::size_t secret_size);
 
   Worker& worker_;
-  Fd agent_, server_;
+  Stream agent_, server_;
   ClaimedFlow claimed_;
   std::shared_ptr<const Policy> policy_;  // at login: limits
   Judge judge_;
@@ -92,6 +94,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::size_t cancels_ = 0;
   std::optional<UpstreamPlaces::Place> place_;
   SocketAddress server_address_;
+  UpstreamContexts::Context server_context_;  // null: without TLS
+  std::string server_name_;                   // that the policy claimed the flow by
   std::uint32_t server_process_ = 0;
   std::string server_key_;
   CancelKeys::Key key_;

@@ -32,6 +32,18 @@ const Denial connection_lost{.code = "08006",
 const Denial agent_lost{
     .code = "08006", .message = "the agent closed the connection", .detail = {}, .hint = {}};
 
+Denial tls_failed(const Error& error) {
+  return {.code = "08001",
+          .message = "the gateway could not set up TLS with the server",
+          .detail = error.what,
+          .hint = {}};
+}
+
+// Whoever listens, or stands between, learns nothing of what is sent.
+bool is_proven(const UpstreamContexts::Context& context) {
+  return context && context->verify() != tls::Verify::nothing;
+}
+
 const HostPort* upstream_of(const EndpointConfig& endpoint, const DestFacets& dest) {
   for (const HostPort& host : endpoint.hosts)
     if (!host.wildcard && host.host == dest.host && host.port == dest.port) return &host;
@@ -47,8 +59,8 @@ Task<void> Connection::refuse(Denial denial, Deadline deadline) {
                      .message = denial.message,
                      .detail = denial.detail,
                      .hint = denial.hint});
-  (void)co_await worker_.ring().send_all(agent_.get(), out, deadline);
-  ::shutdown(agent_.get(), SHUT_RDWR);
+  (void)co_await agent_.send_all(out, deadline);
+  agent_.shut_down(SHUT_RDWR);
 }
 
 Task<std::optional<FirstPacket>> Connection::first_packet(Deadline deadline) {
@@ -64,7 +76,7 @@ Task<std::optional<FirstPacket>> Connection::first_packet(Deadline deadline) {
       co_return std::nullopt;
     }
     claimed_.flow->set_wait();
-    const int count = co_await worker_.ring().recv(agent_.get(), from_agent_.space(), deadline);
+    const int count = co_await agent_.recv(from_agent_.space(), deadline);
     if (count == -ETIMEDOUT) {
       worker_.shared().refusals.count("no startup packet in time", claimed_.peer->id);
       co_await refuse(
@@ -101,7 +113,7 @@ Task<bool> Connection::log_in(Deadline deadline) {
       worker_.shared().refusals.count("bytes around an encryption request", claimed_.peer->id);
       co_return false;
     }
-    auto sent = co_await worker_.ring().send_all(agent_.get(), "N", deadline);
+    auto sent = co_await agent_.send_all("N", deadline);
     if (!sent) co_return false;
   }
 }
@@ -131,6 +143,7 @@ Task<std::optional<Denial>> Connection::start_up(const Startup& startup, Deadlin
                                 .bytes_up = 0,
                                 .bytes_down = 0,
                                 .code = failure ? std::string_view(failure->code) : "00000",
+                                .why = failure ? std::string_view(failure->detail) : "",
                                 .time_unix_ns = 0});
   note_outcomes();
   co_return failure;
@@ -145,11 +158,10 @@ Task<std::optional<Denial>> Connection::log_in_upstream(const LoginPlan& plan, D
                                         .port = claimed_.dest.port,
                                         .wildcard = false,
                                         .address = Address::parse(claimed_.dest.host)};
-  if (endpoint.tls != UpstreamTls::disable)
-    co_return Denial{.code = "08001",
-                     .message = "the gateway cannot encrypt its connection to this endpoint yet",
-                     .detail = "The endpoint's `tls` is not \"disable\".",
-                     .hint = {}};
+  auto context = worker_.shared().upstream_contexts.of(endpoint);
+  if (!context) co_return tls_failed(context.error());
+  server_context_ = std::move(*context);
+  server_name_ = host.host;
   auto place = worker_.shared().upstream_places.take(claimed_.peer->id, claimed_.endpoint_facets.name,
                                                      policy_->limits.upstream_per_peer);
   if (!place) {
@@ -167,18 +179,20 @@ Task<std::optional<Denial>> Connection::log_in_upstream(const LoginPlan& plan, D
   if (!configured)
     guard = [policy = policy_, networks = endpoint.networks, &seen = worker_.shared().name_service->seen()](
                 const Address& address) { return dial_refusal(*policy, address, networks, seen); };
-  auto connected =
-      co_await connect_upstream(worker_, *claimed_.flow, host, connect_deadline, std::move(guard), server_);
+  auto connected = co_await connect_upstream(worker_, *claimed_.flow, host, connect_deadline,
+                                             std::move(guard), server_.socket());
   if (!connected)
     co_return Denial{.code = "08001",
                      .message = "the gateway could not reach the server",
                      .detail = connected.error().what,
                      .hint = {}};
   if (auto why = close_asked()) co_return why;
-  auto address = peer_address(server_.get());
+  auto address = peer_address(server_.fd());
   if (!address) co_return connection_lost;
   server_address_ = *address;
   claimed_.flow->set_upstream(address->address.text() + ":" + std::to_string(address->port));
+  auto refused = co_await encrypt_upstream(server_, deadline);
+  if (refused) co_return refused;
 
   const Identity& identity = judge_.identity();
   credentials::Secret password;
@@ -188,7 +202,7 @@ Task<std::optional<Denial>> Connection::log_in_upstream(const LoginPlan& plan, D
   }
   UpstreamLogin login({.user = identity.user,
                        .credential = identity.credential,
-                       .private_path = is_loopback(address->address),
+                       .private_path = is_loopback(address->address) || is_proven(server_context_),
                        .parameters = plan.parameters,
                        .salted_passwords = *worker_.shared().salted_passwords},
                       std::move(password));
@@ -198,12 +212,30 @@ Task<std::optional<Denial>> Connection::log_in_upstream(const LoginPlan& plan, D
   co_return failure;
 }
 
+Task<std::optional<Denial>> Connection::encrypt_upstream(Stream& server, Deadline deadline) {
+  if (!server_context_) co_return std::nullopt;
+  std::string request;
+  append_ssl_request(request);
+  auto sent = co_await server.send_all(request, deadline);
+  if (!sent) co_return connection_lost;
+  // One byte: what is sent in the clear behind it must not pass for what was encrypted (CVE-2021-23222).
+  char answer = 0;
+  const int count = co_await server.recv({&answer, 1}, deadline);
+  if (count != 1) co_return connection_lost;
+  if (answer != 'S')
+    co_return tls_failed(Error{0, "the server does not offer TLS, which the endpoint's `tls` demands"});
+  auto encrypted = co_await server.encrypt(server_context_, server_name_, deadline);
+  if (encrypted) co_return std::nullopt;
+  worker_.shared().refusals.count("TLS with a server failed", claimed_.peer->id);
+  co_return tls_failed(encrypted.error());
+}
+
 Task<std::optional<Denial>> Connection::authenticate(UpstreamLogin& login, Deadline deadline) {
   FrameStream frames(Side::backend, policy_->limits.buffer);
   std::string to_server = login.start();
   while (true) {
     if (!to_server.empty()) {
-      auto sent = co_await worker_.ring().send_all(server_.get(), to_server, deadline);
+      auto sent = co_await server_.send_all(to_server, deadline);
       to_server.clear();
       if (!sent) co_return connection_lost;
     }
@@ -225,7 +257,7 @@ Task<std::optional<Denial>> Connection::authenticate(UpstreamLogin& login, Deadl
     }
     std::span<char> space = from_server_.space();
     if (space.empty()) co_return connection_lost;
-    const int count = co_await worker_.ring().recv(server_.get(), space, deadline);
+    const int count = co_await server_.recv(space, deadline);
     if (count <= 0) co_return connection_lost;
     from_server_.received(static_cast<std::size_t>(count));
   }
@@ -252,7 +284,7 @@ Task<std::optional<Denial>> Connection::welcome(const LoginPlan& plan, const Ups
   out += login.greeting();
   append_backend_key(out, key_.process, key_.secret);
   append_ready(out, 'I');
-  auto sent = co_await worker_.ring().send_all(agent_.get(), out, deadline);
+  auto sent = co_await agent_.send_all(out, deadline);
   if (sent) co_return std::nullopt;
   worker_.shared().cancel_keys->withdraw(key_);
   co_return agent_lost;

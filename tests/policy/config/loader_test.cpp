@@ -220,14 +220,14 @@ TEST_CASE("what is unknown in a reference is an error with the nearest name") {
         Lines{"23:20: unknown endpoint 'gp'"});
 }
 
-TEST_CASE("TLS to upstream is refused until it exists, the default too") {
-  const std::string message =
-      "tls = \"verify-full\", the default, cannot be done: this version has no TLS to upstream";
-  CHECK(problems(with("tls = \"disable\"\n", "")) == Lines{"9:11: " + message});
-  CHECK(hint_for(with("tls = \"disable\"\n", ""), message).find("tls = \"disable\"") != std::string::npos);
-  for (const std::string& mode : {"verify-full", "verify-ca", "require"})
-    CHECK(problems(with("tls = \"disable\"", "tls = \"" + mode + "\"")) ==
-          Lines{"12:7: tls = \"" + mode + "\" cannot be done: this version has no TLS to upstream"});
+TEST_CASE("TLS to upstream is verified in full where nothing else is said") {
+  auto mode_of = [](const std::string& text) {
+    return load_policy_text(text).policy->endpoints.find("pg")->second.tls;
+  };
+  CHECK(mode_of(with("tls = \"disable\"\n", "")) == UpstreamTls::verify_full);
+  CHECK(mode_of(with("tls = \"disable\"", "tls = \"verify-ca\"")) == UpstreamTls::verify_ca);
+  CHECK(mode_of(with("tls = \"disable\"", "tls = \"require\"")) == UpstreamTls::require);
+  CHECK(mode_of(with("", "")) == UpstreamTls::disable);
   CHECK(problems(with("tls = \"disable\"", "tls = \"prefer\"")) == Lines{"12:7: unknown tls 'prefer'"});
 }
 

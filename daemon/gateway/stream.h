@@ -1,0 +1,123 @@
+// A connected socket, encrypted or not: who reads and writes it need not know. Of one ring.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/ring/ring.h"
+#include "daemon/tls/session.h"
+
+namespace clawpatrol {
+
+class Stream {
+ public:
+  explicit Stream(Ring& ring, Fd socket = Fd());
+  ~Stream();  // after whatever reads or writes it has ended
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  Fd& socket() { return socket_; }
+  int fd() const { return socket_.get(); }
+
+  // From here on everything is encrypted, once the server has proved that it is `name`. Call it when nothing
+  // else reads or writes. The error is for an operator.
+  Task<std::expected<void, Error>> encrypt(std::shared_ptr<const tls::ClientContext> context,
+                                           std::string name, Deadline deadline);
+  bool encrypted() const { return tls_ != nullptr; }
+
+  // As Ring::recv: 0 is the end. An encrypted end that the other side has not announced, or bytes that fail,
+  // are -ECONNRESET and -EPROTO. One at a time.
+  class Recv;
+  Recv recv(std::span<char> space, Deadline deadline);
+  // All of it or an error. One at a time.
+  class SendAll;
+  SendAll send_all(std::string_view bytes, Deadline deadline);
+  // shutdown(2); says first, as far as the socket takes it at once, that nothing follows.
+  void shut_down(int how);
+
+ private:
+  Task<std::int32_t> recv_encrypted(std::span<char> space, Deadline deadline);
+  Task<std::expected<void, Error>> send_encrypted(std::string_view bytes, Deadline deadline);
+  Task<std::expected<void, Error>> flush(Deadline deadline);
+  void flush_at_once();
+  Task<std::int32_t> receive_some(Deadline deadline);
+
+  Ring& ring_;
+  Fd socket_;
+  std::shared_ptr<const tls::ClientContext> context_;  // the session's, whose generation may be gone
+  std::unique_ptr<tls::Session> tls_;
+  std::vector<char> received_;  // as it came, encrypted
+  std::string sending_;
+  bool flushing_ = false;
+};
+
+class [[nodiscard]] Stream::Recv {
+ public:
+  Recv(Stream& stream, std::span<char> space, Deadline deadline)
+      : stream_(stream),
+        space_(space),
+        deadline_(deadline),
+        plain_(stream.ring_.recv(stream.fd(), space, deadline)) {}
+  bool await_ready() {
+    if (!stream_.tls_) return false;
+    encrypted_.emplace(stream_.recv_encrypted(space_, deadline_));
+    return encrypted_->done();
+  }
+  void await_suspend(std::coroutine_handle<> waiter) {
+    if (encrypted_)
+      (*encrypted_).operator co_await().await_suspend(waiter);
+    else
+      plain_.await_suspend(waiter);
+  }
+  std::int32_t await_resume() {
+    return encrypted_ ? (*encrypted_).operator co_await().await_resume() : plain_.await_resume();
+  }
+
+ private:
+  Stream& stream_;
+  std::span<char> space_;
+  Deadline deadline_;
+  Operation plain_;  // not begun where the stream is encrypted
+  std::optional<Task<std::int32_t>> encrypted_;
+};
+
+class [[nodiscard]] Stream::SendAll {
+ public:
+  SendAll(Stream& stream, std::string_view bytes, Deadline deadline)
+      : stream_(stream),
+        bytes_(bytes),
+        deadline_(deadline),
+        plain_(stream.ring_.send_all(stream.fd(), bytes, deadline)) {}
+  bool await_ready() {
+    if (!stream_.tls_) return plain_.await_ready();
+    encrypted_.emplace(stream_.send_encrypted(bytes_, deadline_));
+    return encrypted_->done();
+  }
+  void await_suspend(std::coroutine_handle<> waiter) {
+    if (encrypted_)
+      (*encrypted_).operator co_await().await_suspend(waiter);
+    else
+      plain_.await_suspend(waiter);
+  }
+  std::expected<void, Error> await_resume() {
+    return encrypted_ ? (*encrypted_).operator co_await().await_resume() : plain_.await_resume();
+  }
+
+ private:
+  Stream& stream_;
+  std::string_view bytes_;
+  Deadline deadline_;
+  Ring::SendAll plain_;
+  std::optional<Task<std::expected<void, Error>>> encrypted_;
+};
+
+inline Stream::Recv Stream::recv(std::span<char> space, Deadline deadline) {
+  return {*this, space, deadline};
+}
+inline Stream::SendAll Stream::send_all(std::string_view bytes, Deadline deadline) {
+  return {*this, bytes, deadline};
+}
+
+}  // namespace clawpatrol

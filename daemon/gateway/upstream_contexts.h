@@ -1,0 +1,32 @@
+// What TLS with the endpoints' servers rests on, made once and shared by their connections.
+#pragma once
+
+#include <expected>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "daemon/tls/client_context.h"
+#include "policy/policy.h"
+
+namespace clawpatrol {
+
+// Thread-safe.
+class UpstreamContexts {
+ public:
+  using Context = std::shared_ptr<const tls::ClientContext>;
+
+  // Makes those of a policy, and reads the system's roots anew. On an error nothing has changed.
+  std::expected<void, Error> renew(const Policy& policy);
+  // Null: the endpoint speaks without TLS.
+  std::expected<Context, Error> of(const EndpointConfig& endpoint);
+
+ private:
+  using Key = std::pair<UpstreamTls, std::string>;  // and the roots, in PEM
+  std::mutex mutex_;
+  std::map<Key, Context> contexts_;
+};
+
+}  // namespace clawpatrol
