@@ -42,13 +42,6 @@ TEST_CASE("an endpoint that this gateway does not serve is an error where it wou
         std::string::npos);
 }
 
-TEST_CASE("TLS to upstream is no obstacle to judging, and remains one to serving") {
-  std::string text = base;
-  text.replace(text.find("tls = \"disable\""), 15, "tls = \"verify-full\"");
-  CHECK(problems(text).size() == 1);
-  CHECK(judged(text).empty());
-}
-
 TEST_CASE("conditions are checked against the facets of their endpoint's type") {
   CHECK(judged(with("https", "", rule_on_web("http.path == '/x' && http.headers['a'][0] == 'b'"))).empty());
   CHECK(judged(with("https", "", rule_on_web("http.body_json.items.exists(i, i.n > 3)"))).empty());
