@@ -15,7 +15,8 @@ struct CaseOutcome {
   // Not empty: the case and the policy do not fit together, so that there is no verdict.
   std::string problem;
   std::string hint;
-  bool unknown_name = false;  // because the policy has no such peer, endpoint or credential
+  bool unknown_name = false;   // because the policy has no such peer, endpoint or credential
+  bool passes_unseen = false;  // because nothing claims the connection, and it passes through
 
   Expected verdict = Expected::deny;
   std::string rule;                // "": none decided

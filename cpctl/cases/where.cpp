@@ -78,9 +78,11 @@ std::expected<Where, CaseOutcome> find_place(const Policy& policy, const Case& w
   outcome.guard = "unclaimed";
   outcome.reason = fmt::format("no endpoint that profile \"{}\" may reach claims {}", place.peer->profile,
                                shown(place.dest));
-  if (policy.unknown_host == UnknownHost::passthrough)
-    return std::unexpected(unusable(outcome.reason + ": it passes through and is not looked at",
-                                    "Test it with type = \"connect\"."));
+  if (policy.unknown_host == UnknownHost::passthrough) {
+    outcome = unusable(outcome.reason + ": it passes through and is not looked at",
+                       "Test it with type = \"connect\".");
+    outcome.passes_unseen = true;
+  }
   return std::unexpected(std::move(outcome));
 }
 

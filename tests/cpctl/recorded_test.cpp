@@ -285,6 +285,27 @@ TEST_CASE("diff tells what changed in words, and which recorded actions it chang
   CHECK(cpctl({"diff", old.native(), now.native(), "--replay", "/nowhere"}).status == 2);
 }
 
+TEST_CASE("diff: what passes through unseen is wider, and what a policy does not know goes nowhere") {
+  Recording recording(everything);
+  Logged logged(recording.lines);
+  const auto old = logged.write("old.toml", rules);
+  std::string text = std::string(base) + std::string(rules);
+  text.replace(text.find("pg.internal:5432"), 16, "pg.elsewhere:5432");
+  std::ofstream(logged.state.path / "away.toml") << text;
+  Result result = cpctl(
+      {"diff", old.native(), (logged.state.path / "away.toml").native(), "--replay", logged.log.native()});
+  INFO(result.out << result.err);
+  CHECK(result.status == 0);
+  CHECK(contains(result.out, " 0 wider"));
+  CHECK_FALSE(contains(result.out, " 0 narrower"));
+  std::ofstream(logged.state.path / "through.toml") << text << "[defaults]\nunknown_host = \"passthrough\"\n";
+  result = cpctl(
+      {"diff", old.native(), (logged.state.path / "through.toml").native(), "--replay", logged.log.native()});
+  CHECK(result.status == 1);
+  CHECK(contains(result.out, "wider: "));
+  CHECK(contains(result.out, " 0 narrower"));
+}
+
 TEST_CASE("diff: rules that move, come and go; peers, profiles and credentials") {
   Logged logged({});
   const auto old = logged.write("old.toml", rules);
