@@ -76,6 +76,7 @@ std::size_t memory_of(const NameList& list) {
 std::size_t memory_of(const Statement& statement) {
   const SqlFacets& facets = statement.facets;
   std::size_t bytes = sizeof statement + statement.name.capacity();
+  for (const std::string& schema : statement.path.path.schemas) bytes += sizeof schema + schema.capacity();
   if (facets.statement) bytes += facets.statement->capacity();
   for (const Facet<NameList>* list :
        {&facets.verbs, &facets.tables, &facets.reads, &facets.writes, &facets.columns, &facets.functions,
@@ -131,6 +132,11 @@ bool place(Statement& statement, const RawStmt& raw, std::string_view text, std:
   return true;
 }
 
+bool ends_transaction(Effect effect) {
+  return effect == Effect::commit || effect == Effect::rollback || effect == Effect::rollback_to ||
+         effect == Effect::prepare_transaction;
+}
+
 Analysis read_statements(const std::string& text, const Options& options, const tree::List* statements) {
   if (static_cast<std::size_t>(tree::length(statements)) > options.limits.statements)
     return unreadable(text, Readable::over_limit,
@@ -138,11 +144,16 @@ Analysis read_statements(const std::string& text, const Options& options, const 
   Analysis analysis;
   std::size_t end_of_last = 0;
   std::size_t doubtful = first_doubtful_byte(text);
+  PathInMessage path(options.search_path);
+  Options in_path = options;
   for (const Node* item : tree::cells(statements)) {
     const auto* raw = as<RawStmt>(item);
     if (raw == nullptr || raw->stmt == nullptr)
       return unreadable(text, Readable::unaccounted, std::string(between_statements));
-    Statement statement = Walk(options).run(raw->stmt);
+    in_path.search_path = path.now();
+    Statement statement = Walk(in_path).run(raw->stmt);
+    path.after(statement.path);
+    if (ends_transaction(statement.effect)) path.after_transaction();
     if (!place(statement, *raw, text, end_of_last))
       return unreadable(text, Readable::unaccounted, std::string(between_statements));
     std::string_view written = std::string_view(text).substr(statement.offset, statement.length);
@@ -234,6 +245,7 @@ Statement analyse_setting(std::string_view name, std::string_view value) {
   statement.length = facets.statement->size();
   statement.reading = guard_setting(name, value);
   statement.may_change_settings = decides_reading(name);
+  statement.path = path_effect(name, value);
   statement.reading_depends_on_settings = first_doubtful_byte(value) < value.size();
   return statement;
 }
@@ -276,6 +288,8 @@ Statement merge_executed(const Statement& wrapper, const Statement& executed) {
                                                                   : std::max(wrapper.kind, executed.kind);
   merged.runs_unread_code = wrapper.runs_unread_code || executed.runs_unread_code;
   merged.may_change_settings = wrapper.may_change_settings || executed.may_change_settings;
+  merged.path = united(wrapper.path, executed.path);
+  merged.names_by_path = wrapper.names_by_path || executed.names_by_path;
   merged.reading = std::max(wrapper.reading, executed.reading);
   merged.reading_depends_on_settings =
       wrapper.reading_depends_on_settings || executed.reading_depends_on_settings;

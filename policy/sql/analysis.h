@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "parsers/facets.h"
+#include "policy/sql/search_path.h"
 
 namespace clawpatrol::sql {
 
@@ -70,6 +71,9 @@ struct Statement {
   // whatever sets client_encoding or standard_conforming_strings, to their values of before too. Until it has
   // been answered, text whose reading depends on settings is not certain.
   bool may_change_settings = false;
+  PathEffect path;  // what it does to the search path of what comes after it, by its text
+  bool names_by_path =
+      false;  // it has names without a schema: its lists are those of the path it was read with
   ReadingGuard reading = ReadingGuard::none;
   // The text was read only under standard_conforming_strings = on and an ASCII-safe encoding: it holds a
   // backslash or a byte above 0x7f. Where those settings are not certain, it is unevaluable.
@@ -104,6 +108,8 @@ struct Options {
   // The session's client_encoding is not UTF8: a byte above 0x7f could mean anything, and a text that has one
   // is not readable.
   bool ascii_only = false;
+  // Where names without a schema can be. Within a message SET is followed.
+  SearchPathPointer search_path;
 };
 
 // Never crashes on any text: texts beyond 8 KiB are parsed, and deep trees walked, on a stack of 64 MiB (one

@@ -149,6 +149,16 @@ ReadingGuard guard_setting(std::string_view name, std::optional<std::string_view
   return ReadingGuard::none;
 }
 
+// Another role has another schema of its own.
+PathEffect path_effect(std::string_view name, std::optional<std::string_view> value) {
+  const std::string setting = lower(name);
+  const bool role = setting == "role" || setting == "session_authorization";
+  if (!role && setting != "search_path") return {};
+  if (!value) return {.kind = PathEffect::Kind::uncertain, .path = {}};
+  if (!role) return path_from_text(*value);
+  return {.kind = PathEffect::Kind::add, .path = path_from_names({std::string(*value)})};
+}
+
 bool setting_matters(std::string_view name) {
   return std::ranges::binary_search(matters, lower(name));
 }

@@ -22,6 +22,9 @@ bool begins_with_reading_setting(std::string_view name);
 // UTF8, SQL_ASCII, or a single-byte encoding that is ASCII below 0x80; names as the server normalises them.
 bool is_safe_encoding(std::string_view name);
 
+// What becomes of the search path when it is set to `value`; nullopt: one that the text does not tell.
+PathEffect path_effect(std::string_view name, std::optional<std::string_view> value);
+
 // Changes what statements mean or what the session may do: role, search_path, row_security, ...
 bool setting_matters(std::string_view name);
 

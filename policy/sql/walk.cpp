@@ -169,11 +169,14 @@ void Walk::relation_named(std::string_view schema, std::string_view name, Use us
   if (catalog && name == "pg_settings") names_pg_settings_ = true;
   if (catalog && holds_values_of_tables(name)) reads_open_ = true;
   if (schema == "pg_toast" || name.starts_with("pg_toast_")) reaches_further();  // a part of another table
+  if (schema.empty()) by_path();
   NameSet& used = use == Use::read ? reads_ : writes_;
   for (NameSet* names : {&tables_, &used}) {
     names->add(name);
     if (!schema.empty()) names->add(schema, name);
-    if (schema.empty()) names->add("public", name);
+    if (schema.empty()) {
+      for (const std::string& searched : path_of(options_.search_path).schemas) names->add(searched, name);
+    }
     if (schema.empty() && !made_in_.empty()) names->add(made_in_, name);
     if (schema.empty() && catalog) names->add("pg_catalog", name);
   }
@@ -197,6 +200,14 @@ void Walk::relation_in_list(const Node* names, std::size_t skip_last, Use use) {
   relation_named(parts.size() > 1 ? parts[parts.size() - 2] : std::string_view(), parts.back(), use);
 }
 
+// A name was met that has no schema.
+void Walk::by_path() {
+  names_by_path_ = true;
+  if (path_of(options_.search_path).certain) return;
+  reaches_further();
+  functions_open_ = true;
+}
+
 void Walk::unknown_code() {
   open_ = true;
   may_change_settings();
@@ -212,7 +223,7 @@ Statement Walk::finish(std::string_view verb) {
   done.facets.reads = listed(reads_, reads_open_);
   done.facets.writes = listed(writes_, writes_open_);
   done.facets.columns = listed(columns_, columns_open_);
-  done.facets.functions = listed(functions_);
+  done.facets.functions = listed(functions_, functions_open_);
   done.facets.classes = NameList{names_of_classes(classes_), open_};
   done.facets.unbounded = unbounded_;
   done.facets.copy = copy_;
@@ -225,6 +236,8 @@ Statement Walk::finish(std::string_view verb) {
   done.enters_copy_out = copy_out_;
   done.runs_unread_code = open_;
   done.may_change_settings = may_change_settings_;
+  done.path = path_;
+  done.names_by_path = names_by_path_;
   done.reading = reading_;
   return done;
 }

@@ -74,6 +74,9 @@ class Walk {
   void reaches_further() { reads_open_ = writes_open_ = true; }
   void may_change_settings() { may_change_settings_ = true; }
   void guard(ReadingGuard guard) { reading_ = std::max(reading_, guard); }
+  void path_becomes(const PathEffect& effect) { path_ = united(path_, effect); }
+  void by_path();
+  void path_set(const tree::VariableSetStmt& set);
   void literal(std::string_view text) { literals_.emplace_back(text); }
   Statement finish(std::string_view verb);
 
@@ -128,7 +131,7 @@ class Walk {
   std::string_view copy(const tree::CopyStmt& copy);
   std::string_view create_as(const tree::CreateTableAsStmt& create);
   std::string_view transaction(const tree::TransactionStmt& transaction, Wrapper wrapper);
-  std::string_view variable(const tree::VariableSetStmt& set);
+  std::string_view variable(const tree::VariableSetStmt& set, Wrapper wrapper);
   std::string_view prepare(const tree::PrepareStmt& prepare, Wrapper wrapper);
   std::string_view declare(const tree::DeclareCursorStmt& declare, Wrapper wrapper);
   std::string_view session_names(const tree::Node* node, std::string_view verb, Wrapper wrapper);
@@ -193,9 +196,12 @@ class Walk {
   bool reads_open_ = false;   // sql.reads and sql.tables
   bool writes_open_ = false;  // sql.writes, and sql.tables with the other
   bool columns_open_ = false;
+  bool functions_open_ = false;
   std::size_t written_ = 0;  // how often a relation was named that is written
   bool names_pg_settings_ = false;
   bool may_change_settings_ = false;
+  PathEffect path_;
+  bool names_by_path_ = false;
   bool unbounded_ = false;
   CopyFacet copy_;
   bool copy_in_ = false, copy_out_ = false;

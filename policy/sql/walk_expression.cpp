@@ -140,10 +140,17 @@ void Walk::field_or_call(std::string_view name) {
 
 // Whether it is the server's own.
 bool Walk::function_named(QualifiedName name) {
-  const bool built_in = name.schema.empty() ? is_catalog_function(name.leaf) : name.schema == "pg_catalog";
+  const SearchPath& path = path_of(options_.search_path);
+  const bool of_catalog = name.schema.empty() ? is_catalog_function(name.leaf) : name.schema == "pg_catalog";
   functions_.add(name.leaf);
-  functions_.add(!name.schema.empty() ? name.schema : built_in ? "pg_catalog" : "public", name.leaf);
-  return built_in;
+  if (!name.schema.empty()) functions_.add(name.schema, name.leaf);
+  if (!name.schema.empty()) return of_catalog;
+  by_path();
+  if (of_catalog) functions_.add("pg_catalog", name.leaf);
+  if (!of_catalog || path.hides_catalog) {
+    for (const std::string& searched : path.schemas) functions_.add(searched, name.leaf);
+  }
+  return of_catalog && !path.hides_catalog;
 }
 
 void Walk::called(std::string_view schema, std::string_view leaf) {
@@ -153,7 +160,9 @@ void Walk::called(std::string_view schema, std::string_view leaf) {
   bool vouched = false;
   if (options_.safe_functions != nullptr && !options_.safe_functions->empty()) {
     std::string written = schema.empty() ? std::string(leaf) : fmt::format("{}.{}", schema, leaf);
-    vouched = options_.safe_functions->contains(written);
+    // By its mere name the operator vouches for what the path has by default.
+    vouched =
+        options_.safe_functions->contains(written) && (!schema.empty() || options_.search_path == nullptr);
   }
   const FunctionClass* known = find_function_class(leaf);
   if (known != nullptr) {
@@ -232,13 +241,19 @@ void Walk::set_config(const FuncCall& call) {
                                         ? std::nullopt
                                         : std::optional<std::string_view>(setting_value)));
   classify(setting_classes(setting_name));
+  PathEffect effect = path_effect(
+      setting_name, setting_value == nullptr ? std::nullopt : std::optional<std::string_view>(setting_value));
+  if (effect.kind == PathEffect::Kind::set) effect.kind = PathEffect::Kind::add;  // if it is called at all
+  path_becomes(effect);
   raise(setting_matters(setting_name) ? ActionKind::admin : ActionKind::session);
 }
 
 void Walk::operator_named(const List* names) {
   if (names == nullptr) return;
   auto [schema, leaf] = qualified(names);
-  if ((!schema.empty() && schema != "pg_catalog") || !is_catalog_operator(leaf)) unknown_code();
+  const bool hidden = schema.empty() && path_of(options_.search_path).hides_catalog;
+  if (schema.empty()) by_path();
+  if ((!schema.empty() && schema != "pg_catalog") || !is_catalog_operator(leaf) || hidden) unknown_code();
 }
 
 // Of an index: its functions run for every row. Those that people name are known, if they are built in.
@@ -262,7 +277,10 @@ bool is_built_in(const TypeName& type) {
 
 // A value of this type is made here, so its input function or a cast to it runs.
 void Walk::type_runs(const TypeName* type) {
-  if (type != nullptr && !is_built_in(*type)) unknown_code();
+  if (type == nullptr) return;
+  const bool by_path_alone = length(type->names) == 1;
+  if (by_path_alone) by_path();
+  if (!is_built_in(*type) || (by_path_alone && path_of(options_.search_path).hides_catalog)) unknown_code();
 }
 
 void Walk::constant(const A_Const& constant) {

@@ -95,7 +95,7 @@ std::string_view Walk::utility(const Node* node, std::string_view name, Wrapper 
     case Tag::CopyStmt: return copy(*as<CopyStmt>(node));
     case Tag::CreateTableAsStmt: return create_as(*as<CreateTableAsStmt>(node));
     case Tag::TransactionStmt: return transaction(*as<TransactionStmt>(node), wrapper);
-    case Tag::VariableSetStmt: return variable(*as<VariableSetStmt>(node));
+    case Tag::VariableSetStmt: return variable(*as<VariableSetStmt>(node), wrapper);
     case Tag::PrepareStmt: return prepare(*as<PrepareStmt>(node), wrapper);
     case Tag::DeclareCursorStmt: return declare(*as<DeclareCursorStmt>(node), wrapper);
     case Tag::ExecuteStmt:
@@ -206,10 +206,31 @@ std::string_view Walk::transaction(const TransactionStmt& transaction, Wrapper w
   return row.verb;
 }
 
-std::string_view Walk::variable(const VariableSetStmt& set) {
+// Of the session's own, not of a body's.
+void Walk::path_set(const VariableSetStmt& set) {
+  using Kind = PathEffect::Kind;
+  const Kind kind = path_effect(view(set.name), "").kind;
+  const bool resets = set.kind == VAR_RESET || set.kind == VAR_SET_DEFAULT;
+  if (set.kind == VAR_RESET_ALL || (resets && kind == Kind::set))
+    return path_becomes({.kind = Kind::reset, .path = {}});
+  if (kind == Kind::none || resets) return;
+  std::vector<std::string> names;
+  bool literal = set.kind == VAR_SET_VALUE;
+  for (const Node* item : cells(set.args)) {
+    const auto* constant = as<A_Const>(item);
+    literal &= constant != nullptr && !constant->isnull && constant->val.node.type == Tag::String;
+    if (literal) names.emplace_back(view(constant->val.sval.sval));
+  }
+  if (!literal) return path_becomes({.kind = Kind::uncertain, .path = {}});
+  // LOCAL does nothing outside of a transaction.
+  path_becomes({.kind = set.is_local ? Kind::add : kind, .path = path_from_names(std::move(names))});
+}
+
+std::string_view Walk::variable(const VariableSetStmt& set, Wrapper wrapper) {
   std::string_view name = set.kind == VAR_RESET || set.kind == VAR_RESET_ALL ? "reset" : "set";
   verb(name);
   setting(set);
+  if (wrapper == Wrapper::none) path_set(set);
   return name;
 }
 
@@ -250,6 +271,7 @@ std::string_view Walk::session_names(const Node* node, std::string_view name, Wr
   } else if (const auto* discard = as<DiscardStmt>(node)) {
     if (discard->target == DISCARD_ALL) {
       effect(Effect::discard_all, nullptr, wrapper);
+      path_becomes({.kind = PathEffect::Kind::reset, .path = {}});
       may_change_settings();
     }
   }

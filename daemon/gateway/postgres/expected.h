@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,8 +57,9 @@ struct Prepared {
   std::uint64_t generation = 0;
   bool awaits_params = false;
   SubjectPointer subject;
-  std::uint64_t action = 0;  // of the Parse
-  bool opaque = false;       // its text was not read, and a rule allowed it
+  std::uint64_t action = 0;     // of the Parse
+  bool opaque = false;          // its text was not read, and a rule allowed it
+  sql::SearchPathPointer path;  // that its names were read with
 };
 
 struct Portal {
@@ -96,7 +98,12 @@ struct Expected {
   bool failed = false;    // its error has come; ReadyForQuery has not
   bool answered = false;  // an error was its answer, or a function's result
   bool may_copy_in = false;
-  bool changes_names = false;      // SQL in it prepares, deallocates, declares or closes
+  bool changes_names = false;  // SQL in it prepares, deallocates, declares or closes
+  // It may change the search path; where nothing else can come of it, `becomes` is what it is then.
+  bool changes_path = false;
+  std::optional<sql::SearchPathPointer> becomes;
+  sql::SearchPathPointer path;     // before anything in it ran
+  bool may_undo_path = false;      // it ends a transaction, or a part of one
   bool drops_unnamed = false;      // a Query drops the unnamed statement and portal
   std::string name;                // the agent's, of a statement or portal that it defines or closes
   std::unique_ptr<Denial> denial;  // it is poison, and this is what its error becomes

@@ -106,8 +106,10 @@ bool Judge::take_generation() {
   policy_ = std::move(current);
   counts_ = shared_.rule_counts.of(*policy_, now_unix_ns());
   const bool ascii_only = sql_.ascii_only;
+  sql::SearchPathPointer path = std::move(sql_.search_path);
   sql_ = policy_->endpoints.find(facets_->endpoint.name)->second.sql;
   sql_.ascii_only = ascii_only;
+  sql_.search_path = std::move(path);
   remembered_ = {};
   long_text_ = nullptr;  // read under other options
   return true;
@@ -117,6 +119,16 @@ bool Judge::stands() const {
   auto current = shared_.policy.current();
   if (has_credential_of_login() && current == policy_) return true;
   return grant_->stands(*current, shared_.peers, shared_.credentials.get());
+}
+
+void Judge::set_search_path(sql::SearchPathPointer path) {
+  sql_.search_path = std::move(path);
+  long_text_ = nullptr;  // read under other options
+}
+
+void Judge::set_login_path(sql::SearchPathPointer path) {
+  login_path_ = path;
+  set_search_path(std::move(path));
 }
 
 void Judge::set_encoding(std::string_view client_encoding) {

@@ -89,6 +89,13 @@ class Judge {
   const DestFacets& dest() const { return facets_->dest; }
   std::uint64_t generation() const { return policy_->generation; }
 
+  // Where the session's unqualified names can be; null: as by default.
+  const sql::SearchPathPointer& search_path() const { return sql_.search_path; }
+  const sql::SearchPathPointer& login_path() const { return login_path_; }
+  void set_search_path(sql::SearchPathPointer path);
+  // That a startup parameter set, which RESET goes back to.
+  void set_login_path(sql::SearchPathPointer path);
+
   // The session's client_encoding. In any but UTF8 a byte above 0x7f could stand for anything.
   bool reads_utf8() const { return !sql_.ascii_only; }
   void set_encoding(std::string_view client_encoding);
@@ -158,6 +165,7 @@ class Judge {
   std::shared_ptr<const GenerationCounts> counts_;  // of policy_
   std::uint64_t credential_version_ = 0;
   sql::Options sql_;
+  sql::SearchPathPointer login_path_;
   std::optional<std::int64_t> as_of_;
   struct Remembered {
     std::shared_ptr<const sql::Analysis> analysis;

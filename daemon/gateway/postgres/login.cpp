@@ -51,6 +51,13 @@ Denial fatal(std::string message, std::string detail = {}, std::string hint = {}
       .code = "28000", .message = std::move(message), .detail = std::move(detail), .hint = std::move(hint)};
 }
 
+sql::SearchPathPointer login_path(std::string_view value, const std::string& user) {
+  sql::PathEffect effect = sql::path_from_text(value);
+  if (effect.kind == sql::PathEffect::Kind::uncertain) effect.path.certain = false;
+  std::ranges::replace(effect.path.schemas, sql::user_schema, user);
+  return std::make_shared<const sql::SearchPath>(std::move(effect.path));
+}
+
 struct Claims {
   std::string user;
   std::string database;
@@ -214,6 +221,7 @@ std::expected<LoginPlan, Denial> judge_login(Judge& judge, const Startup& startu
   for (const auto& [name, value] : claims->settings) {
     auto passed = judge_setting(judge, name, value);
     if (!passed) return std::unexpected(passed.error());
+    if (lower(name) == "search_path") judge.set_login_path(login_path(value, identity.user));
     if (lower(name) != "standard_conforming_strings") plan.parameters.emplace_back(name, value);
   }
   plan.parameters.emplace_back("standard_conforming_strings", "on");

@@ -123,6 +123,7 @@ class Session {
     bool may_change_settings = false;
     bool may_copy_in = false;
     bool changes_names = false;
+    sql::PathEffect path;  // of all its statements
     void clear();
   };
   enum class Readiness : std::uint8_t { ready, wait };
@@ -176,6 +177,13 @@ class Session {
   std::string with_agents_names(std::string_view text) const;
   void drop_unnamed(Expected& entry);
 
+  // The search path.
+  sql::SearchPath with_own_schema(sql::SearchPath path) const;
+  void path_forwarded(Expected& entry, const Message& message);
+  void path_answered(const Expected& entry);
+  void path_ready();
+  Readiness read_in_path(Prepared& prepared);
+
   // Forwarding. A segment of to_server() is what one message became.
   Expected& begin(Asked asked, const Frame& frame);
   void finish(const Expected& entry, std::size_t segment_begins);
@@ -184,7 +192,7 @@ class Session {
   void append_poison(std::string& out, Asked asked, std::string_view text, std::string_view unnamed);
   bool refuse(Asked asked, const Frame& frame, std::string_view code, std::string message,
               std::string_view unnamed = "x");
-  void forwarded(const Expected& entry, const Message& message);
+  void forwarded(Expected& entry, const Message& message);
   bool must_wait();
   void protocol_error(std::string_view why);
   void server_error(std::string_view why);
@@ -228,8 +236,14 @@ class Session {
   std::uint64_t batch_ = 1;  // counts Syncs
   std::uint64_t epoch_ = 0;  // counts statements forwarded that run unread code
   std::uint64_t names_given_ = 0;
-  std::uint64_t last_name_change_ = 0;  // number of the last entry with SQL that changes names
-  std::uint64_t last_ready_ = 0;        // number of the last entry that ends with ReadyForQuery
+  std::uint64_t path_changed_by_ = 0;  // number of the last entry that may change the search path
+  struct SettledPath {
+    std::uint64_t number;
+    sql::SearchPathPointer path;
+  };
+  std::optional<SettledPath> settled_path_;  // of this batch, unless something undoes it
+  std::uint64_t last_name_change_ = 0;       // number of the last entry with SQL that changes names
+  std::uint64_t last_ready_ = 0;             // number of the last entry that ends with ReadyForQuery
   std::uint64_t taint_ = 0;      // number of the last entry that may change settings; 0: confirmed since
   std::uint64_t copy_wait_ = 0;  // entry that may enter COPY IN, or is about to leave it; 0: none
   bool copying_ = false;

@@ -134,6 +134,7 @@ bool Session::must_wait() {
 Expected& Session::begin(Asked asked, const Frame& frame) {
   Expected& entry = queue_.push(asked);
   entry.epoch = epoch_;
+  entry.path = judge_.search_path();
   entry.bytes_up = frame.size;
   return entry;
 }
@@ -145,7 +146,8 @@ void Session::finish(const Expected& entry, std::size_t segment_begins) {
 }
 
 // What the forwarded message may do to what we rely on.
-void Session::forwarded(const Expected& entry, const Message& message) {
+void Session::forwarded(Expected& entry, const Message& message) {
+  path_forwarded(entry, message);
   if (message.unread) ++epoch_;
   if (message.unread || message.may_change_settings) taint_ = entry.number;
   if (message.changes_names) last_name_change_ = entry.number;

@@ -66,6 +66,7 @@ std::shared_ptr<Prepared> Session::parse_again(std::string_view name,
   again->subject = statement->subject;
   again->action = statement->action;
   again->opaque = statement->opaque;
+  again->path = statement->path;
   again->epoch = epoch_;
   again->upstream = new_name();
 
@@ -152,6 +153,7 @@ bool Session::on_bind(const Frame& frame) {
 
   std::shared_ptr<Prepared> prepared = *found;
   if (may_be_parsed_later(names.statement, *prepared)) return must_wait();
+  if (read_in_path(*prepared) == Readiness::wait) return must_wait();
   const std::uint64_t sure = names.statement.empty() || !prepared->by_sql ? epoch_ : prepared->epoch;
   const Runs runs = what_runs(*prepared, sure, scratch_);
   if (runs.readiness == Readiness::wait) return must_wait();
@@ -211,6 +213,7 @@ bool Session::on_bind(const Frame& frame) {
   message.unread = runs.statement && (runs.statement->runs_unread_code || prepared->opaque || !runs.certain);
   message.may_change_settings = runs.statement && runs.statement->may_change_settings;
   message.may_copy_in = message.changes_names = false;
+  message.path = {};
   forwarded(entry, message);
   portal->epoch = epoch_;
   portals_.propose(names.portal, entry.number, batch_, std::move(portal));
@@ -334,6 +337,7 @@ bool Session::on_execute(const Frame& frame) {
   // `statement` may stand in a part of `message`.
   message.may_change_settings |= statement && statement->may_change_settings;
   message.unread |= statement && (statement->runs_unread_code || prepared.opaque || !runs.certain);
+  if (statement) message.path = statement->path;
   message.may_copy_in |= statement && (statement->enters_copy_in || prepared.opaque);
   message.changes_names = statement && changes_names(prepared.effect());
   entry.may_copy_in = message.may_copy_in;

@@ -47,7 +47,7 @@ Session::Readiness Session::find_executed(const sql::Statement& statement, Messa
   if (changed_here) return find_target(statement, {}, message, part), Readiness::ready;
   if (!sql_names_settled()) return Readiness::wait;
   auto found = find_statement(statement.name);
-  if (!found) return Readiness::wait;
+  if (!found || (*found && read_in_path(**found) == Readiness::wait)) return Readiness::wait;
   const bool certain =
       *found && (*found)->epoch == epoch_ && !(*found)->opaque && is_followed((*found)->effect());
   Found target;

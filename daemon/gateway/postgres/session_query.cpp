@@ -43,6 +43,7 @@ void Session::Message::clear() {
   refusal = nullptr;
   guard.clear();
   unread = may_change_settings = may_copy_in = changes_names = false;
+  path = {};
 }
 
 bool Session::reading_is_certain(const sql::Statement& statement) const {
@@ -81,6 +82,7 @@ Session::Readiness Session::examine_statement(const sql::Statement& statement, M
   const sql::Statement& whole = part.merged ? *part.merged : statement;
   message.unread |= statement.runs_unread_code || whole.runs_unread_code;
   message.may_change_settings |= statement.may_change_settings || whole.may_change_settings;
+  message.path = sql::united(message.path, whole.path);
   message.may_copy_in |= statement.enters_copy_in;
   message.changes_names |= changes_names(statement.effect);
   message.kind = std::max(message.kind, part.merged ? part.merged->kind : statement.kind);
@@ -280,6 +282,7 @@ bool Session::on_parse(const Frame& frame) {
   prepared->types = parse.types;
   prepared->type_count = parse.type_count;
   prepared->epoch = epoch_;
+  prepared->path = judge_.search_path();
   prepared->generation = judge_.generation();
   prepared->awaits_params = ruling.awaits_params;
   if (!message.parts.empty() && !message.parts[0].merged) prepared->subject = message.parts[0].subject;

@@ -119,6 +119,7 @@ Session::Onward Session::on_complete(const Frame& frame) {
         entry.analysis->readable == sql::Readable::yes)
       apply(entry.analysis->statements[entry.at_statement], entry.at_statement, entry);
     ++entry.at_statement;
+    path_answered(entry);
     return Onward::pass;
   }
   if (entry.asked != Asked::execute) return unexpected("the end of another message");
@@ -126,6 +127,7 @@ Session::Onward Session::on_complete(const Frame& frame) {
   if (frame.type == 'C' && entry.statement && changes_names(entry.statement->effect()) &&
       !entry.statement->opaque)
     apply(*entry.statement->statement(), entry.statement->index, entry);
+  path_answered(entry);
   pop();
   return Onward::pass;
 }
@@ -180,6 +182,7 @@ Session::Onward Session::on_error(const Frame& frame, std::string& replacement) 
     onward = Onward::replace;
   }
   note(entry, false, error->code);
+  settled_path_.reset();
   entry.answered = true;
   copying_ = false;
   if (copy_wait_ != 0 && copy_wait_ <= entry.number) copy_wait_ = 0;
@@ -205,6 +208,7 @@ Session::Onward Session::on_ready(const Frame& frame) {
   if (entry.denial && !entry.failed) return unexpected("a message that was certain to fail did not");
   accept(entry);
   transaction_ = *state;
+  path_ready();
   // What unread code did to the settings has been reported by now.
   if (entry.number >= taint_) taint_ = 0;
   if (transaction_ == 'I')
@@ -284,6 +288,9 @@ void Session::apply(const sql::Statement& statement, std::size_t index, const Ex
       made->upstream = statement.name;
       made->by_sql = true;
       made->epoch = entry.epoch;
+      // What a SET before it in its message made of the path, no session has had: it is read anew.
+      static const auto no_session = std::make_shared<const sql::SearchPath>();
+      made->path = entry.changes_path ? no_session : entry.analysis ? entry.path : entry.statement->path;
       made->action = entry.action_at(entry.asked == Asked::query ? index : 0);
       made->awaits_params = true;
       if (statement.effect == Effect::prepare) return statements_.set(statement.name, std::move(made));

@@ -1,6 +1,11 @@
 // Bodies of DO and of functions: their SQL is known, and never thought to be all.
 #include "policy/sql/plpgsql.h"
 
+#include <pg_query.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
 #include "tests/policy/sql/statement.h"
 
 namespace clawpatrol::sql {
@@ -21,7 +26,53 @@ std::vector<std::string> parts_of(std::string_view body) {
 
 using Parts = std::vector<std::string>;
 
+void find_queries(const nlohmann::json& tree, std::vector<std::string>& queries) {
+  if (tree.is_object() && tree.contains("query") && tree["query"].is_string())
+    queries.push_back(tree["query"]);
+  if (tree.is_structured())
+    for (const auto& part : tree) find_queries(part, queries);
+}
+
+// What libpg_query's parser of PL/pgSQL finds in the bodies of a text: SQL, expressions, assignments.
+std::vector<std::string> queries_of_libpg_query(const std::string& text) {
+  PgQueryPlpgsqlParseResult result = pg_query_parse_plpgsql(text.c_str());
+  std::vector<std::string> queries;
+  if (result.error == nullptr) find_queries(nlohmann::json::parse(result.plpgsql_funcs), queries);
+  pg_query_free_plpgsql_parse_result(result);
+  return queries;
+}
+
+bool holds(const Facet<NameList>& list, const Facet<NameList>& other) {
+  return std::ranges::all_of(other->items, [&](const std::string& name) { return has(list, name); });
+}
+
 }  // namespace
+
+TEST_CASE("all that libpg_query's own parser of PL/pgSQL finds in the regression suite is found") {
+  std::ifstream lines(std::string(CLAWPATROL_FIXTURES) + "/postgres/regress15.jsonl");
+  std::size_t bodies = 0, compared = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const std::string text = nlohmann::json::parse(line)["sql"];
+    if (text.find("plpgsql") == text.npos && !text.starts_with("do ") && !text.starts_with("DO ")) continue;
+    const std::vector<std::string> queries = queries_of_libpg_query(text);
+    const Analysis whole = analyse(text, {});
+    if (queries.empty() || whole.readable != Readable::yes) continue;
+    ++bodies;
+    for (const std::string& query : queries) {
+      const std::size_t assigned = query.find(":=");
+      Analysis part = analyse(query, {});
+      if (part.readable != Readable::yes)
+        part = analyse("SELECT " + (assigned == query.npos ? query : query.substr(assigned + 2)), {});
+      if (part.readable != Readable::yes || part.statements.empty()) continue;
+      ++compared;
+      INFO(text << "\nquery: " << query);
+      CHECK(holds(whole.statements.front().facets.tables, part.statements.front().facets.tables));
+      CHECK(holds(whole.statements.front().facets.functions, part.statements.front().facets.functions));
+    }
+  }
+  CHECK(bodies > 120);
+  CHECK(compared > 400);
+}
 
 TEST_CASE("the SQL of a PL/pgSQL body is nested in the statement that runs or makes it") {
   for (const char* text :

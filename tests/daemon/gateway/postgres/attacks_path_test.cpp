@@ -1,0 +1,155 @@
+// Attacks on what a name without a schema means (attacks.md, 7), before a real server.
+#include <catch2/catch.hpp>
+
+#include "tests/daemon/gateway/postgres/lab.h"
+
+namespace clawpatrol::postgres::lab {
+namespace {
+
+using Rows = std::vector<std::string>;
+
+// Nothing reads or writes sec.tokens; everything else is allowed.
+constexpr const char* no_tokens = R"toml(
+[[rule]]
+name = "no"
+endpoint = "pg-prod"
+priority = 10
+condition = "'sec.tokens' in sql.tables"
+verdict = "deny"
+[[rule]]
+name = "rest"
+endpoint = "pg-prod"
+verdict = "allow"
+)toml";
+
+void make_tables() {
+  Server::instance().admin(
+      "CREATE SCHEMA IF NOT EXISTS sec; CREATE SCHEMA IF NOT EXISTS agent_ro; "
+      "CREATE TABLE IF NOT EXISTS sec.tokens (t text); CREATE TABLE IF NOT EXISTS public.tokens (t text); "
+      "TRUNCATE sec.tokens, public.tokens; INSERT INTO sec.tokens VALUES ('secret'); "
+      "INSERT INTO public.tokens VALUES ('open'); GRANT USAGE ON SCHEMA sec TO PUBLIC; "
+      "GRANT SELECT ON sec.tokens, public.tokens TO PUBLIC; "
+      "CREATE OR REPLACE FUNCTION go() RETURNS int LANGUAGE plpgsql AS "
+      "$$BEGIN PERFORM set_config('search_path', 'sec', false); RETURN 1; END$$");
+}
+
+}  // namespace
+
+TEST_CASE("attack 7: SET search_path does not hide a table from a rule that names its schema") {
+  make_tables();
+  Gateway gateway({.rules = no_tokens});
+  for (const char* set :
+       {"SET search_path = sec", "SET search_path TO 'sec'", "SET SCHEMA 'sec'",
+        "SELECT set_config('search_path', 'public,sec', false)", "BEGIN; SET LOCAL search_path = sec"}) {
+    INFO(set);
+    Agent agent(gateway.port(), {});
+    CHECK(rows(agent.query("SELECT t FROM tokens")) == Rows{"open"});
+    CHECK(code(agent.query(set)).empty());
+    CHECK(code(agent.query("SELECT t FROM tokens")) == "42501");
+  }
+  Agent together(gateway.port(), {});
+  CHECK(code(together.query("SET search_path = sec; SELECT t FROM tokens")) == "42501");
+  // In one batch, before the server has answered anything.
+  Agent batch(gateway.port(), {});
+  batch.send(parse("SET search_path = sec") + bind() + execute() + parse("SELECT t FROM tokens") + bind() +
+             execute() + raw('S'));
+  CHECK(code(batch.until('Z')) == "42501");
+}
+
+TEST_CASE("attack 7: a statement that was prepared on another path is read anew when it runs") {
+  make_tables();
+  Gateway gateway({.rules = no_tokens});
+  Agent agent(gateway.port(), {});
+  agent.send(parse("SELECT t FROM tokens", "s") + raw('S'));
+  CHECK(kinds(agent.until('Z')) == "1Z");
+  agent.query("PREPARE p AS SELECT t FROM tokens");
+  agent.send(bind("s") + execute() + raw('S'));
+  CHECK(rows(agent.until('Z')) == Rows{"open"});
+  CHECK(rows(agent.query("EXECUTE p")) == Rows{"open"});
+  CHECK(code(agent.query("SET search_path = sec")).empty());
+  agent.send(bind("s") + execute() + raw('S'));
+  CHECK(code(agent.until('Z')) == "42501");
+  CHECK(code(agent.query("EXECUTE p")) == "42501");
+  CHECK(code(agent.query("RESET search_path")).empty());
+  agent.send(bind("s") + execute() + raw('S'));
+  CHECK(rows(agent.until('Z')) == Rows{"open"});
+  CHECK(rows(agent.query("EXECUTE p")) == Rows{"open"});
+}
+
+TEST_CASE("attack 7: ROLLBACK brings back a path, and both are what a name could mean") {
+  make_tables();
+  Gateway gateway({.rules = no_tokens});
+  Agent agent(gateway.port(), {});
+  CHECK(code(agent.query("SET search_path = sec")).empty());
+  CHECK(code(agent.query("BEGIN")).empty());
+  CHECK(code(agent.query("SET search_path = public")).empty());
+  CHECK(code(agent.query("ROLLBACK")).empty());  // and the path is sec again
+  CHECK(code(agent.query("SELECT t FROM tokens")) == "42501");
+  CHECK(code(agent.query("RESET ALL")).empty());
+  CHECK(rows(agent.query("SELECT t FROM tokens")) == Rows{"open"});
+  CHECK(code(agent.query("SET search_path = sec")).empty());
+  // A SET back that fails or is undone in its batch changes nothing.
+  agent.send(parse("RESET search_path") + bind() + execute() + parse("SELECT 1/0") + bind() + execute() +
+             raw('S'));
+  CHECK(code(agent.until('Z')) == "22012");
+  CHECK(code(agent.query("SELECT t FROM tokens")) == "42501");
+  agent.send(parse("BEGIN") + bind() + execute() + parse("RESET search_path") + bind() + execute() +
+             parse("ROLLBACK") + bind() + execute() + raw('S'));
+  CHECK(code(agent.until('Z')).empty());
+  CHECK(code(agent.query("SELECT t FROM tokens")) == "42501");
+  // ROLLBACK outside of a transaction block undoes what its batch did.
+  agent.send(parse("RESET search_path") + bind() + execute() + q("ROLLBACK"));
+  CHECK(code(agent.until('Z')).empty());
+  CHECK(code(agent.query("SELECT t FROM tokens")) == "42501");
+  CHECK(code(agent.query("DISCARD ALL")).empty());
+  CHECK(rows(agent.query("SELECT t FROM tokens")) == Rows{"open"});
+}
+
+TEST_CASE("attack 7: after code that nobody has read, a name without a schema could mean anything") {
+  make_tables();
+  // The call itself is told by no list; what comes after it is looked at.
+  Gateway gateway({.rules = R"toml(
+[[rule]]
+name = "calls"
+endpoint = "pg-prod"
+priority = 20
+condition = "sql.statement == 'SELECT go()'"
+verdict = "allow"
+)toml" + std::string(no_tokens)});
+  Agent agent(gateway.port(), {});
+  CHECK(rows(agent.query("SELECT t FROM tokens")) == Rows{"open"});
+  CHECK(rows(agent.query("SELECT go()")) == Rows{"1"});
+  CHECK(code(agent.query("SELECT t FROM tokens")) == "42501");
+  CHECK(rows(agent.query("SELECT t FROM public.tokens")) == Rows{"open"});
+  CHECK(code(agent.query("RESET search_path")).empty());
+  CHECK(rows(agent.query("SELECT t FROM tokens")) == Rows{"open"});
+}
+
+TEST_CASE("attack 7: a path that the agent brings to its login, and the schema of its role, are names' too") {
+  make_tables();
+  Gateway gateway({.rules = no_tokens});
+  Agent brought(gateway.port(), {{"search_path", "sec"}});
+  CHECK(code(brought.query("SELECT t FROM tokens")) == "42501");
+  CHECK(code(brought.query("SET search_path = public")).empty());
+  CHECK(rows(brought.query("SELECT t FROM tokens")) == Rows{"open"});
+  CHECK(code(brought.query("RESET search_path")).empty());
+  CHECK(code(brought.query("SELECT t FROM tokens")) == "42501");
+  Server::instance().admin("CREATE TABLE IF NOT EXISTS agent_ro.own (t text)");
+  Gateway own({.rules = R"toml(
+[[rule]]
+name = "no"
+endpoint = "pg-prod"
+priority = 10
+condition = "'agent_ro.own' in sql.tables"
+verdict = "deny"
+[[rule]]
+name = "rest"
+endpoint = "pg-prod"
+verdict = "allow"
+)toml"});
+  Agent agent(own.port(), {});
+  CHECK(code(agent.query("SET search_path = \"$user\", public")).empty());
+  CHECK(code(agent.query("SELECT t FROM own")) == "42501");
+}
+
+}  // namespace clawpatrol::postgres::lab
