@@ -123,6 +123,17 @@ std::expected<std::vector<http::DescribedHeader>, std::string> headers_of(const 
   return headers;
 }
 
+// Text, or JSON that stands for the text that it is; nothing where there is none.
+std::expected<std::string, std::string> body_of(const Message& line) {
+  if (line.has("body_base64")) return bytes_of(line, "body");
+  for (const auto& [name, value] : line.members()) {
+    if (name != "body" || value.is_null()) continue;
+    auto text = value.as_text();
+    return text ? *text : value.json();
+  }
+  return std::string();
+}
+
 std::expected<std::string, std::string> answer_described(const Message& line, const http::Options& options) {
   http::Described described;
   auto method = line.text("method");
@@ -133,13 +144,9 @@ std::expected<std::string, std::string> answer_described(const Message& line, co
   auto headers = headers_of(line);
   if (!headers) return std::unexpected(headers.error());
   described.headers = std::move(*headers);
-  if (line.has("body_base64") || (line.has("body") && line.text("body"))) {
-    auto body = bytes_of(line, "body");
-    if (!body) return std::unexpected(body.error());
-    described.body = std::move(*body);
-  } else if (line.has("body") && !line.object("body").is_null()) {
-    described.body = line.object("body").json();
-  }
+  auto body = body_of(line);
+  if (!body) return std::unexpected(body.error());
+  described.body = std::move(*body);
   const http::DescribedRequest read = http::read_described(described);
   return json_of(seen_kubernetes(read.request, read.refused, options));
 }

@@ -119,7 +119,7 @@ int show_message(Console& console, const sql::Analysis& analysis) {
 std::expected<sql::Options, std::string> options_of(const Context& context, const SqlView& view) {
   sql::Options options;
   if (!view.endpoint.empty()) {
-    LoadResult loaded = load_policy(context.paths.config);
+    LoadResult loaded = load_policy(context.paths.config, LoadFor::judge);
     if (!loaded.policy)
       return std::unexpected(
           fmt::format("{} is not usable: run `cpctl check`", context.paths.config.native()));

@@ -70,6 +70,10 @@ bool is_doubtful(std::string_view text) {
   std::string_view rest = text.substr(sign);
   if (rest.starts_with('.')) rest.remove_prefix(1);
   if (rest.empty() || !is_digit(rest.front())) return false;
+  // An address or a version: two points are in no number.
+  if (std::ranges::count(text, '.') > 1 &&
+      std::ranges::all_of(text, [](char c) { return is_digit(c) || c == '.'; }))
+    return false;
   // Begins as a number does: a word only if it holds what no number, base, date or time does.
   return std::ranges::all_of(text, [](char c) {
     return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') ||

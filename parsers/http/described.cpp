@@ -50,6 +50,21 @@ std::string as_wire(const Described& described, std::string_view authority) {
   return wire + "\r\n";
 }
 
+// Whether the head is these parts and nothing else: a part that holds the end of a line would be several.
+bool says_same(const http1::Head& head, const Described& described) {
+  auto own = head.headers.begin();
+  if (host_in(described).empty()) ++own;
+  if (head.method != described.method || head.target != described.target) return false;
+  for (const DescribedHeader& header : described.headers) {
+    if (is_framing(header.name)) continue;
+    if (own == head.headers.end() || own->name != header.name || own->value != http1::trimmed(header.value))
+      return false;
+    ++own;
+  }
+  if (!described.body.empty() && own != head.headers.end()) ++own;
+  return own == head.headers.end();
+}
+
 }  // namespace
 
 DescribedRequest read_described(const Described& described) {
@@ -71,8 +86,8 @@ DescribedRequest read_described(const Described& described) {
     return read;
   }
   auto* parsed = std::get_if<Parsed<http1::Event>>(&step);
-  if (!parsed || parsed->size != wire.size()) {  // a header's value that holds the end of a head
-    read.refused = "bare CR or LF";
+  if (!parsed || !says_same(std::get<http1::Head>(parsed->event), described) || parsed->size != wire.size()) {
+    read.refused = "a part holds more than itself";
     return read;
   }
   const http1::Head& head = std::get<http1::Head>(parsed->event);

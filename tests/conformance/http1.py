@@ -1,11 +1,9 @@
-"""scripts/conformance http1 [--fixtures DIR]: our parser of HTTP/1.1 against llhttp's strict cases, and against what
+"""scripts/conformance http1 [--fixtures DIR] [--cpctl PROGRAM]: our parser of HTTP/1.1 against llhttp's strict cases, and against what
 four servers did with every mutation of Transfer-Encoding: where they disagree, we must refuse."""
-import argparse
 import base64
-import pathlib
 import re
 
-from lib.requests import FIXTURES, ask, records, report, reasons
+from lib.requests import ask, options, records, report, reasons
 
 UPGRADE = ("22", "23")  # llhttp stops there and leaves the rest to its caller
 
@@ -33,14 +31,14 @@ def with_host(wire):
     return re.sub(rb"^[^\r\n]* HTTP/1\.1\r\n(?![Hh][Oo][Ss][Tt]:)", add, wire, flags=re.M)
 
 
-def ask_to_the_end(strict, wires):
+def ask_to_the_end(cpctl, strict, wires):
     """Many of the cases that llhttp refuses end as soon as it has: they are gone on with, so that what we refuse is the
     same, and not that they end."""
-    answers = ask("http", questions(wires))
+    answers = ask(cpctl, "http", questions(wires))
     for i, record in enumerate(strict):
         if record["expect_error"] and answers[i].get("refused") == "the request is incomplete":
             wires[i] += b"\r\n\r\n"
-    return ask("http", questions(wires))
+    return ask(cpctl, "http", questions(wires))
 
 
 def count(answer):
@@ -51,15 +49,15 @@ def questions(wires):
     return [{"wire_base64": base64.b64encode(wire).decode()} for wire in wires]
 
 
-def compare_llhttp(folder):
+def compare_llhttp(cpctl, folder):
     strict = [record for record in records(folder / "llhttp.jsonl") if is_strict(record)]
     wires = [wire_of(record) for record in strict]
-    answers = ask("http", questions(wires))
+    answers = ask(cpctl, "http", questions(wires))
     for i, answer in enumerate(answers):
         if answer.get("refused") == "no Host" or (answer.get("refused") and b"\nHost:" not in wires[i]):
             wires[i] = with_host(wires[i])
     wrong, agreed, hosts = [], 0, sum(wire != wire_of(record) for wire, record in zip(wires, strict))
-    for record, answer in zip(strict, ask_to_the_end(strict, wires)):
+    for record, answer in zip(strict, ask_to_the_end(cpctl, strict, wires)):
         error = record["expect_error"]
         refuses = error is not None and error[0] not in UPGRADE
         complete = error is None and record["complete_messages"] or 0
@@ -78,9 +76,9 @@ def compare_llhttp(folder):
     return wrong
 
 
-def compare_servers(folder):
+def compare_servers(cpctl, folder):
     mutations = records(folder / "transfer_encoding.jsonl")
-    answers = ask("http", questions([bytes.fromhex(record["cl_te_request_hex"]) for record in mutations]))
+    answers = ask(cpctl, "http", questions([bytes.fromhex(record["cl_te_request_hex"]) for record in mutations]))
     groups = {"all four read one request": [0, 0], "all four refuse": [0, 0], "they disagree": [0, 0]}
     wrong = []
     for record, answer in zip(mutations, answers):
@@ -98,22 +96,21 @@ def compare_servers(folder):
     return wrong
 
 
-def compare_controls():
+def compare_controls(cpctl):
     controls = [b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
                 b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\na", b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"]
-    right = sum(count(answer) == 1 and "refused" not in answer for answer in ask("http", questions(controls)))
+    right = sum(count(answer) == 1 and "refused" not in answer for answer in ask(cpctl, "http", questions(controls)))
     print(f"{'  unmutated controls':<34}{len(controls):>8}{right:>8}{len(controls) - right:>10}")
     return [] if right == len(controls) else [("controls", "an ordinary request is refused")]
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--fixtures", type=pathlib.Path, default=FIXTURES / "http1")
-    folder = parser.parse_args().fixtures
+    chosen = options("http1")
+    folder, cpctl = chosen.fixtures, chosen.cpctl
     print(f"{'':<34}{'cases':>8}{'agree':>8}{'disagree':>10}")
-    wrong = compare_llhttp(folder)
+    wrong = compare_llhttp(cpctl, folder)
     print("Transfer-Encoding, mutated")
-    wrong += compare_servers(folder) + compare_controls()
+    wrong += compare_servers(cpctl, folder) + compare_controls(cpctl)
     raise SystemExit(report(wrong, reasons("http1_reasons.tsv"), "tests/conformance/http1_reasons.tsv"))
 
 

@@ -1,12 +1,9 @@
-"""scripts/conformance kubernetes [--fixtures DIR]: what `cpctl facets kubernetes` sees in requests, against the API
+"""scripts/conformance kubernetes [--fixtures DIR] [--cpctl PROGRAM]: what `cpctl facets kubernetes` sees in requests, against the API
 server's own tests (requestinfo), the audit log of a real API server (audit_oracle) and what kubectl sends.
 
 A request is also counted as agreed where the gateway refuses it for a path with two readings, if the reading that it
 shows beside the refusal is the server's; how many these are has a column of its own."""
-import argparse
-import pathlib
-
-from lib.requests import FIXTURES, ask, records, report, reasons
+from lib.requests import ask, options, records, report, reasons
 
 METHODS = {"get": "GET", "list": "GET", "watch": "GET", "create": "POST", "update": "PUT", "patch": "PATCH",
            "delete": "DELETE", "deletecollection": "DELETE"}
@@ -29,9 +26,9 @@ def differences(record, k8s):
     return found
 
 
-def compare(title, rows, key):
+def compare(cpctl, title, rows, key):
     """rows: (record, method, target, server_refused). Prints a line of the table."""
-    answers = ask("kubernetes", [{"method": method, "target": target} for _, method, target, _ in rows])
+    answers = ask(cpctl, "kubernetes", [{"method": method, "target": target} for _, method, target, _ in rows])
     disagreements, agreed, refused, both_refuse = [], 0, 0, 0
     for (record, method, target, server_refused), answer in zip(rows, answers):
         if server_refused:
@@ -50,15 +47,14 @@ def compare(title, rows, key):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--fixtures", type=pathlib.Path, default=FIXTURES / "kubernetes")
-    folder = parser.parse_args().fixtures
+    chosen = options("kubernetes")
+    folder, cpctl = chosen.fixtures, chosen.cpctl
     print(f"{'':<22}{'records':>8}{'agree':>8}{'refused,':>10}{'both':>9}{'disagree':>10}")
     print(f"{'':<22}{'':>8}{'':>8}{'read alike':>10}{'refuse':>9}")
     key = lambda record, method, target: f"{method} {target}"
-    wrong = compare("requestinfo", [(r, r["method"], r["url"] or "/", False)
+    wrong = compare(cpctl, "requestinfo", [(r, r["method"], r["url"] or "/", False)
                                     for r in records(folder / "requestinfo.jsonl")], key)
-    wrong += compare("audit_oracle", [(r, r["method"], r["target"], r.get("audited") is False)
+    wrong += compare(cpctl, "audit_oracle", [(r, r["method"], r["target"], r.get("audited") is False)
                                       for r in records(folder / "audit_oracle.jsonl")], key)
     sent = []
     for command in records(folder / "kubectl_requests.jsonl"):
@@ -70,7 +66,7 @@ def main():
             sent.append((record, METHODS[request["verb"]], request["uri"], False))
         for target in command.get("non_resource_requests", []):
             sent.append(({"verb": "get", "isResourceRequest": False}, "GET", target, False))
-    wrong += compare("kubectl_requests", sent, key)
+    wrong += compare(cpctl, "kubectl_requests", sent, key)
     raise SystemExit(report(wrong, reasons("kubernetes_reasons.tsv"), "tests/conformance/kubernetes_reasons.tsv"))
 
 

@@ -1,10 +1,19 @@
 """Shared by http1 and kubernetes: asks `cpctl facets` about many requests at once, and reads the reasons."""
+import argparse
 import json
+import os
 import pathlib
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-FIXTURES = ROOT.parent / "shared" / "fixtures"
+FIXTURES = pathlib.Path(os.environ.get("CLAWPATROL_FIXTURES") or ROOT.parent / "shared" / "fixtures")
+
+
+def options(name):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fixtures", type=pathlib.Path, default=FIXTURES / name, help="a folder like the public one")
+    parser.add_argument("--cpctl", type=pathlib.Path, default=ROOT / "build/dev/cpctl/cpctl")
+    return parser.parse_args()
 
 
 def records(path):
@@ -12,10 +21,10 @@ def records(path):
         return [json.loads(line) for line in lines]
 
 
-def ask(protocol, questions):
+def ask(cpctl, protocol, questions):
     """The answers of `cpctl facets PROTOCOL --jsonl`, one for each question."""
     given = "".join(json.dumps(question) + "\n" for question in questions)
-    run = subprocess.run([ROOT / "build/dev/cpctl/cpctl", "facets", protocol, "--jsonl"], input=given.encode(),
+    run = subprocess.run([cpctl, "facets", protocol, "--jsonl"], input=given.encode(),
                          stdout=subprocess.PIPE, timeout=120, check=False)
     if run.returncode != 0:
         raise SystemExit(f"cpctl facets {protocol}: exit {run.returncode}")
