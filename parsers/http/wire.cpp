@@ -8,17 +8,15 @@ struct Collector {
   const Options& options;
   WireReading reading = {};
   WireRequest request = {};
-  bool cut = false;
 
   void add(const http1::Data& data) {
-    cut = cut || request.body.size() + data.bytes.size() > options.body_inspect;
-    if (!cut) request.body += data.bytes;
+    if (request.body.size() + data.bytes.size() > options.body_inspect) request.body_state = BodyState::cut;
+    if (request.body_state == BodyState::whole) request.body += data.bytes;
   }
 
   // False: refused.
   bool end() {
-    Request parts = request.request();
-    parts.body_state = cut ? BodyState::cut : BodyState::whole;
+    const Request parts = request.request();
     auto facets = facets_of(parts, options);
     if (!facets) {
       reading.refused = facets.error();
@@ -28,7 +26,6 @@ struct Collector {
     request.kind = kind_of(parts);
     reading.requests.push_back(std::move(request));
     request = {};
-    cut = false;
     return true;
   }
 
@@ -44,6 +41,7 @@ struct Collector {
 Request WireRequest::request() const {
   Request parts = request_of(head);
   parts.body = body;
+  parts.body_state = body_state;
   return parts;
 }
 

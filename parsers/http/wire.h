@@ -13,6 +13,7 @@ namespace clawpatrol::http {
 struct WireRequest {
   http1::Head head;  // views of the bytes that were read
   std::string body;  // without its framing
+  BodyState body_state = BodyState::whole;
   HttpFacets facets;
   ActionKind kind = ActionKind::exec;
 

@@ -220,6 +220,14 @@ TEST_CASE("a body beyond the limit is not seen at all, in part neither") {
   auto request = one(post(std::string(101, 'x')), {.body_inspect = 100});
   CHECK(request.facets.body.why() == Unknown::over_limit);
   CHECK(request.facets.body_json.why() == Unknown::over_limit);
+  CHECK(request.request().body_state == http::BodyState::cut);
+  // In chunks too: the second alone would fit again.
+  auto chunks =
+      one("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n" + std::string(64, 'x') +
+              "\r\n40\r\n" + std::string(64, 'y') + "\r\n2\r\n{}\r\n0\r\n\r\n",
+          {.body_inspect = 100});
+  CHECK(chunks.facets.body.why() == Unknown::over_limit);
+  CHECK(chunks.body_state == http::BodyState::cut);
   CHECK(*one(post(std::string(100, 'x')), {.body_inspect = 100}).facets.body_size == 100);
 }
 
