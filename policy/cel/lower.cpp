@@ -182,6 +182,7 @@ class Lowering {
       auto kind = ast.name == "or" ? Alternative::optional : Alternative::value;
       return folded(or_node(std::move(arguments[0]), std::move(arguments[1]), kind), constant);
     }
+    if (constant) refuse_unreadable(ast, arguments);
     if (!constant && (ast.name == "_==_" || ast.name == "_!=_"))
       if (NodePtr made = compared_with_text(ast, arguments)) return made;
     if (takes_zone(*ast.function) && arguments.size() == 2) return in_zone(ast, std::move(arguments));
@@ -190,6 +191,19 @@ class Lowering {
     if (list && is_list_of_strings(*list))
       return folded(in_texts_node(std::move(arguments[0]), *list), constant);
     return folded(call_node(*ast.function, std::move(arguments)), constant);
+  }
+
+  // A constant that its function cannot read would make the condition unevaluable for every action.
+  void refuse_unreadable(const Ast& ast, const std::vector<NodePtr>& arguments) {
+    constexpr std::string_view readers[] = {"ip", "cidr", "timestamp", "duration"};
+    if (arguments.size() != 1 || std::ranges::find(readers, ast.name) == std::end(readers)) return;
+    const Value constant = *arguments[0]->constant();
+    Frame frame(nullptr, {}, folding_limits);
+    const Value value = ast.function->call(frame, {&constant, 1});
+    if (value.kind != Kind::error || value.code() == ErrorCode::wrong_type) return;
+    problems_.push_back({ast.children[0]->span,
+                         fmt::format("`{}` cannot take this: {}", ast.name, text_of(value.code())),
+                         {}});
   }
 
   // Null where neither side is a constant text.

@@ -142,6 +142,17 @@ TEST_CASE("patterns in a policy are compiled when it is loaded") {
   CHECK(problem("sql.verb.matches('a' + '(')").starts_with("invalid pattern: missing )"));
 }
 
+TEST_CASE("constants that cannot be read are refused when the policy is loaded") {
+  CHECK(problem("cidr('10.0.0.0/33').containsIP(peer.address)") ==
+        "`cidr` cannot take this: invalid address ['10.0.0.0/33']");
+  CHECK(problem("ip(peer.address) == ip('10.0.0')").starts_with("`ip` cannot take this: invalid address"));
+  CHECK(problem("now > timestamp('2024-02-30T00:00:00Z')").starts_with("`timestamp` cannot take this"));
+  CHECK(problem("now > timestamp(0) + duration('1 day')").starts_with("`duration` cannot take this"));
+  CHECK(problem("now.getHours('Europe/Berlim') < 8")
+            .starts_with("unknown time zone `Europe/Berlim` ['Europe/Berlim']"));
+  CHECK(problem("ip(peer.address) == ip(sql.verb)") == "compiles");
+}
+
 TEST_CASE("depth, length and number of terms are limited, long chains are not deep") {
   auto repeated = [](std::string_view text, int times) {
     std::string all;
