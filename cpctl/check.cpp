@@ -2,10 +2,13 @@
 // it.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cpctl/commands.h"
 #include "cpctl/daemon.h"
 #include "cpctl/flow_views.h"
 #include "cpctl/printable.h"
+#include "cpctl/reports.h"
 #include "cpctl/units.h"
 #include "policy/policy.h"
 
@@ -25,7 +28,7 @@ std::string place_json(const Place& place) {
 
 std::string diagnostic_json(const Diagnostic& item) {
   JsonObject object;
-  object.add("severity", item.severity == Severity::error ? "error" : "warning");
+  object.add("severity", item.severity == Severity::error ? "error" : "warning").add("code", item.code);
   object.add_json("place", place_json(item.place)).add("message", item.message).add("hint", item.hint);
   std::vector<std::string> related;
   for (const Related& other : item.related) {
@@ -51,18 +54,37 @@ std::string summary(const Policy& policy) {
                      counted(policy.credentials.size(), "credential"));
 }
 
+// The next command, where there is something to explain.
+void show_code_help(Console& console, const Diagnostics& diagnostics) {
+  auto coded = std::ranges::find_if(diagnostics.items, [](const auto& item) { return !item.code.empty(); });
+  if (coded == diagnostics.items.end()) return;
+  console.line(
+      console.paint(Style::dim, fmt::format("`cpctl explain-code {}` says what is meant, and what to write "
+                                            "instead",
+                                            coded->code)));
+}
+
 }  // namespace
 
-int check(Context context, const std::filesystem::path& path) {
+int check(Context context, const CheckRequest& request) {
   Console& console = context.console;
-  std::filesystem::path where = path.empty() ? context.paths.config : path;
+  std::filesystem::path where = request.path.empty() ? context.paths.config : request.path;
   LoadResult loaded = load_policy(where);
   int status = loaded.policy ? exit_ok : exit_no;
-  if (console.json()) {
+  if (request.format == "github") {
+    console.out(github_report(loaded.diagnostics));
+    return status;
+  }
+  if (request.format == "sarif") {
+    console.line(sarif_report(loaded.diagnostics));
+    return status;
+  }
+  if (request.format == "json" || (request.format.empty() && console.json())) {
     console.line(check_json(where, loaded));
     return status;
   }
   console.lines(loaded.diagnostics.render());
+  show_code_help(console, loaded.diagnostics);
   if (!loaded.policy) {
     console.line(console.paint(Style::bad, "not usable") + ": " + printable(where.native()));
     return status;

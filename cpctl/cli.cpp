@@ -26,6 +26,7 @@ struct Invocation {
   TestRequest test;
   DiffRequest diff;
   ExportRequest exported;
+  CheckRequest check;
   SqlView sql;
   RequestView request;
   bool json_lines = false, lenient_paths = false;
@@ -74,9 +75,19 @@ void add_flows(CLI::App& app, Invocation& in) {
 }
 
 void add_policy(CLI::App& app, Invocation& in) {
-  add(app, in, "check", "read the configuration and report every problem; needs no daemon", [&in](Context c) {
-    return check(c, in.path);
-  })->add_option("PATH", in.path, "a file, or a directory with clawpatrol.toml (default: that of --config)");
+  CLI::App* checking =
+      add(app, in, "check", "read the configuration and report every problem; needs no daemon",
+          [&in](Context c) { return check(c, in.check); });
+  checking->add_option("PATH", in.check.path,
+                       "a file, or a directory with clawpatrol.toml (default: that of --config)");
+  checking
+      ->add_option("--format", in.check.format,
+                   "`human`; `json`, as -o json; `github`: workflow commands; `sarif`: SARIF 2.1.0")
+      ->check(CLI::IsMember({"human", "json", "github", "sarif"}))
+      ->option_text("FORMAT");
+  add(app, in, "explain-code", "what a problem of `check` means; without CODE, all of them; needs no daemon",
+      [&in](Context c) { return explain_code(c, in.name); })
+      ->add_option("CODE", in.name, "such as CP0203");
   CLI::App* evaluating = add(app, in, "eval", "the value and type of an expression; needs no daemon",
                              [&in](Context c) { return eval(c, in.eval); });
   evaluating->add_option("EXPR", in.eval.expression, "of the language of conditions")->required();

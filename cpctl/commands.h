@@ -39,7 +39,12 @@ int flow_kill(Context context, std::uint64_t id);
 
 int explain_action(Context context, const std::string& action);
 
-int check(Context context, const std::filesystem::path& path);
+struct CheckRequest {
+  std::filesystem::path path;  // "": the configuration
+  std::string format;          // human, json, github or sarif; "": as --output says
+};
+int check(Context context, const CheckRequest& request);
+int explain_code(Context context, const std::string& code);  // "": all of them
 int reload(Context context);
 int generations(Context context);
 int rollback(Context context, std::uint64_t generation);  // 0: to the one before

@@ -37,6 +37,8 @@ class Console {
   void line(std::string_view text) { out(std::string(text) + "\n"); }
   // Each line of a text that holds what others wrote, printable.
   void lines(std::string_view text);
+  // Printable text of any length under an indent, folded at the width of the terminal.
+  void paragraph(std::size_t indent, const std::string& printable_text);
   bool broken() const { return broken_ != 0; }
   int broken_by() const { return broken_; }  // errno of that write; 0: none
 

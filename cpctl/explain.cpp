@@ -41,26 +41,6 @@ std::string place_text(const Message& place) {
   return fmt::format("{}:{}", shown(place, "file"), place.natural_or_zero("line"));
 }
 
-// Text of any length under an indent, folded at the width of the terminal.
-void paragraph(Console& console, std::size_t indent, const std::string& text) {
-  std::size_t width = console.width().value_or(0);
-  std::size_t room = width > indent + 20 ? width - indent : text.size() + 1;
-  std::string rest = text;
-  do {
-    std::size_t end = rest.size();
-    if (display_width(rest) > room) {
-      // clipped() ends in an ellipsis of three bytes, whose column is given to one character more.
-      end = clipped(rest, room).size() - 3;
-      std::size_t blank = rest.rfind(' ', end);
-      if (blank != std::string::npos && blank > 0) end = blank;
-      if (end == 0) end = rest.size();
-    }
-    console.line(std::string(indent, ' ') + rest.substr(0, end));
-    rest.erase(0, end);
-    rest.erase(0, std::min(rest.find_first_not_of(' '), rest.size()));
-  } while (!rest.empty());
-}
-
 void show_head(Console& console, const Message& action) {
   std::string verdict = action.text_or_empty("verdict");
   console.line(fmt::format("{}  {}  {}", console.paint(Style::accent, shown(action, "id")),
@@ -73,7 +53,7 @@ void show_head(Console& console, const Message& action) {
                            console.paint(Style::bold, shown(action, "endpoint"))));
   if (!shown(action, "text").empty()) {
     console.line("");
-    paragraph(console, 4, shown(action, "text"));
+    console.paragraph(4, shown(action, "text"));
   }
   console.line("");
 }
@@ -97,10 +77,10 @@ void show_decision(Console& console, const Message& action, const Message& decis
   } else {
     console.line(fmt::format("no rule decided: only one with on = [\"{}\"] could", printable(type)));
   }
-  if (!reason.empty()) paragraph(console, 2, reason);
+  if (!reason.empty()) console.paragraph(2, reason);
   if (!shown(decision, "condition").empty()) {
     console.line(console.paint(Style::dim, "  when"));
-    paragraph(console, 4, shown(decision, "condition"));
+    console.paragraph(4, shown(decision, "condition"));
   }
   console.line(
       console.paint(Style::dim, fmt::format("  policy generation {}", action.natural_or_zero("generation"))));

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "policy/config/reference.h"
+#include "policy/lints/codes.h"
 
 namespace {
 
@@ -19,6 +20,7 @@ struct Document {
 constexpr Document documents[] = {
     {"docs/config.md", clawpatrol::config_reference_markdown},
     {"docs/facets.md", clawpatrol::facets_reference_markdown},
+    {"docs/lints.md", clawpatrol::lints::lints_reference_markdown},
 };
 
 std::string contents(const std::filesystem::path& path) {

@@ -20,6 +20,7 @@ struct Named {
   std::vector<Text> endpoints;  // that it refers to
   std::vector<Text> credentials;
   std::vector<Text> profile;       // none or one
+  std::vector<Text> condition;     // none or one; of a rule
   std::vector<Location> networks;  // as long as its networks
   std::vector<Location> hosts;     // as long as the hosts, or addresses, of its configuration
 };
@@ -57,12 +58,15 @@ void build_rules(Build& build);
 
 // Problems that only the whole shows: references, claims, overlaps.
 void check_references(Build& build);
+void check_credentials(Build& build);
 void check_addresses(Build& build);
 void check_claims(Build& build);
-void check_use(Build& build);  // warnings: what nobody reaches, or no rule is for
 
 // Compiles the condition into `rule`; problems stand under the right characters of the file.
 void compile_condition(Build& build, const Text& text, Rule& rule, const std::vector<FacetFamily>& families);
+
+// Where in the file a part of a string's value stands; the whole string where that cannot be told.
+Location locate(const Text& text, const cel::Span& span);
 
 // Shared by sections.
 Table section_table(Build& build, std::string_view section, const Node& node);

@@ -115,8 +115,9 @@ void read_tls(Build& build, const Table& table, EndpointConfig& endpoint) {
   const bool verifies = endpoint.tls == UpstreamTls::verify_full || endpoint.tls == UpstreamTls::verify_ca;
   if (verifies || !table.has("ca")) return;
   const auto names = choices_of(*find_key("endpoint", "tls"));
-  build.report.warning(table.at("ca"), fmt::format("'ca' has no effect with tls = \"{}\"",
-                                                   names[static_cast<std::size_t>(endpoint.tls)]));
+  build.report.lint(
+      "CP0306", table.at("ca"),
+      fmt::format("'ca' has no effect with tls = \"{}\"", names[static_cast<std::size_t>(endpoint.tls)]));
 }
 
 // An endpoint that is loaded and not served would seem to be guarded.

@@ -83,6 +83,7 @@ void check_rule_name(Build& build, const Rule& rule, const Text& name,
   auto [first, added] = seen.emplace(rule.name, name.at);
   if (added) return;
   Diagnostic& twice = build.report.error(name.at, fmt::format("defined twice: rule '{}'", rule.name));
+  twice.code = "CP0105";
   Report::relate(twice, first->second, "first defined here");
 }
 
@@ -104,8 +105,12 @@ void build_rule(Build& build, const Node& node, std::unordered_map<std::string, 
   rule.priority = table.integer("priority").value_or(0);
   rule.shadow = table.boolean("shadow").value_or(false);
   if (auto reason = table.string("reason")) rule.reason = reason->value;
-  if (auto condition = table.text("condition"))
+  if (auto condition = table.text("condition")) {
     compile_condition(build, *condition, rule, families_of(build, rule));
+    named.condition.push_back(std::move(*condition));
+  } else if (table.has("condition")) {
+    named.condition.emplace_back();  // it is no string, and no rule without one
+  }
   rule.place = named.at.source->place(named.at.begin, named.at.end);
   build.policy.rules.push_back(std::move(rule));
   build.rules.push_back(std::move(named));
@@ -118,9 +123,9 @@ void lint_facets(Build& build, const Text& text, const Rule& rule) {
   };
   bool params = reads(FacetId::sql_params), literals = reads(FacetId::sql_literals);
   if (params == literals) return;
-  build.report.warning(
-      text.at,
-      fmt::format("rule '{}' reads {} and not {}", rule.name, params ? "sql.params" : "sql.literals",
+  build.report.lint(
+      "CP0206", text.at,
+      fmt::format("rule \'{}\' reads {} and not {}", rule.name, params ? "sql.params" : "sql.literals",
                   params ? "sql.literals" : "sql.params"),
       "The same value can be sent either way: as a Bind parameter, or written in the text.");
 }
@@ -134,8 +139,8 @@ void lint_actions(Build& build, const Text& text, const Rule& rule) {
   for (ActionType type : rule.on) {
     auto missing = std::ranges::find_if(read, [&](FacetId id) { return !exists_for(id, type); });
     if (missing == read.end()) continue;
-    build.report.warning(
-        text.at,
+    build.report.lint(
+        "CP0207", text.at,
         fmt::format("rule '{}' reads {}, which does not exist for {}", rule.name,
                     facet_table[static_cast<std::size_t>(*missing)].path, name_of(type)),
         fmt::format(
@@ -145,6 +150,8 @@ void lint_actions(Build& build, const Text& text, const Rule& rule) {
   }
 }
 
+}  // namespace
+
 Location locate(const Text& text, const cel::Span& span) {
   std::vector<std::size_t> map = map_toml_string(text.at.source->text().substr(text.at.begin));
   std::size_t last = map.size() - 1;
@@ -152,8 +159,6 @@ Location locate(const Text& text, const cel::Span& span) {
   std::size_t begin = std::min(span.begin, last), end = std::min(span.end, last);
   return {text.at.source, text.at.begin + map[begin], text.at.begin + map[std::max(begin, end)]};
 }
-
-}  // namespace
 
 void build_rules(Build& build) {
   const Entry* entry = build.root.find("rule");
@@ -164,7 +169,8 @@ void build_rules(Build& build) {
 
 void compile_condition(Build& build, const Text& text, Rule& rule, const std::vector<FacetFamily>& families) {
   if (text.value.size() > longest_condition) {
-    build.report.error(text.at, fmt::format("condition is longer than {} bytes", longest_condition));
+    build.report.error(text.at, fmt::format("condition is longer than {} bytes", longest_condition)).code =
+        "CP0102";
     return;
   }
   auto compiled = cel::Condition::compile(text.value, {families});
@@ -175,7 +181,7 @@ void compile_condition(Build& build, const Text& text, Rule& rule, const std::ve
     return;
   }
   for (const cel::Problem& problem : compiled.error())
-    build.report.error(locate(text, problem.span), problem.message, problem.hint);
+    build.report.error(locate(text, problem.span), problem.message, problem.hint).code = "CP0102";
 }
 
 }  // namespace clawpatrol::config

@@ -125,8 +125,8 @@ void build_defaults(Build& build) {
   Policy& policy = build.policy;
   if (auto unmatched = table.choice("unmatched")) policy.unmatched = static_cast<Unmatched>(*unmatched);
   if (policy.unmatched == Unmatched::allow)
-    build.report.warning(table.at("unmatched"), "what no rule matches is allowed",
-                         "A forgotten rule then lets everything through; `deny` is the default.");
+    build.report.lint("CP0307", table.at("unmatched"), "what no rule matches is allowed",
+                      "A forgotten rule then lets everything through; `deny` is the default.");
   if (auto unknown = table.choice("unknown_host")) policy.unknown_host = static_cast<UnknownHost>(*unknown);
   for (const Network& network : read_networks(table, "passthrough_networks")) {
     policy.passthrough_networks.push_back(network.prefix);
@@ -140,9 +140,9 @@ void build_limits(Build& build) {
   Table limits = section_of(build, "limits");
   read_quantities(limits, "limits", build.policy.limits);
   if (build.policy.limits.statement > build.policy.limits.buffer)
-    build.report.warning(limits.at("statement"),
-                         "'statement' is larger than 'buffer': no statement can be that long",
-                         "Raise limits.buffer as well.");
+    build.report.lint("CP0306", limits.at("statement"),
+                      "'statement' is larger than 'buffer': no statement can be that long",
+                      "Raise limits.buffer as well.");
   Table audit = section_of(build, "audit");
   read_quantities(audit, "audit", build.policy.audit);
   if (auto sync = audit.choice("sync")) build.policy.audit.sync = static_cast<AuditSync>(*sync);

@@ -123,8 +123,8 @@ void warn_of_shared_ethernet(Build& build, const PeerConfig& peer, const Locatio
   if (peer.interface.empty()) return;  // refused elsewhere
   bool tunnel = std::ranges::any_of(tunnels, [&](auto prefix) { return peer.interface.starts_with(prefix); });
   if (tunnel || !warned.insert(peer.interface).second) return;
-  build.report.warning(
-      at, fmt::format("nothing proves who sends on '{}'", peer.interface),
+  build.report.lint(
+      "CP0305", at, fmt::format("nothing proves who sends on '{}'", peer.interface),
       "Whoever can send there can take a peer's address. That is fine on a veth or a VLAN of one "
       "agent, and not on a shared Ethernet.");
 }
@@ -192,11 +192,14 @@ void check_references(Build& build) {
     check_known(build, "credential", named.credentials, build.credentials);
     check_known(build, "endpoint", named.endpoints, build.endpoints);
   }
-  for (const auto& [name, named] : build.credentials) {
+  for (const auto& [name, named] : build.credentials)
     check_known(build, "endpoint", named.endpoints, build.endpoints);
-    check_credential_hosts(build, build.policy.credentials.find(name)->second, named);
-  }
   for (const Named& named : build.rules) check_known(build, "endpoint", named.endpoints, build.endpoints);
+}
+
+void check_credentials(Build& build) {
+  for (const auto& [name, named] : build.credentials)
+    check_credential_hosts(build, build.policy.credentials.find(name)->second, named);
 }
 
 void check_addresses(Build& build) {
@@ -208,20 +211,6 @@ void check_addresses(Build& build) {
 void check_claims(Build& build) {
   std::set<std::string> reported;
   for (const auto& [name, profile] : build.policy.profiles) check_claims_of(build, profile, reported);
-}
-
-void check_use(Build& build) {
-  std::set<std::string> reached, ruled;
-  for (const auto& [name, profile] : build.policy.profiles) reached.merge(reached_by(build, profile));
-  for (const Rule& rule : build.policy.rules) ruled.insert(rule.endpoints.begin(), rule.endpoints.end());
-  for (const auto& [name, named] : build.endpoints) {
-    if (!reached.contains(name))
-      build.report.warning(named.at, fmt::format("no profile reaches endpoint '{}'", name),
-                           "List it, or a credential for it, in a profile.");
-    if (!ruled.contains(name) && build.policy.unmatched == Unmatched::deny)
-      build.report.warning(
-          named.at, fmt::format("no rule is for endpoint '{}': everything sent to it is refused", name));
-  }
 }
 
 }  // namespace clawpatrol::config

@@ -87,8 +87,8 @@ std::string position(const Place& place) {
 
 void render_one(std::string& out, const Diagnostic& item) {
   std::string_view severity = item.severity == Severity::error ? "error" : "warning";
-  fmt::format_to(std::back_inserter(out), "{}: {}: {}\n", position(item.place), severity,
-                 shown(item.message));
+  fmt::format_to(std::back_inserter(out), "{}: {}: {}{}\n", position(item.place), severity,
+                 shown(item.message), item.code.empty() ? "" : fmt::format(" [{}]", item.code));
   render_frame(out, item.place, item.source_line);
   for (const Related& related : item.related) {
     fmt::format_to(std::back_inserter(out), "{}: note: {}\n", position(related), shown(related.note));

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace clawpatrol {
@@ -27,6 +28,7 @@ struct Related : Place {
 
 struct Diagnostic {
   Severity severity = Severity::error;
+  std::string_view code = {};  // "CP0203" (policy/lints/codes.h), a literal; "": none
   Place place;
   std::string message;
   std::string hint;         // a sentence, or empty

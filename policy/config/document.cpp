@@ -158,6 +158,7 @@ void report_syntax(Source& source, Report& report, const toml::parse_error& fail
   constexpr std::string_view saying = "cannot redefine existing ";
   if (message.starts_with(saying)) message.remove_prefix(saying.size());
   Diagnostic& diagnostic = report.error(key_of_line(source, line), fmt::format("defined twice: {}", message));
+  diagnostic.code = "CP0105";
   if (earlier) Report::relate(diagnostic, *earlier, "first defined here");
 }
 

@@ -9,6 +9,7 @@
 #include "policy/config/build.h"
 #include "policy/config/files.h"
 #include "policy/config/merge.h"
+#include "policy/lints/lint.h"
 
 namespace clawpatrol {
 
@@ -86,18 +87,20 @@ class PolicyLoader {
   void build() {
     Node root;
     bool complete = !report_.has_errors() && !sources_.empty();
+    report_.errors_are("CP0101");
     for (const auto& source : sources_) {
       std::optional<Node> document = config::parse_document(*source, report_);
       complete &= document.has_value();
       if (!document) continue;
       if (root.at.source == nullptr) root.at = {source.get(), 0, 0};
+      report_.errors_are("CP0105");
       config::merge_document(root, std::move(*document), report_);
+      report_.errors_are("CP0101");
     }
     if (!complete) return;
     config::Build build{*policy_, report_, root, use_};
     build_all(build);
     if (report_.has_errors()) return;
-    config::check_use(build);
     policy_->index();
     policy_->digest = sha256(digest_input_ + build.files_read);
   }
@@ -118,6 +121,7 @@ class PolicyLoader {
   }
 
   static void build_all(config::Build& build) {
+    build.report.errors_are("CP0106");
     config::build_top(build);
     config::build_gateway(build);
     config::build_defaults(build);
@@ -127,14 +131,22 @@ class PolicyLoader {
     config::build_credentials(build);
     config::build_peers(build);
     config::build_rules(build);
+    build.report.errors_are("CP0103");
     config::check_references(build);
+    build.report.errors_are("CP0106");
+    config::check_credentials(build);
+    build.report.errors_are("CP0104");
     config::check_addresses(build);
     config::check_claims(build);
+    // What is wrong elsewhere says nothing of a rule that could be read, but it does of what is used: a name
+    // that is written wrong would be reported a second time as what nobody uses.
+    lints::lint_rules(build);
+    if (!build.report.has_errors()) lints::lint_use(build);
   }
 
   LoadFor use_;
   Diagnostics diagnostics_;
-  Report report_{diagnostics_};
+  Report report_{diagnostics_, "CP0100"};
   std::shared_ptr<Policy> policy_ = std::make_shared<Policy>();
   std::vector<std::unique_ptr<Source>> sources_;
   std::string digest_input_;
@@ -152,7 +164,7 @@ LoadResult guarded(const std::string& name, LoadFor use, Load load) {
     return loader.load();
   } catch (const std::exception& failure) {
     LoadResult result;
-    Report(result.diagnostics).error_in_file(name, fmt::format("cannot load: {}", failure.what()));
+    Report(result.diagnostics, "CP0100").error_in_file(name, fmt::format("cannot load: {}", failure.what()));
     return result;
   }
 }

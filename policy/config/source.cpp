@@ -73,13 +73,16 @@ Diagnostic& Report::error(const Location& at, std::string message, std::string h
   return add(Severity::error, at, std::move(message), std::move(hint));
 }
 
-Diagnostic& Report::warning(const Location& at, std::string message, std::string hint) {
-  return add(Severity::warning, at, std::move(message), std::move(hint));
+Diagnostic& Report::lint(std::string_view code, const Location& at, std::string message, std::string hint) {
+  Diagnostic& diagnostic = add(Severity::warning, at, std::move(message), std::move(hint));
+  diagnostic.code = code;
+  return diagnostic;
 }
 
 void Report::error_in_file(std::string name, std::string message, std::string hint) {
   ++errors_;
   Diagnostic& diagnostic = diagnostics_.items.emplace_back();
+  diagnostic.code = error_code_;
   diagnostic.place.file = std::move(name);
   diagnostic.message = std::move(message);
   diagnostic.hint = std::move(hint);
@@ -105,10 +108,12 @@ Diagnostic& Report::add(Severity severity, const Location& at, std::string messa
   if (diagnostics_.items.size() >= most_problems) {
     ++not_kept_;
     errors_not_kept_ += error;
-    return last_ = {};
+    last_ = {};
+    return last_;
   }
   Diagnostic& diagnostic = diagnostics_.items.emplace_back();
   diagnostic.severity = severity;
+  diagnostic.code = error_code_;
   diagnostic.place = at.source->place(at.begin, at.end);
   diagnostic.message = std::move(message);
   diagnostic.hint = std::move(hint);

@@ -57,11 +57,15 @@ inline constexpr std::size_t longest_shown_line = 4096;  // a longer one is not 
 // Collects problems.
 class Report {
  public:
-  explicit Report(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
+  explicit Report(Diagnostics& diagnostics, std::string_view error_code = {})
+      : diagnostics_(diagnostics), error_code_(error_code) {}
 
+  // What errors are from here on: a code of policy/lints/codes.h.
+  void errors_are(std::string_view code) { error_code_ = code; }
   // The reference lives until the next problem.
   Diagnostic& error(const Location& at, std::string message, std::string hint = {});
-  Diagnostic& warning(const Location& at, std::string message, std::string hint = {});
+  // A warning: `code` is of policy/lints/codes.h.
+  Diagnostic& lint(std::string_view code, const Location& at, std::string message, std::string hint = {});
   // `name: message`, for a file that could not be read at all.
   void error_in_file(std::string name, std::string message, std::string hint = {});
   static void relate(Diagnostic& diagnostic, const Location& at, std::string note);
@@ -72,6 +76,7 @@ class Report {
  private:
   Diagnostic& add(Severity severity, const Location& at, std::string message, std::string hint);
   Diagnostics& diagnostics_;
+  std::string_view error_code_;
   std::size_t errors_ = 0;
   std::size_t not_kept_ = 0;
   std::size_t errors_not_kept_ = 0;

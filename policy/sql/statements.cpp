@@ -1,5 +1,6 @@
 #include "policy/sql/statements.h"
 
+#include <algorithm>
 #include <array>
 #include <iterator>
 
@@ -268,6 +269,20 @@ const NodeDecision* find_decision(Tag tag) {
 
 std::span<const NodeDecision> node_decisions() {
   return decisions;
+}
+
+const std::vector<std::string_view>& verb_names() {
+  static const std::vector<std::string_view> names = [] {
+    // Those that fields of a statement decide, and what has no entry.
+    std::vector<std::string_view> all = {"analyze", "commit",   "move",      "release", "reset",
+                                         "revoke",  "rollback", "savepoint", "other"};
+    for (const NodeDecision& decision : decisions)
+      if (!decision.verb.empty()) all.push_back(decision.verb);
+    std::ranges::sort(all);
+    all.erase(std::ranges::unique(all).begin(), all.end());
+    return all;
+  }();
+  return names;
 }
 
 }  // namespace clawpatrol::sql

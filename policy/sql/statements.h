@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "policy/sql/catalog.h"
 #include "policy/sql/tree.h"
@@ -27,5 +28,7 @@ struct NodeDecision {
 // Null: the kind has no entry. Such a statement is `other` and admin, and its lists are open.
 const NodeDecision* find_decision(tree::Tag tag);
 std::span<const NodeDecision> node_decisions();
+// Every verb that a statement can have, each once.
+const std::vector<std::string_view>& verb_names();
 
 }  // namespace clawpatrol::sql

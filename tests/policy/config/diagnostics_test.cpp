@@ -20,7 +20,7 @@ Diagnostics one(Place place, std::string line, std::string message = "wrong") {
 
 TEST_CASE("a problem is shown with its line, a caret and a hint") {
   CHECK(load_policy_text("schema = 1\n[limits]\nbufer = \"1MiB\"\n").diagnostics.render() ==
-        "clawpatrol.toml:3:1: error: unknown key 'bufer' in [limits]\n"
+        "clawpatrol.toml:3:1: error: unknown key 'bufer' in [limits] [CP0106]\n"
         "     3 | bufer = \"1MiB\"\n"
         "       | ^~~~~\n"
         "  hint: Did you mean 'buffer'?\n"
@@ -31,7 +31,7 @@ TEST_CASE("a problem is shown with its line, a caret and a hint") {
 
 TEST_CASE("another place that belongs to a problem is shown like it") {
   CHECK(load_policy_text("schema = 1\nschema = 1\n").diagnostics.render() ==
-        "clawpatrol.toml:2:1: error: defined twice: integer 'schema'\n"
+        "clawpatrol.toml:2:1: error: defined twice: integer 'schema' [CP0105]\n"
         "     2 | schema = 1\n"
         "       | ^~~~~~\n"
         "clawpatrol.toml:1:1: note: first defined here\n"

@@ -105,7 +105,7 @@ reason = "Schema changes land by migration"
 }
 
 TEST_CASE("the base of these tests has nothing wrong but what it lacks") {
-  CHECK(problems(base + rule("a", "verdict = \"allow\"") +
+  CHECK(problems(base + rule("a", "verdict = \"deny\"") +
                  "[[rule]]\nname = \"b\"\nendpoint = \"open\"\nverdict = \"deny\"") == Lines{});
 }
 
@@ -181,7 +181,7 @@ TEST_CASE("a secret in the file is refused, and never shown again") {
   }
   // A credential may be called like one.
   CHECK(problems(base + "[credential.github_token]\ntype = \"postgres\"\nendpoint = \"pg\"\nuser = \"u\"\n")
-            .size() == 2);
+            .size() == 3);
 }
 
 TEST_CASE("a text that is empty is said to be, and an entry of a list is said to be one") {
@@ -297,7 +297,7 @@ TEST_CASE("two endpoints that claim one host for one profile are an error that s
   // For different profiles it is no conflict.
   std::string apart = text;
   apart.replace(apart.find("endpoints = [\"open\"]"), 20, "");
-  CHECK(problems(apart + "[profile.second]\nendpoints = [\"open\"]\n").size() == 2);
+  CHECK(problems(apart + "[profile.second]\nendpoints = [\"open\"]\n").size() == 3);
   // Wildcards conflict with equal wildcards alone.
   CHECK(problems(with("\"open.internal\"", "\"*.x.internal\", \"*.y.x.internal\"")).size() == 2);
 }

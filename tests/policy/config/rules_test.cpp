@@ -53,15 +53,15 @@ TEST_CASE("attack 29: approve is an error at load while nobody can approve") {
         Lines{"24:11: rule 'r' asks for approval, and no approver works"});
   CHECK(rule_problems("name = \"r\"\nendpoint = \"pg\"\napprove = []\n") ==
         Lines{"24:11: rule 'r' asks for approval, and no approver works"});
-  CHECK(rule_problems("name = \"r\"\nendpoint = \"pg\"\nverdict = \"allow\"\napprove = [\"judge\"]\n") ==
+  CHECK(rule_problems("name = \"r\"\nendpoint = \"pg\"\nverdict = \"deny\"\napprove = [\"judge\"]\n") ==
         Lines{"25:11: rule 'r' has both 'verdict' and 'approve'"});
 }
 
 TEST_CASE("a rule's name stands once") {
-  LoadResult loaded =
-      load_policy_text(base + rule("r", "verdict = \"deny\"") + rule("r", "verdict = \"deny\""));
+  LoadResult loaded = load_policy_text(base + rule("r", "condition = \"sql.unbounded\"\nverdict = \"deny\"") +
+                                       rule("r", "verdict = \"deny\""));
   REQUIRE(loaded.diagnostics.items.size() == 1);
-  CHECK(lines_of(loaded.diagnostics) == Lines{"26:8: defined twice: rule 'r'"});
+  CHECK(lines_of(loaded.diagnostics) == Lines{"27:8: defined twice: rule 'r'"});
   CHECK(loaded.diagnostics.items[0].related[0].line == 22);
   CHECK(loaded.diagnostics.items[0].related[0].note == "first defined here");
 }
