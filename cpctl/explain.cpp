@@ -7,6 +7,7 @@
 #include "cpctl/daemon.h"
 #include "cpctl/flow_views.h"
 #include "cpctl/printable.h"
+#include "cpctl/steps.h"
 #include "cpctl/units.h"
 
 namespace clawpatrol::cpctl {
@@ -58,6 +59,43 @@ void show_head(Console& console, const Message& action) {
   console.line("");
 }
 
+void print_steps(Console& console, std::size_t indent, const std::vector<ShownStep>& steps) {
+  std::optional<std::size_t> width = console.width();
+  if (width) *width -= std::min(*width, indent);
+  for (const std::string& text : step_lines(console, steps, width))
+    console.line(std::string(indent, ' ') + text);
+}
+
+// The whole once, folded, and its parts with their values under it.
+void show_condition(Console& console, const Message& decision) {
+  std::string condition = decision.text_or_empty("condition");
+  if (condition.empty()) return;
+  std::vector<ShownStep> steps = steps_of(decision.list("steps"));
+  console.line(console.paint(Style::dim, "  when"));
+  if (steps.size() == 1) return print_steps(console, 4, steps);
+  console.paragraph(4, one_line(condition));
+  if (steps.empty()) return;
+  steps.erase(steps.begin());
+  print_steps(console, 4, steps);
+}
+
+// "sql.verb == 'drop' is false: sql.verb is 'select'"
+std::string reason_text(const Message& reason) {
+  std::string text = one_line(reason.text_or_empty("text"));
+  std::string binding = reason.text_or_empty("binding");
+  if (!binding.empty()) text += " with " + one_line(binding);
+  text += " is " + shown(reason, "value");
+  std::string facets;
+  for (const auto& [name, value] : reason.object("facets").members())
+    facets +=
+        (facets.empty() ? ": " : ", ") + printable(name) + " is " + printable(value.as_text().value_or(""));
+  return text + facets;
+}
+
+void show_reasons(Console& console, const Message& row) {
+  for (const Message& reason : row.list("because")) console.paragraph(6, reason_text(reason));
+}
+
 void show_decision(Console& console, const Message& action, const Message& decision) {
   std::string rule = shown(action, "rule"), guard = shown(action, "guard"), reason = shown(action, "reason");
   std::string place = place_text(decision.object("place"));
@@ -78,10 +116,7 @@ void show_decision(Console& console, const Message& action, const Message& decis
     console.line(fmt::format("no rule decided: only one with on = [\"{}\"] could", printable(type)));
   }
   if (!reason.empty()) console.paragraph(2, reason);
-  if (!shown(decision, "condition").empty()) {
-    console.line(console.paint(Style::dim, "  when"));
-    console.paragraph(4, shown(decision, "condition"));
-  }
+  show_condition(console, decision);
   console.line(
       console.paint(Style::dim, fmt::format("  policy generation {}", action.natural_or_zero("generation"))));
 }
@@ -113,7 +148,34 @@ void show_tried(Console& console, const Message& explanation) {
                {place_text(rule.object("place")), Style::dim},
                {shown(rule, "cause")}});
   }
-  for (const std::string& line : table.lines(console, console.width())) console.line(line);
+  std::vector<std::string> lines = table.lines(console, console.width());
+  console.line(lines.front());
+  for (std::size_t i = 0; i < tried.size(); ++i) {
+    console.line(lines[i + 1]);
+    show_reasons(console, tried[i]);
+  }
+}
+
+// What would have had to be otherwise for a rule to allow it.
+void show_allowing(Console& console, const Message& explanation) {
+  if (!explanation.has("allowing")) return;
+  const Message action = explanation.object("action");
+  console.line("");
+  std::vector<Message> rules = explanation.list("allowing");
+  if (rules.empty()) {
+    std::string endpoint = shown(action, "endpoint");
+    return console.line(fmt::format("what would have allowed it: nothing; no rule allows any {} {}",
+                                    shown(action, "action_type"),
+                                    endpoint.empty() ? "of no endpoint" : "at endpoint " + endpoint));
+  }
+  console.line("what would have allowed it:");
+  for (const Message& rule : rules) {
+    bool matches = rule.text_or_empty("outcome") == "matched";
+    console.line(fmt::format("  rule {}{}{}", console.paint(Style::bold, "\"" + shown(rule, "rule") + "\""),
+                             console.paint(Style::dim, " at " + place_text(rule.object("place"))),
+                             matches ? ", had no rule before it decided" : ", but"));
+    show_reasons(console, rule);
+  }
 }
 
 void show_facets(Console& console, const Message& facets) {
@@ -161,6 +223,7 @@ int explain_action(Context context, const std::string& action) {
     show_head(console, about);
     show_decision(console, about, line.object("decision"));
     show_tried(console, line);
+    show_allowing(console, line);
     show_facets(console, line.object("facets"));
     show_outcome(console, line.object("outcome"));
     show_now(console, line.object("now"));

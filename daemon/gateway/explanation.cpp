@@ -4,6 +4,7 @@
 
 #include "daemon/control/message.h"
 #include "daemon/gateway/command_views.h"
+#include "daemon/gateway/reasons.h"
 #include "policy/action_json.h"
 
 namespace clawpatrol {
@@ -31,7 +32,7 @@ std::string_view outcome_name(cel::Truth truth) {
   return "unevaluable";
 }
 
-std::string tried_json(const Decision& decision) {
+std::string tried_json(const Decision& decision, const Action& action) {
   std::vector<std::string> rows;
   for (const Tried& tried : decision.tried) {
     JsonObject row;
@@ -39,17 +40,22 @@ std::string tried_json(const Decision& decision) {
         .add("outcome", outcome_name(tried.truth))
         .add("verdict", verdict_of(*tried.rule));
     row.add("decided", tried.rule == decision.rule).add("cause", tried.cause);
+    if (tried.truth != cel::Truth::yes && tried.rule->condition && rows.size() < most_reasoned)
+      row.add_json("because", because_json(*tried.rule->condition, action));
     rows.push_back(row.add_json("place", place_json(tried.rule->place)).text());
   }
   return json_array(rows);
 }
 
-std::string decision_json(const Decision& decision) {
+// The action is null where it is no longer known.
+std::string decision_json(const Decision& decision, const Action* action) {
   JsonObject object;
   object.add("unevaluable", decision.unevaluable);
   if (decision.rule) {
     object.add("condition", decision.rule->condition ? decision.rule->condition->text() : "");
     object.add_json("place", place_json(decision.rule->place));
+    if (action && decision.rule->condition)
+      object.add_json("steps", steps_json(*decision.rule->condition, *action));
   }
   return object.text();
 }
@@ -79,11 +85,13 @@ std::string explain_record(const ActionRecord& record, const std::shared_ptr<con
   std::shared_ptr<const SqlFacets> analysed;
   Action action = record.action(analysed);
   Decision decision = explain(*record.policy, action);
-  line.add_json("decision", decision_json(decision));
+  line.add_json("decision", decision_json(decision, &action));
   if (!record.guard.empty()) {
     tried_unknown(line, "none was asked; the gateway itself refuses this, and no rule can allow it");
   } else {
-    line.add("tried_known", true).add_json("tried", tried_json(decision));
+    line.add("tried_known", true).add_json("tried", tried_json(decision, action));
+    if (decision.verdict == Verdict::deny)
+      line.add_json("allowing", allowing_json(*record.policy, action, decision.rule));
   }
   line.add_json("facets", all_facets_json(action));
   if (current && current != record.policy && record.guard.empty()) {
@@ -115,7 +123,7 @@ std::string explain_audit_line(const Message& line, const Policy* current) {
     auto rule = std::ranges::find(current->rules, name, &Rule::name);
     Decision decision;
     if (rule != current->rules.end()) decision.rule = &*rule;
-    object.add_json("decision", decision_json(decision));
+    object.add_json("decision", decision_json(decision, nullptr));
   }
   tried_unknown(object, "no longer known; of an action this old only the audit line is left");
   Message facets = line.object("facets");

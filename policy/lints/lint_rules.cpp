@@ -216,8 +216,8 @@ bool is_of(const Rule& rule, const std::string& endpoint, ActionType type) {
 bool can_happen(const Policy& policy, const std::string& endpoint, ActionType type) {
   auto found = policy.endpoints.find(endpoint);
   if (found == policy.endpoints.end()) return true;
-  if (type == ActionType::statement) return found->second.family == FacetFamily::sql;
-  return type != ActionType::request || found->second.family != FacetFamily::sql;
+  if (type == ActionType::statement) return found->second.type == EndpointType::postgres;
+  return type != ActionType::request || found->second.type != EndpointType::postgres;
 }
 
 class Order {

@@ -212,6 +212,63 @@ the generation now in force (4) says: allow by rule "x"
   CHECK(daemon.seen().back() == R"({"v":1,"command":"explain","action":"a-18f3"}|)");
 }
 
+TEST_CASE(
+    "explain shows the value of each part of a condition, why rules did not match, and what would have "
+    "allowed it") {
+  FakeDaemon daemon;
+  daemon.on(
+      "explain",
+      {R"~({"v":1,"type":"explanation","source":"memory","action":{"id":"a-1","time":"2026-11-22T01:02:04Z",)~"
+       R"~("peer":"b","endpoint":"pg","action_type":"statement","kind":"write","verdict":"deny","rule":"no-bulk",)~"
+       R"~("reason":"no","generation":3,"text":"DELETE FROM t"},"decision":{"condition":"sql.unbounded &&\n  )~"
+       R"~(sql.verbs.exists(v, v in ['delete'])","place":{"file":"c.toml","line":9},"steps":[)~"
+       R"~({"depth":0,"text":"sql.unbounded &&\n  sql.verbs.exists(v, v in ['delete'])","value":"true"},)~"
+       R"~({"depth":1,"text":"sql.unbounded","value":"true"},)~"
+       R"~({"depth":1,"text":"sql.verbs.exists(v, v in ['delete'])","value":"true"},)~"
+       R"~({"depth":2,"text":"sql.verbs","value":"['delete']\u001b[2J"},)~"
+       R"~({"depth":2,"text":"v in ['delete']","value":"true","binding":"v = 'delete'"},)~"
+       R"~({"depth":1,"text":"sql.user == 'x'","skipped":true}]},)~"
+       R"~("tried_known":true,"tried":[{"rule":"reads","outcome":"no","verdict":"allow","decided":false,)~"
+       R"~("cause":"","because":[{"text":"action.kind == 'read'","value":"false","facets":{"action.kind":"'write'"}}],)~"
+       R"~("place":{"file":"c.toml","line":3}},{"rule":"no-bulk","outcome":"matched","verdict":"deny",)~"
+       R"~("decided":true,"cause":"","place":{"file":"c.toml","line":9}}],"allowing":[)~"
+       R"~({"rule":"reads","outcome":"no","because":[{"text":"action.kind == 'read'","value":"false",)~"
+       R"~("facets":{"action.kind":"'write'"}}],"place":{"file":"c.toml","line":3}},)~"
+       R"~({"rule":"rest","outcome":"matched","because":[],"place":{"file":"c.toml","line":20}}],"facets":{}})~"});
+  Result result = cpctl(daemon, {"explain", "a-1"});
+  CHECK(result.status == 0);
+  CHECK(contains(result.out, R"(  when
+    sql.unbounded && sql.verbs.exists(v, v in ['delete'])
+      sql.unbounded                         true
+      sql.verbs.exists(v, v in ['delete'])  true
+        sql.verbs                           ['delete']\u{1b}[2J
+        v in ['delete']  with v = 'delete'  true
+      sql.user == 'x'                       not asked
+)"));
+  CHECK(contains(result.out, R"(rules tried, in order:
+   OUTCOME  RULE     VERDICT  AT        WHY
+   no       reads    allow    c.toml:3
+      action.kind == 'read' is false: action.kind is 'write'
+>  matched  no-bulk  deny     c.toml:9
+
+what would have allowed it:
+  rule "reads" at c.toml:3, but
+      action.kind == 'read' is false: action.kind is 'write'
+  rule "rest" at c.toml:20, had no rule before it decided
+)"));
+}
+
+TEST_CASE("explain says so where no rule allows such actions") {
+  FakeDaemon daemon;
+  daemon.on(
+      "explain",
+      {R"({"v":1,"type":"explanation","source":"memory","action":{"id":"a-1","time":"","peer":"b","endpoint":"pg",)"
+       R"("action_type":"statement","kind":"write","verdict":"deny"},"decision":{},"tried_known":true,"tried":[],)"
+       R"("allowing":[],"facets":{}})"});
+  CHECK(contains(cpctl(daemon, {"explain", "a-1"}).out,
+                 "what would have allowed it: nothing; no rule allows any statement at endpoint pg\n"));
+}
+
 TEST_CASE("flows -f prints actions as they come, and says what it missed") {
   FakeDaemon daemon;
   daemon.on("actions",

@@ -214,10 +214,18 @@ TEST_CASE("explain of an action in memory: every rule that was tried, and every 
   REQUIRE(line.list("tried").size() == 2);
   CHECK(
       line.list("tried")[0].json() ==
-      R"({"rule":"reads","outcome":"no","verdict":"allow","decided":false,"cause":"","place":{"file":"clawpatrol.toml","line":18}})");
+      R"({"rule":"reads","outcome":"no","verdict":"allow","decided":false,"cause":"","because":[{"text":"action.kind == 'read'","value":"false","facets":{"action.kind":"'admin'"}}],"place":{"file":"clawpatrol.toml","line":18}})");
   CHECK(line.list("tried")[1].text("outcome") == "matched");
   CHECK(line.list("tried")[1].flag("decided"));
   CHECK(line.object("decision").text("condition") == "'drop' in sql.verbs");
+  std::vector<control::Message> steps = line.object("decision").list("steps");
+  REQUIRE(steps.size() == 2);
+  CHECK(steps[0].json() == R"({"text":"'drop' in sql.verbs","value":"true","depth":0})");
+  CHECK(steps[1].json() == R"({"text":"sql.verbs","value":"['drop']","depth":1})");
+  REQUIRE(line.list("allowing").size() == 1);
+  CHECK(line.list("allowing")[0].text("rule") == "reads");
+  CHECK(line.list("allowing")[0].text("outcome") == "no");
+  CHECK(line.list("allowing")[0].list("because").size() == 1);
   CHECK(
       masked(line.object("facets").json()) ==
       R"({"action.kind":"admin","action.type":"statement","peer.name":"builder-1","peer.profile":"data",)"
