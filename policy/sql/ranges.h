@@ -63,10 +63,14 @@ class Ranges {
     return false;
   }
 
-  // The one member there is, if it is a relation whose name is not `name`; or "".
-  std::string_view only_one_but(std::string_view name) const {
-    return ranges_.size() == 1 && ranges_.front().alias != name ? ranges_.front().relation
-                                                                : std::string_view();
+  // Calls `tell` with each relation whose alias is not `name`. False: there are too many to look at.
+  template <class Tell>
+  bool each_but(std::string_view name, Tell tell) const {
+    constexpr std::size_t most = 8;
+    if (ranges_.size() > most) return false;
+    for (const auto& range : ranges_)
+      if (range.alias != name && !range.relation.empty()) tell(range.relation);
+    return true;
   }
 
   // Calls `tell` with the relations that have this alias, once for each member.

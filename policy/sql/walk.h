@@ -82,6 +82,7 @@ class Walk {
 
   // walk_query.cpp: SELECT and what changes rows
   std::string_view select(const tree::SelectStmt& select);
+  std::string_view select_body(const tree::SelectStmt& select);
   std::string_view insert(const tree::InsertStmt& insert);
   std::string_view update(const tree::UpdateStmt& update);
   std::string_view remove(const tree::DeleteStmt& remove);

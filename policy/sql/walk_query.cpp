@@ -28,6 +28,10 @@ Walk::Level::~Level() {
 
 std::string_view Walk::select(const SelectStmt& select) {
   verb("select");
+  return select_body(select);
+}
+
+std::string_view Walk::select_body(const SelectStmt& select) {
   raise(ActionKind::read);
   Level level(*this);
   with(select.withClause);
@@ -106,7 +110,12 @@ std::string_view Walk::insert(const InsertStmt& insert) {
   raise(ActionKind::write);
   Level level(*this);
   with(insert.withClause);
-  node(insert.selectStmt);  // does not see the target
+  // Does not see the target. The values of a mere VALUES are not selected from anywhere.
+  const auto* source = as<SelectStmt>(insert.selectStmt);
+  if (source != nullptr && source->valuesLists != nullptr && source->op == SETOP_NONE)
+    select_body(*source);
+  else
+    node(insert.selectStmt);
   // What ON CONFLICT names is looked up.
   const OnConflictClause* conflict = insert.onConflictClause;
   bool looks_up =
@@ -310,8 +319,9 @@ void Walk::column(const ColumnRef& column) {
     columns_.add("*");
     columns_.add(relation, "*");
   });
-  std::string_view only = ranges_.only_one_but(last);
-  if (!only.empty()) columns_.add(only, last);
+  // Of several members the text does not tell which has it: each could.
+  if (!ranges_.each_but(last, [&](std::string_view relation) { columns_.add(relation, last); }))
+    columns_open_ = true;
 }
 
 }  // namespace clawpatrol::sql

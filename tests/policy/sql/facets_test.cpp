@@ -526,3 +526,30 @@ TEST_CASE("what runs another statement is judged as both") {
 }
 
 }  // namespace clawpatrol::sql
+
+TEST_CASE("attack 6: a bare column beside several relations is of each that it could be of") {
+  for (const char* text :
+       {"SELECT password FROM users, (SELECT 1) x", "CREATE VIEW v AS SELECT password FROM users",
+        "SELECT (SELECT password FROM users) FROM u", "SELECT password FROM users, LATERAL (VALUES (1)) v",
+        "SELECT password FROM (users CROSS JOIN (SELECT 1) q)", "SELECT password FROM users JOIN b ON true",
+        "UPDATE v SET a = (SELECT password FROM users) WHERE b = 1",
+        "DELETE FROM v WHERE a IN (SELECT password FROM users)",
+        "CREATE RULE r AS ON INSERT TO v DO ALSO SELECT password FROM users",
+        "CREATE POLICY p ON v USING (EXISTS (SELECT password FROM users))",
+        "MERGE INTO v USING (SELECT password FROM users) s ON true WHEN MATCHED THEN DELETE"}) {
+    INFO(text);
+    CHECK(has(one(text).facets.columns, "users.password"));
+  }
+  std::string many = "SELECT password FROM users";
+  for (int i = 0; i < 20; ++i) many += ", t" + std::to_string(i);
+  CHECK(one(many).facets.columns->open);
+}
+
+TEST_CASE("values that are inserted are not selected, and what is selected is") {
+  CHECK(one("INSERT INTO a VALUES (1), (2)").facets.verbs->items == std::vector<std::string>{"insert"});
+  CHECK(has(one("INSERT INTO a VALUES ((SELECT 1))").facets.verbs, "select"));
+  CHECK(has(one("INSERT INTO a SELECT 1").facets.verbs, "select"));
+  CHECK(has(one("INSERT INTO a VALUES (1) UNION SELECT 2").facets.verbs, "select"));
+  CHECK(*one("VALUES (1)").facets.verb == "select");
+  CHECK(has(one("INSERT INTO a VALUES (pg_read_file('x'))").facets.functions, "pg_read_file"));
+}
