@@ -20,6 +20,7 @@ namespace {
 using control::JsonObject;
 
 constexpr std::size_t largest_facets = 64 << 20;
+constexpr std::size_t longest_written = 1 << 20;  // a value can be larger than the expression that made it
 
 // An action knows all of a family or nothing, and a file may state one facet of it.
 std::vector<FacetId> unstated(const StatedAction& action) {
@@ -59,13 +60,15 @@ void print(Console& console, const std::string& expression, const cel::Trace& tr
   if (console.json()) {
     JsonObject line = control::message_of_type("eval");
     line.add("ok", !trace.value.undecided()).add("value_type", trace.type);
-    line.add_json("value", value_json(trace.value)).add("written", cel::written(trace.value));
+    const std::string text = cel::written(trace.value, longest_written);
+    const bool whole = text.size() < longest_written;
+    line.add_json("value", whole ? value_json(trace.value) : "null").add("written", text);
     if (trace.value.undecided()) line.add("cause", cel::cause_of(trace.value));
     console.line(line.text());
     return;
   }
   if (!trace.value.undecided()) {
-    console.line(fmt::format("{} : {}", printable(cel::written(trace.value)), trace.type));
+    console.line(fmt::format("{} : {}", printable(cel::written(trace.value, longest_written)), trace.type));
     return;
   }
   std::string cause = fmt::format("unevaluable ({})", printable(cel::cause_of(trace.value)));

@@ -328,7 +328,9 @@ std::string map_json(cel::Value map) {
 }
 
 std::string real_json(double value) {
-  return std::isfinite(value) ? fmt::format("{}", value) : text_json(fmt::format("{}", value));
+  if (std::isnan(value)) return "\"NaN\"";
+  if (std::isinf(value)) return value > 0 ? "\"Infinity\"" : "\"-Infinity\"";
+  return fmt::format("{}", value);
 }
 
 }  // namespace

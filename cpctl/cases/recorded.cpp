@@ -150,6 +150,8 @@ class LineReader {
     constexpr std::string_view opening = "login of \"", middle = "\" to \"";
     const std::size_t to = text.find(middle);
     if (!text.starts_with(opening) || to == text.npos) return "a login whose line does not say of whom";
+    // Names may hold quotes, which can be read in more ways than one.
+    if (std::ranges::count(text, '"') != 4) return "a login of names that hold quotes";
     const std::size_t begin = to + middle.size(), end = text.find('"', begin);
     wanted.user = text.substr(opening.size(), to - opening.size());
     if (end == text.npos || wanted.user.find('"') != wanted.user.npos)

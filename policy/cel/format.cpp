@@ -115,6 +115,9 @@ class Formatter {
     if (!number.is_number()) return fail(ErrorCode::wrong_type);
     double value = as_double(number);
     if (!std::isfinite(value)) return put(plain_digits(value));
+    // Digits far from the point are made by arithmetic of many words.
+    const auto digits = static_cast<std::uint64_t>(std::abs(value == 0 ? 0 : std::ilogb(value)) + precision);
+    if (!frame_.charge(64 + digits / 2)) return fail(ErrorCode::cost_limit);
     return put(verb == 'f' ? fmt::format("{:.{}f}", value, precision)
                            : fmt::format("{:.{}e}", value, precision));
   }

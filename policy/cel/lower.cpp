@@ -46,6 +46,24 @@ Value keep(Value value, Arena& arena) {
   }
 }
 
+// Whether a copy takes no more than `room`, which shrinks. A value can be far larger than what made it: its
+// members may be one and the same list.
+bool fits(Value value, std::size_t& room) {
+  std::size_t bytes = sizeof(Value);
+  const bool text = value.kind == Kind::string || value.kind == Kind::bytes || value.kind == Kind::type;
+  if (text) bytes += value.text().size();
+  if (bytes > room) return false;
+  room -= bytes;
+  if (value.kind == Kind::optional) return !value.held || fits(*value.held, room);
+  if (value.kind == Kind::list)
+    for (std::size_t i = 0; i < list_size(value); ++i)
+      if (!fits(list_at(value, i), room)) return false;
+  if (value.kind == Kind::map)
+    for (std::size_t i = 0; i < value.map->count; ++i)
+      if (!fits(value.map->entries[i].key, room) || !fits(value.map->entries[i].value, room)) return false;
+  return true;
+}
+
 bool all_constant(const std::vector<NodePtr>& nodes) {
   return std::all_of(nodes.begin(), nodes.end(),
                      [](const NodePtr& node) { return node->constant() != nullptr; });
@@ -106,6 +124,8 @@ class Lowering {
     Value value = made->eval(frame);
     left_.cost -= std::min(left_.cost, frame.cost());
     if (value.undecided() || frame.exhausted()) return made;
+    std::size_t room = left_.memory;
+    if (!fits(value, room)) return made;
     std::size_t before = constants_.used();
     Value kept = keep(value, constants_);
     left_.memory -= std::min(left_.memory, constants_.used() - before);

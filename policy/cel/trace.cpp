@@ -14,6 +14,8 @@ namespace clawpatrol::cel {
 namespace {
 
 constexpr std::size_t longest_binding = 60;
+// Of what a macro ranges over: an agent decides how much that is.
+constexpr std::size_t most_members = 1000;
 
 // What the values of a trace live in.
 struct Owner {
@@ -159,7 +161,9 @@ class Tracer {
     bool quantifies = ast.macro == Macro::all || ast.macro == Macro::exists;
     if (!quantifies || ast.children.size() != 2 || range.undecided()) return;
     const std::vector<Value> before = locals_;
+    std::size_t looked_at = 0;
     for (const Entry& member : members(ast, range)) {
+      if (++looked_at > most_members) break;
       locals_[ast.index] = member.key;
       if (!ast.second_variable.empty()) locals_[ast.index + 1] = member.value;
       if (left_ == 0 || show_if_decisive(ast, self)) break;
@@ -176,7 +180,7 @@ class Tracer {
       made.assign(entries.begin(), entries.end());
     } else if (range.kind == Kind::list) {
       const bool two = !ast.second_variable.empty();
-      for (std::size_t i = 0; i < list_size(range); ++i) {
+      for (std::size_t i = 0; i < std::min(list_size(range), most_members); ++i) {
         Value member = list_at(range, i);
         made.push_back({two ? Value::of_int(static_cast<std::int64_t>(i)) : member, member});
       }
@@ -190,7 +194,11 @@ class Tracer {
     const bool decides = whole.undecided() ? value.undecided()
                                            : value.kind == Kind::boolean && value.boolean == whole.boolean &&
                                                  value.boolean == (ast.macro == Macro::exists);
-    if (!decides) return false;
+    if (!decides) {
+      owner_.frames.pop_back();  // nobody will ask for it
+      owner_.nodes.pop_back();
+      return false;
+    }
     std::string binding = bound(ast.variable, ast.index);
     if (!ast.second_variable.empty()) binding += ", " + bound(ast.second_variable, ast.index + 1);
     step(*ast.children[1], self, Part::body, std::move(binding));

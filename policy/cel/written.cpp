@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "policy/cel/function.h"
 #include "policy/cel/time.h"
 
@@ -46,6 +48,8 @@ class Writer {
   void plain(std::string_view text) { out_ += text; }
 
   static std::string real(double value) {
+    if (std::isnan(value)) return "double('NaN')";
+    if (std::isinf(value)) return value > 0 ? "double('Infinity')" : "double('-Infinity')";
     std::string text = fmt::format("{}", value);
     return text.find_first_not_of("-0123456789") == text.npos ? text + ".0" : text;
   }

@@ -30,6 +30,23 @@ TEST_CASE("eval prints the value and its type") {
   }
 }
 
+TEST_CASE("a value that is larger than its expression is cut") {
+  std::string expression = "v30";
+  for (int i = 30; i > 0; --i)
+    expression = "cel.bind(v" + std::to_string(i) + ",[v" + std::to_string(i - 1) + ",v" +
+                 std::to_string(i - 1) + "]," + expression + ")";
+  const Result result = cpctl({"eval", "cel.bind(v0,[1]," + expression + ")"});
+  CHECK(result.status == 0);
+  CHECK(result.out.size() < 2'000'000);
+  CHECK(cpctl({"-o", "json", "eval", "cel.bind(v0,[1]," + expression + ")"}).out.size() < 2'000'000);
+}
+
+TEST_CASE("many digits cost what they cost") {
+  const Result result =
+      cpctl({"eval", "lists.range(30000).exists(i, '%.90f'.format([1e300 * double(i + 1)]) == '')"});
+  CHECK(contains(result.out, "unevaluable (cost limit)"));
+}
+
 TEST_CASE("eval says where and why an expression does not check, and exits 1") {
   Result result = cpctl({"eval", "true && sql.verbb == 'x'"});
   CHECK(result.status == 1);

@@ -144,3 +144,18 @@ TEST_CASE("values are written as in a condition, and cut where they are long") {
   CHECK(text("[1, 2, 3, 4]", 6) == "[1, 2, ...] : list(int)");
   CHECK(text("sql.tables") == "['a', 'secrets', ...?] : list(string)");
 }
+
+TEST_CASE("of a list that an agent made long no more than the beginning is looked at") {
+  Drop drop;
+  drop.sql.tables = NameList{std::vector<std::string>(100'000, "a")};
+  auto made = trace("sql.tables.exists(t, timestamp(size(t)).getHours('Europe/Berlin') < 0)", drop.action,
+                    {all_families(), {}});
+  REQUIRE(made);
+  CHECK(made->steps.size() < 10);
+}
+
+TEST_CASE("numbers that are none are written as a condition would make them") {
+  CHECK(written(Value::of_double(0.0 / 0.0)) == "double('NaN')");
+  CHECK(written(Value::of_double(1.0 / 0.0)) == "double('Infinity')");
+  CHECK(written(Value::of_double(-1.0 / 0.0)) == "double('-Infinity')");
+}

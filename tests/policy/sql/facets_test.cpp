@@ -29,10 +29,7 @@ const Row verb_rows[] = {
     {"VALUES (1)", "select", {"select"}, read},
     {"TABLE t", "select", {"select"}, read},
     {"INSERT INTO t SELECT 1", "insert", {"insert", "select"}, write},
-    {"INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET b = 1",
-     "insert",
-     {"insert", "select", "update"},
-     write},
+    {"INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET b = 1", "insert", {"insert", "update"}, write},
     {"INSERT INTO t DEFAULT VALUES ON CONFLICT DO NOTHING", "insert", {"insert"}, write},
     {"UPDATE t SET a = 1", "update", {"update"}, write},
     {"DELETE FROM t WHERE id IN (SELECT id FROM u)", "delete", {"delete", "select"}, write},
@@ -525,8 +522,6 @@ TEST_CASE("what runs another statement is judged as both") {
   CHECK(unknown.kind == ActionKind::admin);
 }
 
-}  // namespace clawpatrol::sql
-
 TEST_CASE("attack 6: a bare column beside several relations is of each that it could be of") {
   for (const char* text :
        {"SELECT password FROM users, (SELECT 1) x", "CREATE VIEW v AS SELECT password FROM users",
@@ -553,3 +548,5 @@ TEST_CASE("values that are inserted are not selected, and what is selected is") 
   CHECK(*one("VALUES (1)").facets.verb == "select");
   CHECK(has(one("INSERT INTO a VALUES (pg_read_file('x'))").facets.functions, "pg_read_file"));
 }
+
+}  // namespace clawpatrol::sql
