@@ -180,6 +180,18 @@ TEST_CASE("what a line does not hold is said and never guessed") {
     CHECK((*read_recorded(line, none, *recording.policy))->lacking ==
           "a long statement whose text is not in what was read");
   }
+  // Names of which it cannot be told where they end.
+  std::size_t logins = 0;
+  for (std::string line : recording.lines) {
+    const std::size_t at = line.find(R"("text":"login of \")");
+    if (at == line.npos) continue;
+    const std::size_t to = line.find(R"(\" to \")", at);
+    REQUIRE(to != line.npos);
+    line.insert(to, R"(\" to \"app)");
+    CHECK((*read_recorded(line, none, *recording.policy))->lacking == "a login of names that hold quotes");
+    ++logins;
+  }
+  CHECK(logins > 0);
   CHECK_FALSE(read_recorded("not a line", none, *recording.policy));
   CHECK_FALSE(read_recorded(R"({"id":"a-1","verdict":"allow","facets":{"verbs":[7]},"dest":"a:1",)"
                             R"("type":"statement","time":"2026-01-01T00:00:00Z"})",

@@ -150,11 +150,27 @@ Played Rehearsal::not_served() {
           .decisive = nullptr};
 }
 
+static Played malformed(const Step<FirstPacket>& step) {
+  const auto* why = std::get_if<Malformed>(&step);
+  return {.actions = {},
+          .lines = {},
+          .told = Denial{.code = "08P01",
+                         .message = why ? std::string(why->why) : "incomplete startup packet",
+                         .detail = {},
+                         .hint = {}},
+          .decisive = nullptr};
+}
+
 Played Rehearsal::log_in() {
   if (!judge_.take_generation()) return not_served();
-  Startup startup;
-  startup.parameters.assign(scene_.parameters.begin(), scene_.parameters.end());
-  auto plan = judge_login(judge_, startup, scene_.peer.profile, scene_.endpoint);
+  // As bytes, so that what cannot be sent does not pass here.
+  std::string packet;
+  append_startup(packet, 0, scene_.parameters);
+  auto step = parse_first_packet(packet);
+  auto* parsed = std::get_if<Parsed<FirstPacket>>(&step);
+  auto* startup = parsed ? std::get_if<Startup>(&parsed->event) : nullptr;
+  if (!startup) return malformed(step);
+  auto plan = judge_login(judge_, *startup, scene_.peer.profile, scene_.endpoint);
   if (!plan) return collect(std::move(plan.error()));
   std::string_view encoding = "UTF8";
   for (const auto& [name, value] : plan->parameters)

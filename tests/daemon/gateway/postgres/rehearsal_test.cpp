@@ -144,6 +144,14 @@ verdict = "allow"
   REQUIRE(played.told);
   CHECK(played.told->code == "42501");
   CHECK(played.decisive->time_unix_ns == *scene.time_unix_ns);
+  for (const std::string& database : {std::string("app\0user\0postgres", 17), std::string(100'000, 'x')}) {
+    scene.parameters = {{"user", "a"}, {"database", database}};
+    Rehearsal unsendable(loaded.policy, scene);
+    const Played login = unsendable.log_in();
+    REQUIRE(login.told);
+    CHECK(login.told->code == "08P01");
+  }
+  scene.parameters = {{"user", "a"}};
   scene.endpoint = "gone";
   Rehearsal nowhere(loaded.policy, scene);
   CHECK(nowhere.log_in().told);
