@@ -235,6 +235,18 @@ Truth truth_of_comparison(const A_Expr& expression) {
   return Truth::constant;
 }
 
+// The first arm that every row takes, where the arms before it are taken by none.
+std::optional<Truth> truth_of_case(const CaseExpr& expression, Scope& scope, int depth) {
+  if (expression.arg != nullptr) return std::nullopt;
+  for (const Node* arm : cells(expression.args)) {
+    const auto& when = *as<CaseWhen>(arm);
+    const Truth taken = truth_of(node_of(when.expr), scope, depth);
+    if (taken == Truth::always) return truth_of(node_of(when.result), scope, depth);
+    if (taken != Truth::never) return std::nullopt;
+  }
+  return truth_of(node_of(expression.defresult), scope, depth);
+}
+
 Truth truth_of(const Node* node, Scope& scope, int depth) {
   if (node == nullptr || depth > deepest) return Truth::constant;
   if (const auto* constant = as<A_Const>(node)) return truth_of_constant(*constant);
@@ -246,7 +258,13 @@ Truth truth_of(const Node* node, Scope& scope, int depth) {
   if (const auto* test = as<BooleanTest>(node)) {
     Truth inner = truth_of(reinterpret_cast<const Node*>(test->arg), scope, depth + 1);
     if (test->booltesttype == IS_TRUE) return inner;
+    const bool of_true = test->booltesttype == IS_NOT_FALSE || test->booltesttype == IS_NOT_UNKNOWN;
+    if (of_true && inner == Truth::always) return inner;
   }
+  if (const auto* choice = as<CaseExpr>(node))
+    if (auto taken = truth_of_case(*choice, scope, depth + 1)) return *taken;
+  if (const auto* first = as<CoalesceExpr>(node); first != nullptr && length(first->args) > 0)
+    if (truth_of(*cells(first->args).begin(), scope, depth + 1) == Truth::always) return Truth::always;
   if (looks_at_row(node, scope, depth)) return Truth::by_row;
   if (const auto* comparison = as<A_Expr>(node)) return truth_of_comparison(*comparison);
   return Truth::constant;

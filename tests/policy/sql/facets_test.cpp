@@ -264,6 +264,17 @@ TEST_CASE("an UPDATE or DELETE is unbounded when its condition does not look at 
     INFO(condition);
     CHECK_FALSE(*one(std::string("DELETE FROM t WHERE ") + condition).facets.unbounded);
   }
+  for (const char* every : {"coalesce(true, id = 1)", "CASE WHEN true THEN true ELSE id = 1 END",
+                            "CASE WHEN false THEN id = 1 ELSE true END", "(true OR id = 1) IS NOT FALSE",
+                            "id = 1 OR coalesce(true)"}) {
+    INFO(every);
+    CHECK(*one(std::string("DELETE FROM t WHERE ") + every).facets.unbounded);
+  }
+  for (const char* some : {"coalesce(id, 1) = 1", "CASE WHEN id = 1 THEN true END", "id = a", "t.id = u.id",
+                           "CASE WHEN true THEN id = 1 ELSE true END", "id < id", "(id = 1) IS NOT FALSE"}) {
+    INFO(some);
+    CHECK_FALSE(*one(std::string("DELETE FROM t WHERE ") + some).facets.unbounded);
+  }
   CHECK(*one("DELETE FROM t").facets.unbounded);
   CHECK(*one("DELETE FROM t USING u").facets.unbounded);
   CHECK(*one("DELETE FROM t USING (SELECT 1 AS foo) s WHERE foo = 1").facets.unbounded);
