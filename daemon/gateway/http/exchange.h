@@ -1,0 +1,52 @@
+// One request and its response on a connection: on an agent's, and on one of ours to an upstream. The same
+// for HTTP/1.1 and HTTP/2, so that what judges, injects and hands on need not know which it is.
+//
+// Reading and writing of one exchange may go on at once, each one call at a time. An exchange must be over or
+// broken off before it is destroyed, and lives no longer than its connection.
+#pragma once
+
+#include <expected>
+#include <string_view>
+
+#include "daemon/ring/ring.h"
+#include "parsers/http/message.h"
+
+namespace clawpatrol::http {
+
+// Some of a body. Valid until the next read of the same exchange. What has been read counts as consumed: the
+// sender may then send as much again (flow control, end to end).
+struct BodyPart {
+  std::string_view bytes;
+  bool end = false;  // nothing follows; `bytes` may still hold some
+  Fields trailers;   // only at the end
+};
+
+class AgentExchange {
+ public:
+  virtual ~AgentExchange() = default;
+  virtual const RequestHead& head() const = 0;
+  virtual Task<std::expected<BodyPart, Error>> read(Deadline deadline) = 0;
+
+  // One for each head; heads below 200 may precede the last. What is sent is written anew for this version.
+  virtual Task<std::expected<void, Error>> send_head(const ResponseHead& head, Deadline deadline) = 0;
+  // Waits until the agent takes it.
+  virtual Task<std::expected<void, Error>> send(std::string_view bytes, Deadline deadline) = 0;
+  virtual Task<std::expected<void, Error>> finish(const Fields& trailers, Deadline deadline) = 0;
+  // The response cannot be finished: the agent must see that it is not whole. Wakes what waits.
+  virtual void break_off() = 0;
+};
+
+class UpstreamExchange {
+ public:
+  virtual ~UpstreamExchange() = default;
+  virtual Task<std::expected<void, Error>> send_head(const RequestHead& head, Deadline deadline) = 0;
+  virtual Task<std::expected<void, Error>> send(std::string_view bytes, Deadline deadline) = 0;
+  virtual Task<std::expected<void, Error>> finish(const Fields& trailers, Deadline deadline) = 0;
+
+  // The next head, one below 200 included.
+  virtual Task<std::expected<ResponseHead, Error>> read_head(Deadline deadline) = 0;
+  virtual Task<std::expected<BodyPart, Error>> read(Deadline deadline) = 0;
+  virtual void break_off() = 0;
+};
+
+}  // namespace clawpatrol::http
