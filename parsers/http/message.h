@@ -5,9 +5,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "parsers/http1/authority.h"
+#include "parsers/http1/head.h"
+#include "parsers/http1/response.h"
 
 namespace clawpatrol::http {
 
@@ -39,5 +42,17 @@ struct ResponseHead {
   std::optional<std::uint64_t> content_length;  // of HEAD and 304 too, where it was sent
   std::string upgrade;
 };
+
+// Whether a field of this name is for the connection alone, whatever Connection names; not so TE, which is
+// where it says nothing but "trailers".
+bool belongs_to_connection(std::string_view name);
+
+// The only value of this name, or ""; of several the first.
+std::string_view value_of(const Fields& fields, std::string_view name);
+
+RequestHead request_head(const http1::Head& head);
+ResponseHead response_head(const http1::ResponseStart& start, http1::Asked asked);
+// Without those that could change what the message says, which may be dropped (RFC 9110, 6.5.1).
+Fields trailers_of(const http1::End& end);
 
 }  // namespace clawpatrol::http

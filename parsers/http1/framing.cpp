@@ -53,6 +53,8 @@ std::expected<void, Malformed> check_names(const Head& head) {
   return {};
 }
 
+}  // namespace
+
 // Digits, and no zero before others: that would be octal to some.
 std::expected<std::uint64_t, Malformed> read_length(std::string_view text) {
   if (text.empty() || !std::ranges::all_of(text, is_digit)) return refuse("Content-Length is not a number");
@@ -62,8 +64,6 @@ std::expected<std::uint64_t, Malformed> read_length(std::string_view text) {
   for (char c : text) value = value * 10 + static_cast<std::uint64_t>(c - '0');
   return value;
 }
-
-}  // namespace
 
 std::expected<void, Malformed> read_framing(Head& head, std::string_view raw_transfer_encoding) {
   if (auto names = check_names(head); !names) return names;

@@ -9,6 +9,9 @@ namespace clawpatrol::http1 {
 // disagree about white space in it.
 std::expected<void, Malformed> read_framing(Head& head, std::string_view raw_transfer_encoding);
 
+// The value of Content-Length.
+std::expected<std::uint64_t, Malformed> read_length(std::string_view text);
+
 // Sets keep_alive, upgrade and expects_continue.
 std::expected<void, Malformed> read_connection(Head& head);
 

@@ -31,7 +31,7 @@ struct Header {
   bool operator==(const Header&) const = default;
 };
 
-enum class Framing : std::uint8_t { none, length, chunked };
+enum class Framing : std::uint8_t { none, length, chunked, until_close };  // the last of responses alone
 
 struct Head {
   std::string_view method;

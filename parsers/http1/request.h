@@ -1,34 +1,17 @@
 // Requests on a connection, one after the other: head, body, end. RFC 9112.
 //
 //   request  [CRLF] head body
-//   body     (none) | Content-Length bytes | chunks
-//   chunks   *( size [";" extension] CRLF data CRLF ) "0" [";" extension] CRLF *( trailer CRLF ) CRLF
 #pragma once
 
 #include <cstdint>
 #include <string_view>
 #include <variant>
-#include <vector>
 
 #include "parsers/bytes.h"
+#include "parsers/http1/body.h"
 #include "parsers/http1/head.h"
 
 namespace clawpatrol::http1 {
-
-inline constexpr std::size_t max_chunk_line = 512;       // size and extensions, with CRLF
-inline constexpr std::size_t max_extensions = 16 << 10;  // bytes of all extensions of one body
-inline constexpr std::size_t max_size_digits = 15;       // hexadecimal, so that it fits an int64
-inline constexpr std::size_t max_trailers = 8 << 10;     // with the empty line
-
-// Some bytes of the body, never none. How a body is cut into these says nothing.
-struct Data {
-  std::string_view bytes;
-  bool operator==(const Data&) const = default;
-};
-
-struct End {
-  std::vector<Header> trailers;
-};
 
 using Event = std::variant<Head, Data, End>;
 
@@ -45,19 +28,14 @@ class RequestReader {
   bool between_requests() const { return state_ == State::head || state_ == State::over; }
 
  private:
-  enum class State : std::uint8_t { head, body, chunk_size, chunk_data, chunk_end, end, over };
+  enum class State : std::uint8_t { head, body, over };
 
   Step<Event> head(std::string_view buffer);
-  Step<Event> data(std::string_view buffer);
-  Step<Event> chunk(std::string_view buffer);
-  Step<Event> trailers(std::string_view buffer, std::size_t before);
-  Step<Event> finish(End end, std::size_t size);
+  Step<Event> body(std::string_view buffer);
 
   State state_ = State::head;
-  State after_data_ = State::end;
   bool last_ = false;
-  std::uint64_t left_ = 0;  // of the body, or of the chunk
-  std::size_t extensions_ = 0;
+  BodyReader body_;
   LineScanner scanner_;
 };
 
