@@ -1,0 +1,242 @@
+#include "daemon/http2/glue.h"
+
+#include <memory>
+#include <utility>
+
+namespace clawpatrol::http2 {
+namespace {
+
+using http::Fields;
+
+std::string_view text_of(const std::uint8_t* bytes, std::size_t size) {
+  return {reinterpret_cast<const char*>(bytes), size};
+}
+
+Body body_behind(const nghttp2_frame& frame) {
+  return frame.hd.flags & NGHTTP2_FLAG_END_STREAM ? Body::none : Body::follows;
+}
+
+}  // namespace
+
+// A budget that is spent ends the connection (RFC 9113, 10.5), once what is being received has been.
+void Session::spend(Budget& budget, std::string_view what) {
+  if (!failure_.empty() || budget.take(now_)) return;
+  failure_ = what;
+  nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+// Each costs the peer as little as breaking it off itself.
+void Session::fault_of_peer(StreamId id) {
+  if (Stream* stream = find(id); stream && stream->refused.empty()) stream->refused = "malformed HTTP/2";
+  spend(resets_, "too many malformed streams");
+  break_off(id, NGHTTP2_PROTOCOL_ERROR);
+}
+
+// Those that nghttp2 ignores, it does not speak of at their end.
+int Session::Glue::frame_begins(nghttp2_session*, const nghttp2_frame_hd* head, void* self) {
+  auto& session = *static_cast<Session*>(self);
+  if (head->type == NGHTTP2_PRIORITY || head->type > NGHTTP2_CONTINUATION)
+    session.spend(session.empty_, "too many empty frames");
+  return 0;
+}
+
+int Session::Glue::block_begins(nghttp2_session*, const nghttp2_frame* frame, void* self) {
+  auto& session = *static_cast<Session*>(self);
+  if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+  if (session.role_ == Role::server && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+    session.streams_.try_emplace(frame->hd.stream_id);
+  if (Stream* stream = session.find(frame->hd.stream_id)) {
+    stream->arriving.clear();
+    stream->arriving_bytes = 0;
+  }
+  return 0;
+}
+
+// What is over a limit is not kept, but is still read: it may change the table that later heads refer to.
+int Session::Glue::field(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
+                         std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
+                         std::uint8_t, void* self) {
+  Stream* stream = static_cast<Session*>(self)->find(frame->hd.stream_id);
+  if (!stream) return 0;
+  stream->arriving_bytes += name_size + value_size + 4;  // as HTTP/1.1 would write it
+  if (stream->arriving_bytes > http1::max_head) stream->refused = "head is too long";
+  if (stream->arriving.size() == max_fields) stream->refused = "too many headers";
+  if (stream->refused.empty())
+    stream->arriving.push_back(
+        {std::string(text_of(name, name_size)), std::string(text_of(value, value_size))});
+  else
+    stream->arriving.clear();
+  return 0;
+}
+
+// nghttp2 would leave it out.
+int Session::Glue::bad_field(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t*, std::size_t,
+                             const std::uint8_t*, std::size_t, std::uint8_t, void* self) {
+  Stream* stream = static_cast<Session*>(self)->find(frame->hd.stream_id);
+  if (stream) stream->refused = "bad byte in a header";
+  return 0;
+}
+
+int Session::Glue::frame_came(nghttp2_session*, const nghttp2_frame* frame, void* self) {
+  static_cast<Session*>(self)->frame_came(*frame);
+  return 0;
+}
+
+void Session::frame_came(const nghttp2_frame& frame) {
+  const bool ends = frame.hd.flags & NGHTTP2_FLAG_END_STREAM;
+  switch (frame.hd.type) {
+    case NGHTTP2_HEADERS: return block_ended(frame);
+    case NGHTTP2_DATA:
+      if (ends) return stream_ended(frame.hd.stream_id, {});
+      if (frame.hd.length <= frame.data.padlen) spend(empty_, "too many empty frames");
+      return;
+    case NGHTTP2_RST_STREAM: return spend(resets_, "too many streams broken off");
+    case NGHTTP2_SETTINGS: return spend(settings_, "too many SETTINGS");
+    case NGHTTP2_PING: return spend(pings_, "too many PINGs");
+    case NGHTTP2_WINDOW_UPDATE: return spend(windows_, "too many WINDOW_UPDATEs");
+    case NGHTTP2_GOAWAY: going_away_ = true; return;
+    default: return;
+  }
+}
+
+// nghttp2 has broken the stream off, or the connection.
+int Session::Glue::bad_frame(nghttp2_session*, const nghttp2_frame* frame, int, void* self) {
+  auto& session = *static_cast<Session*>(self);
+  session.spend(session.resets_, "too many malformed streams");
+  Stream* stream = session.find(frame->hd.stream_id);
+  if (session.role_ == Role::server && stream && !stream->has_head)
+    session.events_.push_back(RequestRefused{frame->hd.stream_id, "malformed HTTP/2 head"});
+  return 0;
+}
+
+void Session::block_ended(const nghttp2_frame& frame) {
+  const StreamId id = frame.hd.stream_id;
+  Stream* stream = find(id);
+  if (!stream) return;
+  const Body body = body_behind(frame);
+  if (stream->has_head)
+    trailers_came(id, *stream);
+  else if (role_ == Role::server)
+    request_came(id, *stream, body);
+  else
+    response_came(id, *stream, body);
+}
+
+void Session::request_came(StreamId id, Stream& stream, Body body) {
+  auto head = stream.refused.empty() ? read_request_head(stream.arriving, scheme_, body)
+                                     : std::unexpected(Malformed{stream.refused});
+  stream.has_head = true;
+  stream.arriving.clear();
+  if (!head) {
+    stream.refused = head.error().why;
+    spend(resets_, "too many malformed streams");
+    events_.push_back(RequestRefused{id, stream.refused});
+    stream.ended = body == Body::none;
+    return;
+  }
+  stream.method = head->method;
+  events_.push_back(RequestCame{id, std::move(*head)});
+  if (body == Body::none) stream_ended(id, {});
+}
+
+void Session::response_came(StreamId id, Stream& stream, Body body) {
+  auto head = stream.refused.empty() ? read_response_head(stream.arriving, body, stream.method)
+                                     : std::unexpected(Malformed{stream.refused});
+  stream.arriving.clear();
+  if (!head) return fault_of_peer(id);
+  stream.has_head = head->status >= 200;
+  events_.push_back(ResponseCame{id, std::move(*head)});
+  if (body == Body::none) stream_ended(id, {});
+}
+
+// nghttp2 has made sure that they end the stream.
+void Session::trailers_came(StreamId id, Stream& stream) {
+  if (!stream.refused.empty()) return fault_of_peer(id);
+  Fields trailers = std::exchange(stream.arriving, {});
+  if (role_ == Role::server) {
+    if (!check_request_trailers(trailers)) return fault_of_peer(id);
+    return stream_ended(id, std::move(trailers));
+  }
+  auto read = read_response_trailers(std::move(trailers));
+  if (!read) return fault_of_peer(id);
+  stream_ended(id, std::move(*read));
+}
+
+void Session::stream_ended(StreamId id, Fields trailers) {
+  Stream* stream = find(id);
+  if (!stream) return;
+  stream->ended = true;
+  if (stream->refused.empty()) events_.push_back(BodyEnded{id, std::move(trailers)});
+}
+
+int Session::Glue::data_came(nghttp2_session*, std::uint8_t, StreamId id, const std::uint8_t* data,
+                             std::size_t size, void* self) {
+  auto& session = *static_cast<Session*>(self);
+  Stream* stream = session.find(id);
+  if (stream && stream->refused.empty() && size > 0)
+    session.events_.push_back(DataCame{id, text_of(data, size)});
+  else
+    session.consumed(id, size);
+  return 0;
+}
+
+// The whole response went before the whole request came: the rest of it is not wanted (RFC 9113, 8.1).
+int Session::Glue::frame_went(nghttp2_session* session, const nghttp2_frame* frame, void* self) {
+  auto& whole = *static_cast<Session*>(self);
+  if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
+      whole.failure_.empty())
+    whole.failure_ = "HTTP/2 that breaks its protocol";
+  if (body_behind(*frame) == Body::follows) return 0;
+  if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
+  const Stream* stream = whole.find(frame->hd.stream_id);
+  if (whole.role_ == Role::server && stream && !stream->ended)
+    nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+  return 0;
+}
+
+int Session::Glue::closed(nghttp2_session*, StreamId id, std::uint32_t code, void* self) {
+  auto& session = *static_cast<Session*>(self);
+  const Stream* stream = session.find(id);
+  if (!stream) return 0;
+  const bool malformed = session.role_ == Role::client && !stream->refused.empty();
+  session.streams_.erase(id);
+  // It may have closed by itself before it could be broken off.
+  session.events_.push_back(
+      Closed{id, malformed && code == NGHTTP2_NO_ERROR ? NGHTTP2_PROTOCOL_ERROR : code});
+  return 0;
+}
+
+const nghttp2_session_callbacks* Session::Glue::callbacks() {
+  static const nghttp2_session_callbacks* made = [] {
+    nghttp2_session_callbacks* calls = nullptr;
+    nghttp2_session_callbacks_new(&calls);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(calls, frame_begins);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(calls, block_begins);
+    nghttp2_session_callbacks_set_on_header_callback(calls, field);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(calls, bad_field);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(calls, Glue::frame_came);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(calls, bad_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(calls, data_came);
+    nghttp2_session_callbacks_set_on_frame_send_callback(calls, frame_went);
+    nghttp2_session_callbacks_set_on_stream_close_callback(calls, closed);
+    return calls;
+  }();
+  return made;
+}
+
+const nghttp2_option* Session::Glue::options() {
+  static const nghttp2_option* made = [] {
+    nghttp2_option* option = nullptr;
+    nghttp2_option_new(&option);
+    nghttp2_option_set_no_auto_window_update(option, 1);  // what is consumed counts
+    nghttp2_option_set_max_outbound_ack(option, 100);
+    nghttp2_option_set_max_continuations(option, 8);
+    nghttp2_option_set_max_send_header_block_length(option, 2 * http1::max_head);
+    nghttp2_option_set_max_settings(option, 32);
+    nghttp2_option_set_stream_reset_rate_limit(option, 1000, 100);  // ours comes first
+    return option;
+  }();
+  return made;
+}
+
+}  // namespace clawpatrol::http2

@@ -1,0 +1,142 @@
+// One connection of HTTP/2 (RFC 9113), without its socket: bytes in and events out, calls in and bytes out.
+// On nghttp2, whose checks of HTTP's messages stay on; heads are read by parsers/http2 on top of them.
+//
+// Memory is bounded: by the windows what has been received and not consumed, by the caller (written()) what
+// waits to be sent, by budgets what costs the peer nothing and us something.
+#pragma once
+
+#include <nghttp2/nghttp2.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "daemon/http2/budget.h"
+#include "parsers/http/message.h"
+#include "parsers/http2/head.h"
+
+namespace clawpatrol::http2 {
+
+enum class Role : std::uint8_t { server, client };
+
+using StreamId = std::int32_t;
+
+struct Limits {
+  std::uint32_t streams = 100;                // that an agent may have open at a time
+  std::uint32_t stream_window = 512 << 10;    // received and not consumed, of a stream
+  std::uint32_t connection_window = 1 << 20;  // of all of them
+  Rate resets{200, 50};  // streams that the peer breaks off, or that are broken off for its fault
+  Rate settings{20, 1};
+  Rate pings{50, 5};
+  Rate empty{2000, 500};  // frames that bring nothing: DATA without a byte, PRIORITY
+  Rate windows{20000, 20000};
+};
+
+// What the peer sent. Views are of the bytes that were given to receive().
+struct RequestCame {
+  StreamId stream;
+  http::RequestHead head;
+};
+// A request that is malformed, which respond() may still answer; nothing else comes of this stream.
+struct RequestRefused {
+  StreamId stream;
+  std::string_view why;  // a literal
+};
+struct ResponseCame {
+  StreamId stream;
+  http::ResponseHead head;
+};
+struct DataCame {
+  StreamId stream;
+  std::string_view bytes;  // never empty; each of them is to be consumed()
+};
+struct BodyEnded {
+  StreamId stream;
+  http::Fields trailers;
+};
+// The stream is over, and what was not received or sent of it will not be.
+struct Closed {
+  StreamId stream;
+  std::uint32_t code;  // NGHTTP2_NO_ERROR after both sides have ended; NGHTTP2_REFUSED_STREAM: unprocessed
+};
+using Event = std::variant<RequestCame, RequestRefused, ResponseCame, DataCame, BodyEnded, Closed>;
+
+class Session {
+ public:
+  Session(Role role, Scheme scheme, const Limits& limits);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  void receive(std::string_view bytes, Clock::time_point now);
+  // What has come up since the last call; the views in it end with the buffer that receive() was given.
+  std::vector<Event> take_events();
+
+  // Appends what is to be sent, frames as long as `out` holds less than `limit`.
+  void take_output(std::string& out, std::size_t limit);
+
+  // A request's stream; nothing where the connection takes no more (RFC 9113, 5.1.2 and 6.8).
+  std::optional<StreamId> request(const http::RequestHead& head);
+  // Calls for a stream that is closed do nothing. A head below 200 may be sent before the last.
+  void respond(StreamId stream, const http::ResponseHead& head);
+  void write(StreamId stream, std::string_view bytes);
+  void finish(StreamId stream, http::Fields trailers);
+  void break_off(StreamId stream, std::uint32_t code);
+  // Bytes of a stream, open or closed, have been taken: the peer may send as many again.
+  void consumed(StreamId stream, std::size_t bytes);
+
+  bool is_open(StreamId stream) const { return streams_.contains(stream); }
+  std::size_t unsent(StreamId stream) const;  // of what write() was given
+  bool takes_requests() const;
+
+  void go_away();  // those that have come are served, and no more
+  // The connection is to be closed, once nothing is left of take_output(). Then failure() says what the peer
+  // did wrong, a literal; "": nothing.
+  bool over() const;
+  std::string_view failure() const { return failure_; }
+
+ private:
+  struct Glue;  // nghttp2's callbacks
+  struct Stream {
+    http::Fields arriving;  // of the head or trailers that are being received
+    std::size_t arriving_bytes = 0;
+    std::string method;
+    bool has_head = false;  // the last one
+    bool ended = false;     // by the peer
+    std::string_view refused;
+    std::string unsent;
+    std::size_t sent = 0;  // of `unsent`
+    bool finishing = false;
+    bool resting = false;  // nghttp2 waits to be told that there is more
+    http::Fields trailers;
+  };
+
+  void block_ended(const nghttp2_frame& frame);
+  void request_came(StreamId id, Stream& stream, Body body);
+  void response_came(StreamId id, Stream& stream, Body body);
+  void trailers_came(StreamId id, Stream& stream);
+  void frame_came(const nghttp2_frame& frame);
+  void stream_ended(StreamId id, http::Fields trailers);
+  void spend(Budget& budget, std::string_view what);
+  void fault_of_peer(StreamId id);
+  void resume(StreamId id, Stream& stream);
+  Stream* find(StreamId id);
+
+  Role role_;
+  Scheme scheme_;
+  Budget resets_, settings_, pings_, empty_, windows_;
+  Clock::time_point now_{};
+  nghttp2_session* session_ = nullptr;
+  std::unordered_map<StreamId, Stream> streams_;
+  std::vector<Event> events_;
+  std::string_view failure_;
+  bool unreadable_ = false;  // nothing that follows can be understood
+  bool going_away_ = false;
+};
+
+}  // namespace clawpatrol::http2
