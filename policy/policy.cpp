@@ -196,4 +196,19 @@ std::expected<const CredentialConfig*, std::string> Policy::select_credential(
       "several credentials fit: {}: name one of them, or its user, as the user", names_of(fitting)));
 }
 
+std::vector<EnvironmentVariable> environment_of(const Policy& policy, std::string_view profile) {
+  std::vector<EnvironmentVariable> environment;
+  auto found = policy.profiles.find(profile);
+  if (found == policy.profiles.end()) return environment;
+  for (const std::string& name : found->second.credentials) {
+    auto credential = policy.credentials.find(name);
+    if (credential == policy.credentials.end()) continue;
+    for (const std::string& variable : credential->second.variables) {
+      if (std::ranges::find(environment, variable, &EnvironmentVariable::name) == environment.end())
+        environment.push_back({variable, credential->second.placeholder});
+    }
+  }
+  return environment;
+}
+
 }  // namespace clawpatrol

@@ -18,6 +18,7 @@
 #include "policy/address.h"
 #include "policy/cel/program.h"
 #include "policy/config/diagnostics.h"
+#include "policy/credential.h"
 #include "policy/dispatch.h"
 #include "policy/sql/analysis.h"
 
@@ -104,10 +105,18 @@ struct EndpointConfig {
 
 struct CredentialConfig {
   std::string name;
-  std::string type;  // "postgres"
+  CredentialType type = CredentialType::postgres;
   std::string endpoint;
-  std::string user;
+  std::string user;             // of postgres and basic
   std::vector<HostPort> hosts;  // exact; never empty where the endpoint has a wildcard host
+
+  // Of HTTP:
+  SecretPlace place;
+  std::string prefix;  // before the secret, where the place is a header
+  Injection injection = Injection::slot;
+  std::string placeholder;             // what stands for the secret in a request; "": nothing can (mtls)
+  std::vector<std::string> variables;  // of the environment, that tools read it from
+  std::optional<TokenSource> tokens;   // oauth2, github_app
 
   // Whether it may be sent to this host: to be asked again at injection (attacks.md, 17).
   bool goes_to(std::string_view host, std::uint16_t port) const;
@@ -208,6 +217,14 @@ LoadResult load_policy(const std::filesystem::path& path, LoadFor use = LoadFor:
 // The same from text, as if it were the one file `name`: for tests and fuzzing.
 LoadResult load_policy_text(std::string_view text, std::string_view name = "clawpatrol.toml",
                             LoadFor use = LoadFor::serve);
+
+// What a peer's environment says in place of secrets: variable and placeholder, for `/env.sh`. Where two
+// credentials of the profile would be exported under one name, the first that the profile lists is.
+struct EnvironmentVariable {
+  std::string name;
+  std::string placeholder;
+};
+std::vector<EnvironmentVariable> environment_of(const Policy& policy, std::string_view profile);
 
 // What happened to each rule that was tried, for `cpctl explain`.
 struct Tried {

@@ -69,12 +69,26 @@ Described describe(const EndpointConfig& endpoint) {
            {"lenient_paths", endpoint.lenient_paths ? "true" : ""}}};
 }
 
+std::string tokens(const CredentialConfig& credential) {
+  if (!credential.tokens) return "";
+  const TokenSource& source = *credential.tokens;
+  return fmt::format("{}, {}, client {}, installation {}, scopes {}, audience {}", source.url,
+                     source.grant == OAuthGrant::refresh_token ? "refresh_token" : "client_credentials",
+                     source.client_id, source.installation_id, list_of(source.scopes), source.audience);
+}
+
 Described describe(const CredentialConfig& credential) {
   return {credential.name,
-          {{"type", credential.type},
+          {{"type", std::string(clawpatrol::name_of(credential.type))},
            {"endpoint", credential.endpoint},
            {"user", credential.user},
-           {"hosts", hosts(credential.hosts)}}};
+           {"hosts", hosts(credential.hosts)},
+           {"at", text_of(credential.place)},
+           {"prefix", credential.prefix},
+           {"inject", credential.injection == Injection::placeholder ? "placeholder" : ""},
+           {"placeholder", credential.placeholder},
+           {"env", list_of(credential.variables)},
+           {"tokens", tokens(credential)}}};
 }
 
 Described describe(const Rule& rule) {

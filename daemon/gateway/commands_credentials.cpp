@@ -19,7 +19,7 @@ std::string Commands::State::credential_line(const credentials::Info* info, cons
   JsonObject line = message_of_type("credential");
   line.add("name", name).add("set", info != nullptr).add("version", info ? info->version : 0);
   line.add("set_at", info ? time_text(info->set_at_unix * 1'000'000'000) : "");
-  line.add("configured", config != nullptr).add("credential_type", config ? config->type : "");
+  line.add("configured", config != nullptr).add("credential_type", config ? name_of(config->type) : "");
   return line.add("endpoint", config ? config->endpoint : "").add("user", config ? config->user : "").text();
 }
 

@@ -23,6 +23,7 @@ struct Named {
   std::vector<Text> condition;     // none or one; of a rule
   std::vector<Location> networks;  // as long as its networks
   std::vector<Location> hosts;     // as long as the hosts, or addresses, of its configuration
+  Location placeholder;            // of a credential; where it stands by itself, if that is not written
 };
 
 using NamedTables = std::map<std::string, Named, std::less<>>;
@@ -59,6 +60,7 @@ void build_rules(Build& build);
 // Problems that only the whole shows: references, claims, overlaps.
 void check_references(Build& build);
 void check_credentials(Build& build);
+void check_placeholders(Build& build);
 void check_addresses(Build& build);
 void check_claims(Build& build);
 

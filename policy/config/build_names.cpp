@@ -230,26 +230,4 @@ void build_endpoints(Build& build) {
   });
 }
 
-void build_credentials(Build& build) {
-  for_each_named(build, "credential", [&](const std::string& name, const Table& table) {
-    CredentialConfig credential;
-    credential.name = name;
-    Named& named = build.credentials[name];
-    named.at = table.at();
-    table.require("type");
-    if (auto type = table.choice("type"))
-      credential.type = choices_of(*find_key("credential", "type"))[*type];
-    if (auto endpoint = table.required_string("endpoint")) {
-      credential.endpoint = endpoint->value;
-      named.endpoints.push_back(*endpoint);
-    }
-    if (auto user = table.required_string("user")) credential.user = user->value;
-    auto of = build.policy.endpoints.find(credential.endpoint);
-    credential.hosts = read_hosts(
-        table, default_port(of == build.policy.endpoints.end() ? EndpointType::postgres : of->second.type),
-        named.hosts);
-    build.policy.credentials.emplace(name, std::move(credential));
-  });
-}
-
 }  // namespace clawpatrol::config

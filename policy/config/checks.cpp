@@ -21,14 +21,21 @@ void check_known(Build& build, std::string_view kind, const std::vector<Text>& n
   }
 }
 
+bool fits(CredentialType credential, EndpointType endpoint) {
+  if (credential == CredentialType::postgres) return endpoint == EndpointType::postgres;
+  if (credential == CredentialType::mtls)
+    return endpoint == EndpointType::https || endpoint == EndpointType::kubernetes;
+  return endpoint != EndpointType::postgres;
+}
+
 void check_credential_hosts(Build& build, const CredentialConfig& credential, const Named& named) {
   auto found = build.policy.endpoints.find(credential.endpoint);
   if (found == build.policy.endpoints.end()) return;
   const EndpointConfig& endpoint = found->second;
-  if (credential.type != name_of(endpoint.type))
+  if (!fits(credential.type, endpoint.type))
     build.report.error(named.at,
-                       fmt::format("credential '{}' is for {}, and endpoint '{}' is {}", credential.name,
-                                   credential.type, endpoint.name, name_of(endpoint.type)),
+                       fmt::format("credential '{}' is {}, and endpoint '{}' is {}", credential.name,
+                                   name_of(credential.type), endpoint.name, name_of(endpoint.type)),
                        "List the endpoint in a profile's 'endpoints' to use it without a credential.");
   auto wildcard = std::ranges::find_if(endpoint.hosts, &HostPort::wildcard);
   if (wildcard != endpoint.hosts.end() && credential.hosts.empty()) {

@@ -263,11 +263,48 @@ constexpr Key keys[] = {
     {"endpoint", "networks", Shape::prefixes, "`[]`",
      "special-use networks that its wildcard hosts may reach"},
 
-    {"credential", "type", Shape::choice, "required", "as its endpoint's", "postgres"},
+    {"credential", "type", Shape::choice, "required",
+     "`postgres`, or how an http, https or kubernetes endpoint is told: `bearer` and the vendors' own "
+     "(`anthropic`, `openai`, `gemini`), `basic`, a `header`, `cookie` or `query` parameter by `name`, a "
+     "client "
+     "certificate (`mtls`), an AWS signature (`aws`), or tokens that the gateway gets (`oauth2`, "
+     "`github_app`)",
+     "postgres|bearer|basic|header|cookie|query|mtls|aws|oauth2|github_app|anthropic|openai|gemini"},
     {"credential", "endpoint", Shape::string, "required", "where it is used"},
-    {"credential", "user", Shape::string, "required", "the user that the gateway logs in as"},
+    {"credential", "user", Shape::string, "",
+     "postgres: the user that the gateway logs in as (required); basic: the user, where the stored value is "
+     "the password alone and not `user:password`"},
     {"credential", "hosts", Shape::hosts, "the endpoint's",
      "exact hosts that it may be sent to; required where the endpoint has a wildcard"},
+    {"credential", "name", Shape::string, "",
+     "header, cookie, query: the name of the field, cookie or key (required)"},
+    {"credential", "prefix", Shape::string, "the type's",
+     "what stands before the secret in a header, such as `\"Token \"`"},
+    {"credential", "at", Shape::string, "the type's",
+     "bearer, oauth2, github_app, anthropic, openai, gemini: the one place for it, if not the usual one: "
+     "`header:NAME`, `basic` (in place of the password), `query:KEY`, `cookie:NAME`, or `json:/POINTER` into "
+     "the body"},
+    {"credential", "inject", Shape::choice, "`\"slot\"`",
+     "`slot`: whatever the agent sent at that place is replaced; `placeholder`: only requests that hold its "
+     "placeholder there get it, which is all that `json:` can do. A placeholder chooses in both",
+     "slot|placeholder"},
+    {"credential", "placeholder", Shape::string, "`{{NAME}}`",
+     "what agents send in place of the secret, such as one that looks like it; 8 to 128 letters, digits, "
+     "`-`, "
+     "`_`, `.`, `{` and `}`"},
+    {"credential", "env", Shape::strings, "the type's",
+     "variables that `/env.sh` sets to the placeholder (aws: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`; "
+     "github_app: `GITHUB_TOKEN`, `GH_TOKEN`; anthropic: `ANTHROPIC_API_KEY`; openai: `OPENAI_API_KEY`; "
+     "gemini: `GEMINI_API_KEY`, `GOOGLE_API_KEY`)"},
+    {"credential", "url", Shape::string, "",
+     "oauth2: the https URL that gives tokens (required); github_app: that of the API, "
+     "`https://api.github.com` where none is given"},
+    {"credential", "client_id", Shape::string, "", "oauth2, github_app: of the client or the app (required)"},
+    {"credential", "installation_id", Shape::string, "", "github_app: the installation (required)"},
+    {"credential", "grant", Shape::choice, "`\"client_credentials\"`", "oauth2: what is shown for a token",
+     "client_credentials|refresh_token"},
+    {"credential", "scopes", Shape::strings, "`[]`", "oauth2: that are asked for"},
+    {"credential", "audience", Shape::string, "", "oauth2: that is asked for"},
 
     {"rule", "name", Shape::string, "required", "unique; it stands in errors and in the audit log"},
     {"rule", "endpoint", Shape::string, "", "the endpoint that it is for"},

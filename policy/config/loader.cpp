@@ -135,6 +135,7 @@ class PolicyLoader {
     config::check_references(build);
     build.report.errors_are("CP0106");
     config::check_credentials(build);
+    config::check_placeholders(build);
     build.report.errors_are("CP0104");
     config::check_addresses(build);
     config::check_claims(build);

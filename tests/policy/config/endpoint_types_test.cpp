@@ -77,5 +77,5 @@ TEST_CASE("keys that mean nothing for a type are refused") {
 TEST_CASE("a credential is for endpoints of its own type") {
   std::string credential = "[credential.w]\ntype = \"postgres\"\nendpoint = \"web\"\nuser = \"u\"\n";
   CHECK(judged(with("https", "", credential)) ==
-        Lines{"24:13: credential 'w' is for postgres, and endpoint 'web' is https"});
+        Lines{"24:13: credential 'w' is postgres, and endpoint 'web' is https"});
 }
