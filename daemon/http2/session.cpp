@@ -157,12 +157,15 @@ std::optional<StreamId> Session::request(const http::RequestHead& head) {
   const StreamId id = nghttp2_submit_request(session_, nullptr, block.data(), block.size(),
                                              head.has_body ? &provider : nullptr, nullptr);
   if (id < 0) return std::nullopt;
-  streams_[id].method = head.method;
+  Stream& stream = streams_[id];
+  stream.method = head.method;
+  stream.finishing = !head.has_body;
   return id;
 }
 
 void Session::respond(StreamId id, const http::ResponseHead& head) {
-  if (!is_open(id)) return;
+  Stream* stream = find(id);
+  if (!stream) return;
   const std::string status = std::to_string(head.status);
   const std::string length = std::to_string(head.content_length.value_or(0));
   Block block(head.fields.size() + 2);
@@ -175,6 +178,7 @@ void Session::respond(StreamId id, const http::ResponseHead& head) {
   }
   const nghttp2_data_provider provider{.source = {}, .read_callback = Glue::read_unsent};
   nghttp2_submit_response(session_, id, block.data(), block.size(), head.has_body ? &provider : nullptr);
+  stream->finishing = !head.has_body;
 }
 
 void Session::write(StreamId id, std::string_view bytes) {
@@ -229,6 +233,11 @@ void Session::break_off(StreamId id, std::uint32_t code) {
 
 void Session::consumed(StreamId id, std::size_t bytes) {
   nghttp2_session_consume(session_, id, bytes);
+}
+
+bool Session::is_finished(StreamId id) const {
+  auto found = streams_.find(id);
+  return found == streams_.end() || found->second.finishing;
 }
 
 std::size_t Session::unsent(StreamId id) const {

@@ -91,6 +91,7 @@ class Session {
   void consumed(StreamId stream, std::size_t bytes);
 
   bool is_open(StreamId stream) const { return streams_.contains(stream); }
+  bool is_finished(StreamId stream) const;    // nothing more is to be written to it
   std::size_t unsent(StreamId stream) const;  // of what write() was given
   bool takes_requests() const;
 

@@ -36,6 +36,10 @@ class AgentExchange {
   virtual void break_off() = 0;
 };
 
+// Error::code where the server says that it has not looked at the request (RFC 9113, 8.7): it may be sent again
+// on another connection, whatever its method.
+inline constexpr int not_processed = EAGAIN;
+
 class UpstreamExchange {
  public:
   virtual ~UpstreamExchange() = default;

@@ -1,0 +1,65 @@
+#include "daemon/gateway/http/http2_upstream.h"
+
+#include <utility>
+
+namespace clawpatrol::http {
+
+class Http2UpstreamExchange final : public UpstreamExchange {
+ public:
+  explicit Http2UpstreamExchange(Http2Upstream& connection) : connection_(connection) {}
+  ~Http2UpstreamExchange() override {
+    if (!id_) return;
+    connection_.session_.break_off(*id_, NGHTTP2_CANCEL);  // unless it is over
+    connection_.let_go(*id_);
+  }
+
+  Task<std::expected<void, Error>> send_head(const RequestHead& head, Deadline) override {
+    if (!connection_.takes_requests() || !head.upgrade.empty())
+      co_return std::unexpected(Error{not_processed, "HTTP/2 connection takes no more requests"});
+    id_ = connection_.session_.request(head);
+    if (!id_) co_return std::unexpected(Error{not_processed, "HTTP/2 connection takes no more requests"});
+    connection_.place_for(*id_);
+    connection_.wake_writer();
+    co_return std::expected<void, Error>{};
+  }
+  Task<std::expected<void, Error>> send(std::string_view bytes, Deadline deadline) override {
+    return connection_.send(*id_, bytes, deadline);
+  }
+  Task<std::expected<void, Error>> finish(const Fields& trailers, Deadline deadline) override {
+    return connection_.finish(*id_, trailers, deadline);
+  }
+  Task<std::expected<ResponseHead, Error>> read_head(Deadline deadline) override {
+    Http2Connection::Place& place = connection_.places_.find(*id_)->second;
+    while (place.heads.empty()) {
+      if (connection_.lost_ || place.closed) co_return std::unexpected(connection_.why_closed(place));
+      if (!co_await place.changed.wait(deadline))
+        co_return std::unexpected(os_error(ETIMEDOUT, "waiting for a response of HTTP/2"));
+    }
+    ResponseHead head = std::move(place.heads.front());
+    place.heads.pop_front();
+    co_return head;
+  }
+  Task<std::expected<BodyPart, Error>> read(Deadline deadline) override {
+    return connection_.read(*id_, deadline);
+  }
+  void break_off() override {
+    if (id_) connection_.break_off(*id_, NGHTTP2_CANCEL);
+  }
+
+ private:
+  Http2Upstream& connection_;
+  std::optional<http2::StreamId> id_;
+};
+
+Http2Upstream::Http2Upstream(Ring& ring, std::unique_ptr<Stream> stream)
+    : Http2Connection(ring, *stream, http2::Role::client), owned_(std::move(stream)) {
+  begin({});
+}
+
+Http2Upstream::~Http2Upstream() = default;
+
+std::unique_ptr<UpstreamExchange> Http2Upstream::open() {
+  return std::make_unique<Http2UpstreamExchange>(*this);
+}
+
+}  // namespace clawpatrol::http
