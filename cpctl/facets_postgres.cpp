@@ -11,6 +11,7 @@
 #include "policy/config/units.h"
 #include "policy/policy.h"
 #include "policy/sql/analysis.h"
+#include "policy/sql/message_names.h"
 
 namespace clawpatrol::cpctl {
 namespace {
@@ -28,32 +29,74 @@ std::vector<NamedList> lists_of(const SqlFacets& facets) {
           {"classes", facets.classes}, {"literals", facets.literals}};
 }
 
-// What the statement of another message decides: there may be more than this text tells.
 bool runs_by_name(const sql::Statement& statement) {
   return statement.effect == sql::Effect::execute || statement.effect == sql::Effect::fetch;
 }
 
-std::vector<std::string> open_lists(const sql::Statement& statement) {
-  std::vector<std::string> open;
-  for (const NamedList& named : lists_of(statement.facets)) {
-    if (named.list->open || runs_by_name(statement)) open.emplace_back(named.name);
+using Where = sql::MessageNames::Where;
+
+// A statement, with what it runs by name where the same message says what that is.
+struct Seen {
+  sql::Statement statement;
+  Where target = Where::here;
+};
+
+// In the way in which a session goes through a message.
+std::vector<Seen> see(const sql::Analysis& analysis) {
+  std::vector<Seen> all;
+  sql::MessageNames names;
+  bool unread = false;
+  for (const sql::Statement& statement : analysis.statements) {
+    Seen seen{statement};
+    if (runs_by_name(statement)) {
+      const auto target = names.find(statement);
+      seen.target = target.where;
+      if (target.where == Where::here) seen.statement = sql::merge_executed(statement, *target.statement);
+      if (target.where == Where::uncertain) seen.statement = sql::with_unknown_target(statement);
+    }
+    unread |= seen.statement.runs_unread_code;
+    names.after(statement, unread ? sql::MessageNames::Code::unread : sql::MessageNames::Code::read);
+    all.push_back(std::move(seen));
   }
+  return all;
+}
+
+// What the statement of another message decides: there may be more than this text tells.
+bool is_open(const Seen& seen, const NamedList& named) {
+  return named.list->open || seen.target == Where::elsewhere;
+}
+
+std::vector<std::string> open_lists(const Seen& seen) {
+  std::vector<std::string> open;
+  for (const NamedList& named : lists_of(seen.statement.facets))
+    if (is_open(seen, named)) open.emplace_back(named.name);
   return open;
 }
 
 constexpr std::string_view guarded = "it would change how the server reads text, which no rule can allow";
+constexpr std::string_view uncertain_name =
+    "what it runs under this name is not certain: the same message may have changed it";
 
-std::string statement_json(const sql::Statement& statement) {
-  const SqlFacets& facets = statement.facets;
-  JsonObject object;
-  object.add("statement", *facets.statement).add("kind", name_of(statement.kind)).add("verb", *facets.verb);
+void add_facets(JsonObject& object, const Seen& seen) {
+  const SqlFacets& facets = seen.statement.facets;
+  object.add("verb", *facets.verb);
   for (const NamedList& named : lists_of(facets))
     object.add_json(named.name, control::json_texts(named.list->items));
-  object.add_json("open", control::json_texts(open_lists(statement)));
+  object.add_json("open", control::json_texts(open_lists(seen)));
   object.add("unbounded", *facets.unbounded);
   object.add_json(
       "copy",
       JsonObject().add("direction", facets.copy->direction).add("target", facets.copy->target).text());
+}
+
+std::string statement_json(const Seen& seen) {
+  const sql::Statement& statement = seen.statement;
+  JsonObject object;
+  object.add("statement", *statement.facets.statement).add("kind", name_of(statement.kind));
+  if (seen.target == Where::uncertain)
+    object.add("unevaluable", uncertain_name);
+  else
+    add_facets(object, seen);
   if (runs_by_name(statement)) object.add("runs", statement.name);
   if (statement.reading == sql::ReadingGuard::refused) object.add("refused", guarded);
   return object.text();
@@ -70,7 +113,7 @@ JsonObject& add_message(JsonObject& object, const sql::Analysis& analysis) {
   if (analysis.readable != sql::Readable::yes)
     return object.add("unevaluable", unevaluable_because(analysis));
   std::vector<std::string> statements;
-  for (const sql::Statement& statement : analysis.statements) statements.push_back(statement_json(statement));
+  for (const Seen& seen : see(analysis)) statements.push_back(statement_json(seen));
   return object.add_json("statements", control::json_array(statements));
 }
 
@@ -80,26 +123,43 @@ std::string line_of(const std::vector<std::string>& items) {
   return line.empty() ? "none" : line;
 }
 
-void show_statement(Console& console, const sql::Statement& statement) {
+void show(Console& console, std::string_view name, const std::string& value) {
+  console.line(console.paint(Style::dim, fmt::format("  {:<10}", name)) + " " + value);
+}
+
+void show_facets(Console& console, const Seen& seen) {
+  const SqlFacets& facets = seen.statement.facets;
+  show(console, "verb", *facets.verb);
+  for (const NamedList& named : lists_of(facets)) {
+    const std::string_view more = is_open(seen, named) ? " (open: there may be others)" : "";
+    show(console, named.name, line_of(named.list->items).append(more));
+  }
+  show(console, "unbounded", *facets.unbounded ? "true" : "false");
+  if (!facets.copy->direction.empty())
+    show(console, "copy", facets.copy->direction + " " + facets.copy->target);
+}
+
+std::string_view of_target(Where where) {
+  if (where == Where::here) return ", of this message; its facets are among these";
+  if (where == Where::elsewhere) return ", which the session knows; its facets are added to these";
+  return "";
+}
+
+void show_statement(Console& console, const Seen& seen) {
+  const sql::Statement& statement = seen.statement;
   const SqlFacets& facets = statement.facets;
-  auto show = [&console](std::string_view name, const std::string& value) {
-    console.line(console.paint(Style::dim, fmt::format("  {:<10}", name)) + " " + value);
-  };
   std::string text = printable(*facets.statement);
   if (auto width = console.width()) text = clipped(text, *width);
   console.line(console.paint(Style::bold, text));
-  show("kind", std::string(name_of(statement.kind)));
-  show("verb", *facets.verb);
-  for (const NamedList& named : lists_of(facets)) {
-    const bool open = named.list->open || runs_by_name(statement);
-    show(named.name, line_of(named.list->items) + (open ? " (open: there may be others)" : ""));
-  }
-  show("unbounded", *facets.unbounded ? "true" : "false");
-  if (!facets.copy->direction.empty()) show("copy", facets.copy->direction + " " + facets.copy->target);
+  show(console, "kind", std::string(name_of(statement.kind)));
+  if (seen.target == Where::uncertain)
+    show(console, "unknown", std::string(uncertain_name));
+  else
+    show_facets(console, seen);
   if (runs_by_name(statement))
-    show("runs", printable(statement.name) + ", which the session knows; its facets are added to these");
+    show(console, "runs", printable(statement.name).append(of_target(seen.target)));
   if (statement.reading == sql::ReadingGuard::refused)
-    show("refused", console.paint(Style::bad, std::string(guarded)));
+    show(console, "refused", console.paint(Style::bad, std::string(guarded)));
 }
 
 int show_message(Console& console, const sql::Analysis& analysis) {
@@ -109,9 +169,10 @@ int show_message(Console& console, const sql::Analysis& analysis) {
     return exit_no;
   }
   if (analysis.statements.empty()) console.line("no statement");
-  for (const sql::Statement& statement : analysis.statements) {
-    if (&statement != &analysis.statements.front()) console.line("");
-    show_statement(console, statement);
+  const std::vector<Seen> all = see(analysis);
+  for (const Seen& seen : all) {
+    if (&seen != &all.front()) console.line("");
+    show_statement(console, seen);
   }
   return exit_ok;
 }

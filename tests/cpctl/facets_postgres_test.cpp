@@ -1,4 +1,6 @@
 // `cpctl facets postgres`: what the gateway sees in SQL.
+#include <fmt/format.h>
+
 #include <fstream>
 
 #include "daemon/control/message.h"
@@ -74,6 +76,36 @@ TEST_CASE("what is open, runs by name or is refused by the gateway itself is tol
   CHECK(lines[3].list("statements")[0].object("copy").json() == R"({"direction":"from","target":"client"})");
 }
 
+TEST_CASE("what a message runs by a name that it has made itself is part of what it does") {
+  auto second = [](std::string_view sql) {
+    auto lines =
+        lines_of(cpctl({"facets", "postgres", "--jsonl"}, fmt::format("{{\"sql\":\"{}\"}}\n", sql)).out);
+    REQUIRE(lines.size() == 1);
+    auto statements = lines[0].list("statements");
+    REQUIRE(statements.size() >= 2);
+    return statements.back();
+  };
+  Message executed = second("PREPARE p AS DELETE FROM t; EXECUTE p");
+  CHECK(executed.text("verb") == "delete");
+  CHECK(executed.text("runs") == "p");
+  CHECK(executed.text("kind") == "write");
+  CHECK(texts(executed, "verbs") == Texts{"execute", "prepare", "delete"});
+  CHECK(texts(executed, "writes") == Texts{"t", "public.t"});
+  CHECK(texts(executed, "open").empty());
+  CHECK(executed.flag("unbounded"));
+  Message moved = second("BEGIN; DECLARE c CURSOR FOR SELECT a FROM s.t; MOVE c");
+  CHECK(texts(moved, "reads") == Texts{"t", "s.t"});
+  CHECK(texts(moved, "open").empty());
+  Message uncertain = second("PREPARE p AS SELECT 1; DEALLOCATE p; EXECUTE p");
+  CHECK(uncertain.has("unevaluable"));
+  CHECK_FALSE(uncertain.has("verb"));
+  CHECK(uncertain.text("kind") == "admin");
+  CHECK(second("SELECT f(); EXECUTE p").has("unevaluable"));
+  CHECK(texts(second("PREPARE p AS SELECT 1; EXECUTE q"), "open").size() == 8);
+  const std::string shown = cpctl({"facets", "postgres"}, "PREPARE p AS DELETE FROM t; EXECUTE p").out;
+  CHECK(contains(shown, "  runs       p, of this message"));
+}
+
 TEST_CASE("text that is not read says why") {
   auto lines = lines_of(cpctl({"facets", "postgres", "--jsonl", "--limit", "1KiB"},
                               "{\"sql\":\"SELEC 1\"}\n"
@@ -93,10 +125,16 @@ TEST_CASE("a line that cannot be used is answered by its error, and the others g
                         "nonsense\n"
                         "\n"
                         "{\"sql\":7}\n"
-                        "{\"sql\":\"SELECT 1\"}\n");
+                        "{\"sql\":\"SELECT 1\"}\n"
+                        "{\"sql\":\"\\ud800\"}\n"
+                        "{\"sql\":\"SELECT 1\",\"sql\":\"DROP TABLE t\"}\n"
+                        "{\"sql\":\"SELECT '\\ud83d\\ude00'\"}\n");
   CHECK(result.status == 1);
   auto lines = lines_of(result.out);
-  REQUIRE(lines.size() == 4);
+  REQUIRE(lines.size() == 7);
+  CHECK(contains(lines[4].text("error").value_or(""), "an escape is no character"));
+  CHECK(contains(lines[5].text("error").value_or(""), "a name stands twice"));
+  CHECK(lines[6].has("statements"));
   CHECK(lines[0].text("error") == "this line: it is not JSON");
   CHECK(lines[1].has("error"));
   CHECK(lines[2].text("error") == "this line has no text under \"sql\"");

@@ -18,6 +18,7 @@
 #include "daemon/gateway/postgres/names.h"
 #include "parsers/postgres/frame.h"
 #include "parsers/postgres/frontend.h"
+#include "policy/sql/message_names.h"
 
 namespace clawpatrol::postgres {
 
@@ -123,7 +124,8 @@ class Session {
     bool may_change_settings = false;
     bool may_copy_in = false;
     bool changes_names = false;
-    sql::PathEffect path;  // of all its statements
+    sql::MessageNames names;  // that it has made or dropped so far
+    sql::PathEffect path;     // of all its statements
     void clear();
   };
   enum class Readiness : std::uint8_t { ready, wait };
@@ -141,6 +143,7 @@ class Session {
     bool by_sql = true;
   };
   void find_target(const sql::Statement& statement, const Found& found, Message& message, Part& part);
+  bool find_in_message(const sql::Statement& statement, Message& message, Part& part);
   bool reading_is_certain(const sql::Statement& statement) const;
 
   // The parts' verdicts, written down. The denial, if any.

@@ -41,15 +41,27 @@ void Session::find_target(const sql::Statement& statement, const Found& found, M
   message.rewrites.push_back({statement.name_offset, statement.name_length, std::string(found.upstream)});
 }
 
+// Whether what came before in the message decides what a name stands for, or makes it uncertain.
+bool Session::find_in_message(const sql::Statement& statement, Message& message, Part& part) {
+  using Where = sql::MessageNames::Where;
+  const auto target = message.names.find(statement);
+  if (target.where == Where::elsewhere) return false;
+  Found found;
+  if (target.where == Where::here) found.statement = target.statement;
+  find_target(statement, found, message, part);
+  return true;
+}
+
 Session::Readiness Session::find_executed(const sql::Statement& statement, Message& message, Part& part) {
-  // Within one message what came before may have changed the name, or may fail.
-  const bool changed_here = message.changes_names || message.unread;
-  if (changed_here) return find_target(statement, {}, message, part), Readiness::ready;
+  if (find_in_message(statement, message, part)) return Readiness::ready;
   if (!sql_names_settled()) return Readiness::wait;
   auto found = find_statement(statement.name);
   if (!found || (*found && read_in_path(**found) == Readiness::wait)) return Readiness::wait;
-  const bool certain =
-      *found && (*found)->epoch == epoch_ && !(*found)->opaque && is_followed((*found)->effect());
+  // On a path that this message has set before, it is read as no session has read it yet.
+  const bool path_stands = message.path.kind == sql::PathEffect::Kind::none || !*found ||
+                           !(*found)->statement() || !(*found)->statement()->names_by_path;
+  const bool certain = path_stands && *found && (*found)->epoch == epoch_ && !(*found)->opaque &&
+                       is_followed((*found)->effect());
   Found target;
   if (certain) target = {(*found)->statement(), *found, (*found)->upstream, (*found)->by_sql};
   find_target(statement, target, message, part);
@@ -57,8 +69,7 @@ Session::Readiness Session::find_executed(const sql::Statement& statement, Messa
 }
 
 Session::Readiness Session::find_fetched(const sql::Statement& statement, Message& message, Part& part) {
-  const bool changed_here = message.changes_names || message.unread;
-  if (changed_here) return find_target(statement, {}, message, part), Readiness::ready;
+  if (find_in_message(statement, message, part)) return Readiness::ready;
   if (!sql_names_settled()) return Readiness::wait;
   auto found = find_portal(statement.name);
   if (!found) return Readiness::wait;

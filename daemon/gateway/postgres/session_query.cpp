@@ -39,6 +39,7 @@ bool is_replication_command(std::string_view text) {
 void Session::Message::clear() {
   parts.clear();
   rewrites.clear();
+  names.clear();
   kind = ActionKind::session;
   refusal = nullptr;
   guard.clear();
@@ -72,6 +73,7 @@ Session::Readiness Session::examine_statement(const sql::Statement& statement, M
   if (own && (names_statement(statement.effect) || names_cursor(statement.effect)))
     message.refusal =
         error_of("42602", "names that begin with " + in_quotes(own_prefix) + " are the gateway's own");
+  using Code = sql::MessageNames::Code;
   Readiness readiness = Readiness::ready;
   if (statement.effect == Effect::execute) readiness = find_executed(statement, message, part);
   if (statement.effect == Effect::fetch) readiness = find_fetched(statement, message, part);
@@ -85,6 +87,7 @@ Session::Readiness Session::examine_statement(const sql::Statement& statement, M
   message.path = sql::united(message.path, whole.path);
   message.may_copy_in |= statement.enters_copy_in;
   message.changes_names |= changes_names(statement.effect);
+  message.names.after(statement, message.unread ? Code::unread : Code::read);
   message.kind = std::max(message.kind, part.merged ? part.merged->kind : statement.kind);
   return readiness;
 }

@@ -94,6 +94,27 @@ TEST_CASE("attack 3: EXECUTE of a statement that changes names is not followed b
   CHECK(Server::instance().admin("SELECT count(*) FROM victim") == "1");
 }
 
+TEST_CASE("attack 3: a name that is made and run by one message is judged as what it was made for") {
+  Server::instance().admin(
+      "DROP TABLE IF EXISTS victim; CREATE TABLE victim AS SELECT 1 AS a; GRANT ALL ON victim TO PUBLIC");
+  Gateway gateway({.rules = no_delete});
+  Agent agent(gateway.port(), {});
+  CHECK(rows(agent.query("PREPARE p AS SELECT 7; EXECUTE p")) == Rows{"7"});
+  CHECK(code(agent.query("PREPARE d AS DELETE FROM victim; EXECUTE d")) == "42501");
+  // The second is not what runs: the server refuses it, and what follows is not reached.
+  CHECK(code(agent.query("PREPARE p AS SELECT 8; EXECUTE p")) == "42P05");
+  CHECK(rows(agent.query("DEALLOCATE p; PREPARE p AS SELECT 9; EXECUTE p")) == Rows{"9"});
+  CHECK(rows(agent.query("PREPARE other AS SELECT 1; EXECUTE p")) == Rows{"9"});
+  CHECK(code(agent.query("DEALLOCATE p; EXECUTE p")) == "42501");
+  CHECK(rows(agent.query("BEGIN; DECLARE c CURSOR FOR SELECT 5; FETCH c; COMMIT")) == Rows{"5"});
+  // The protocol's statement of that name is another one upstream, and out of the way.
+  agent.send(parse("SELECT 1", "s") + raw('S'));
+  CHECK(kinds(agent.until('Z')) == "1Z");
+  CHECK(code(agent.query("PREPARE z AS SELECT 1; PREPARE s AS DELETE FROM victim; EXECUTE s")) == "42501");
+  CHECK(rows(agent.query("PREPARE y AS SELECT 1; PREPARE s AS SELECT 6; EXECUTE s")) == Rows{"6"});
+  CHECK(Server::instance().admin("SELECT count(*) FROM victim") == "1");
+}
+
 TEST_CASE("attack 5: COPY FROM STDIN entered by the name of a statement is one") {
   Server::instance().admin(
       "DROP TABLE IF EXISTS filled; CREATE TABLE filled (a int); GRANT ALL ON filled TO PUBLIC");

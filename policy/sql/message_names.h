@@ -1,0 +1,49 @@
+// What EXECUTE and FETCH run where the same message has prepared or declared it before them. A message whose
+// PREPARE or DECLARE fails goes no further, so what follows it runs what it says.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "policy/sql/analysis.h"
+
+namespace clawpatrol::sql {
+
+class MessageNames {
+ public:
+  enum class Where : std::uint8_t {
+    elsewhere,  // nothing in this message has touched the name: the session knows it, or nobody does
+    here,
+    uncertain,
+  };
+  struct Target {
+    Where where = Where::elsewhere;
+    const Statement* statement = nullptr;  // only here
+  };
+  // Of a statement whose effect is `execute` or `fetch`.
+  Target find(const Statement& runs) const;
+
+  // After a statement, which stays where it is as long as this does; `unread`: it, or what it runs by name,
+  // runs code that nobody has read.
+  enum class Code : std::uint8_t { read, unread };
+  void after(const Statement& statement, Code code);
+  void clear();
+
+ private:
+  enum class Space : std::uint8_t { statements, cursors };  // names of one are not names of the other
+  struct Name {
+    Space space;
+    std::string name;
+    const Statement* statement;  // null: nobody knows
+  };
+  void set(Space space, const std::string& name, const Statement* statement);
+  void forget(Space space);
+  void forget_reading();
+
+  std::vector<Name> names_;  // the last of a name counts
+  bool statements_uncertain_ = false;
+  bool cursors_uncertain_ = false;
+};
+
+}  // namespace clawpatrol::sql
