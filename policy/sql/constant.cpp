@@ -1,150 +1,38 @@
 #include "policy/sql/constant.h"
 
-#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
+
+#include "policy/sql/row_scope.h"
+#include "policy/sql/tautology.h"
 
 namespace clawpatrol::sql {
 namespace {
 
 using namespace tree;
 
-constexpr int deepest = 100;
-
 // What is known of a condition without looking at any row.
 enum class Truth : std::uint8_t {
   never,     // false or null for every row
-  always,    // true for every row
+  always,    // true for every row, or for every one in which what it asks about is not null
   constant,  // the same for every row, but which is not known here
   by_row,    // looks at the row
 };
 
-// Whose columns a condition can use, as far as its text tells.
-class Scope {
- public:
-  static constexpr std::string_view made_up = "";  // an alias that only the server knows: coalesce, text
-  // Of the other members of its FROM, and of those of subqueries around.
-  bool has_other(std::string_view alias) const {
-    return others_.contains(made_up) || others_.contains(alias);
-  }
-  std::size_t size() const { return order_.size(); }
-  void push_back(std::string_view alias) {
-    order_.push_back(alias);
-    ++others_[alias];
-  }
-  void cut(std::size_t size) {
-    for (; order_.size() > size; order_.pop_back()) {
-      auto found = others_.find(order_.back());
-      if (--found->second == 0) others_.erase(found);
-    }
-  }
-  std::size_t subqueries = 0;  // around
-
- private:
-  std::unordered_map<std::string_view, std::size_t> others_;
-  std::vector<std::string_view> order_;
+// Of a condition, and of its negation: NOT never is true for false and null for null, so that neither follows
+// from the other.
+struct Truths {
+  Truth plain;
+  Truth negated;
+  Truths swapped() const { return {negated, plain}; }
 };
-
-// A function without an alias has its own name.
-void add_function(const RangeFunction& function, Scope& aliases) {
-  if (function.alias != nullptr) return aliases.push_back(view(function.alias->aliasname));
-  const auto* only = length(function.functions) == 1 ? *cells(function.functions).begin() : nullptr;
-  const auto* pair =
-      only != nullptr && only->type == Tag::List ? reinterpret_cast<const List*>(only) : nullptr;
-  const auto* call = length(pair) == 0 ? nullptr : as<FuncCall>(*cells(pair).begin());
-  aliases.push_back(call == nullptr ? Scope::made_up : qualified(call->funcname).leaf);
-}
-
-void add_aliases(const Node* member, Scope& aliases) {
-  const Alias* alias = nullptr;
-  if (const auto* relation = as<RangeVar>(member)) {
-    if (relation->alias == nullptr) aliases.push_back(view(relation->relname));
-    alias = relation->alias;
-  } else if (const auto* join = as<JoinExpr>(member)) {
-    add_aliases(join->larg, aliases);
-    add_aliases(join->rarg, aliases);
-    alias = join->alias;
-    if (join->join_using_alias != nullptr) aliases.push_back(view(join->join_using_alias->aliasname));
-  } else if (const auto* subquery = as<RangeSubselect>(member)) {
-    alias = subquery->alias;
-  } else if (const auto* function = as<RangeFunction>(member)) {
-    add_function(*function, aliases);
-  } else if (const auto* table = as<RangeTableFunc>(member)) {
-    alias = table->alias;
-    if (alias == nullptr) aliases.push_back("xmltable");
-  } else if (const auto* sample = as<RangeTableSample>(member)) {
-    add_aliases(sample->relation, aliases);
-  }
-  if (alias != nullptr) aliases.push_back(view(alias->aliasname));
-}
-
-// What does not say whose it is counts only where it can be nobody else's.
-bool is_of_target(const ColumnRef& column, const Scope& scope) {
-  std::string_view qualifier, last;
-  bool starred = false;
-  for (const Node* part : cells(column.fields)) {
-    starred = part != nullptr && part->type == Tag::A_Star;
-    if (starred) break;
-    qualifier = last;
-    last = string_of(part);
-  }
-  if (starred) qualifier = last;
-  if (!qualifier.empty()) return !scope.has_other(qualifier);
-  return scope.subqueries == 0 && scope.size() == 0;
-}
-
-bool looks_at_row(const Node* node, Scope& scope, int depth);
-
-bool field_looks_at_row(const Node* node, const Field& field, Scope& scope, int depth) {
-  const char* at = reinterpret_cast<const char*>(node) + field.offset;
-  if (field.kind == FieldKind::node || field.kind == FieldKind::typed_node) {
-    return looks_at_row(*reinterpret_cast<const Node* const*>(at), scope, depth);
-  }
-  if (field.kind != FieldKind::list) return false;
-  for (const Node* cell : cells(*reinterpret_cast<const List* const*>(at))) {
-    if (looks_at_row(cell, scope, depth)) return true;
-  }
-  return false;
-}
-
-bool fields_look_at_row(const Node* node, Scope& scope, int depth) {
-  const NodeKind* kind = find_kind(node->type);
-  if (kind == nullptr || kind->fields == nullptr) return false;
-  for (const Field* field = kind->fields; field->kind != FieldKind::end; ++field) {
-    if (field_looks_at_row(node, *field, scope, depth + 1)) return true;
-  }
-  return false;
-}
-
-bool subquery_looks_at_row(const SelectStmt& select, Scope& scope, int depth) {
-  const std::size_t outer = scope.size();
-  for (const Node* member : cells(select.fromClause)) add_aliases(member, scope);
-  ++scope.subqueries;
-  const bool looks = fields_look_at_row(reinterpret_cast<const Node*>(&select), scope, depth);
-  --scope.subqueries;
-  scope.cut(outer);
-  return looks;
-}
-
-// Too deep: false, so that the condition counts as unbounded.
-bool looks_at_row(const Node* node, Scope& scope, int depth) {
-  if (node == nullptr || depth > deepest) return false;
-  if (node->type == Tag::CurrentOfExpr) return true;
-  if (const auto* column = as<ColumnRef>(node)) return is_of_target(*column, scope);
-  if (const auto* select = as<SelectStmt>(node)) return subquery_looks_at_row(*select, scope, depth);
-  if (node->type == Tag::List) {
-    for (const Node* cell : cells(reinterpret_cast<const List*>(node))) {
-      if (looks_at_row(cell, scope, depth + 1)) return true;
-    }
-    return false;
-  }
-  return fields_look_at_row(node, scope, depth);
-}
-
-Truth truth_of(const Node* node, Scope& scope, int depth);
+constexpr Truths always_true = {Truth::always, Truth::never};
+constexpr Truths always_false = {Truth::never, Truth::always};
+constexpr Truths always_null = {Truth::never, Truth::never};
+constexpr Truths of_no_row = {Truth::constant, Truth::constant};
+constexpr Truths of_each_row = {Truth::by_row, Truth::by_row};
 
 // Another type may make something else of the constant.
 bool is_boolean(const TypeName* type) {
@@ -172,102 +60,218 @@ std::optional<bool> boolean_text(std::string_view text) {
   return std::nullopt;
 }
 
-Truth truth_of_constant(const A_Const& constant) {
-  if (constant.isnull) return Truth::never;
+Truths truth_of_constant(const A_Const& constant) {
+  if (constant.isnull) return always_null;
   if (constant.val.node.type == Tag::Boolean)
-    return constant.val.boolval.boolval ? Truth::always : Truth::never;
+    return constant.val.boolval.boolval ? always_true : always_false;
   if (constant.val.node.type == Tag::String) {
     std::optional<bool> value = boolean_text(view(constant.val.sval.sval));
-    return !value ? Truth::constant : *value ? Truth::always : Truth::never;
+    return !value ? of_no_row : *value ? always_true : always_false;
   }
-  return Truth::constant;
+  return of_no_row;
 }
 
-// AND: never if any part never is, by_row if any part is (the others narrow it no further than it does).
-Truth conjunction(const List* parts, Scope& scope, int depth) {
-  Truth result = Truth::always;
-  for (const Node* part : cells(parts)) {
-    Truth truth = truth_of(part, scope, depth);
-    if (truth == Truth::never) return Truth::never;
-    if (truth == Truth::by_row) result = Truth::by_row;
-    if (truth == Truth::constant && result == Truth::always) result = Truth::constant;
+// Two integer constants compared, as people write it: 1=1, 1=0.
+Truths truth_of_numbers(const A_Expr& expression) {
+  const auto* left = as<A_Const>(expression.lexpr);
+  const auto* right = as<A_Const>(expression.rexpr);
+  if (left == nullptr || right == nullptr || left->isnull || right->isnull || length(expression.name) != 1)
+    return of_no_row;
+  if (left->val.node.type != Tag::Integer || right->val.node.type != Tag::Integer) return of_no_row;
+  const std::int32_t a = left->val.ival.ival, b = right->val.ival.ival;
+  const std::string_view name = string_of(*cells(expression.name).begin());
+  if (name == "=") return a == b ? always_true : always_false;
+  if (name == "<>") return a != b ? always_true : always_false;
+  if (name == "<") return a < b ? always_true : always_false;
+  if (name == ">") return a > b ? always_true : always_false;
+  return of_no_row;
+}
+
+// What is never null, whatever the row.
+bool is_never_null(const Node* node, int depth) {
+  if (node == nullptr || depth > deepest_condition) return false;
+  if (const auto* constant = as<A_Const>(node)) return !constant->isnull;
+  if (const auto* cast = as<TypeCast>(node)) return is_never_null(cast->arg, depth + 1);
+  if (const auto* query = as<SubLink>(node))
+    return query->subLinkType == EXISTS_SUBLINK || query->subLinkType == ARRAY_SUBLINK;
+  if (const auto* choice = as<CoalesceExpr>(node)) {
+    for (const Node* argument : cells(choice->args))
+      if (is_never_null(argument, depth + 1)) return true;
   }
-  return result;
+  if (const auto* expression = as<A_Expr>(node))
+    return expression->kind == AEXPR_DISTINCT || expression->kind == AEXPR_NOT_DISTINCT;
+  return node->type == Tag::NullTest || node->type == Tag::BooleanTest || node->type == Tag::A_ArrayExpr;
+}
+
+class Condition {
+ public:
+  Condition(Scope& scope, Tautologies& tautologies) : scope_(scope), tautologies_(tautologies) {}
+  Truths truth_of(const Node* node, int depth);
+
+ private:
+  Truths of_bool(const BoolExpr& expression, int depth);
+  std::optional<Truths> of_test(const BooleanTest& test, int depth);
+  std::optional<Truths> of_null_test(const NullTest& test, int depth);
+  std::optional<Truths> of_case(const CaseExpr& expression, int depth);
+  std::optional<Truths> of_coalesce(const CoalesceExpr& expression, int depth);
+  Truths of_leaf(const Node* node, int depth);
+  Truth one_of(const BoolExpr& expression, Sign sign, Truth by_parts);
+
+  Scope& scope_;
+  Tautologies& tautologies_;
+};
+
+// AND: never if any part never is, by_row if any part is (the others narrow it no further than it does).
+Truth both(Truth a, Truth b) {
+  if (a == Truth::never || b == Truth::never) return Truth::never;
+  if (a == Truth::by_row || b == Truth::by_row) return Truth::by_row;
+  return a == Truth::constant ? a : b;
 }
 
 // OR: one constant part decides for every row.
-Truth disjunction(const List* parts, Scope& scope, int depth) {
-  Truth result = Truth::never;
-  for (const Node* part : cells(parts)) {
-    Truth truth = truth_of(part, scope, depth);
-    if (truth == Truth::always) return Truth::always;
-    if (truth == Truth::constant) result = Truth::constant;
-    if (truth == Truth::by_row && result == Truth::never) result = Truth::by_row;
+Truth either(Truth a, Truth b) {
+  if (a == Truth::always || b == Truth::always) return Truth::always;
+  if (a == Truth::constant || b == Truth::constant) return Truth::constant;
+  return a == Truth::by_row ? a : b;
+}
+
+// One row finds this, and another that.
+Truth whichever(Truth a, Truth b) {
+  const bool may_hold = a != Truth::never && a != Truth::by_row && b != Truth::never && b != Truth::by_row;
+  return a == b ? a : may_hold ? Truth::constant : Truth::by_row;
+}
+
+// The parts of a disjunction: an OR, or an AND that is negated, through those within.
+void add_alternatives(const Node* node, Sign sign, int depth, std::vector<Literal>& alternatives) {
+  const auto* expression = as<BoolExpr>(node);
+  const bool splits =
+      expression != nullptr && depth <= deepest_condition &&
+      (expression->boolop == NOT_EXPR || (expression->boolop == OR_EXPR) == (sign == Sign::plain));
+  if (!splits) {
+    if (node != nullptr) alternatives.push_back({node, sign});
+    return;
   }
-  return result;
+  const Sign within = expression->boolop == NOT_EXPR ? opposite(sign) : sign;
+  for (const Node* part : cells(expression->args)) add_alternatives(part, within, depth + 1, alternatives);
 }
 
-Truth truth_of_bool(const BoolExpr& expression, Scope& scope, int depth) {
-  if (expression.boolop == AND_EXPR) return conjunction(expression.args, scope, depth);
-  if (expression.boolop == OR_EXPR) return disjunction(expression.args, scope, depth);
-  Truth inner = Truth::constant;
-  for (const Node* part : cells(expression.args)) inner = truth_of(part, scope, depth);
-  if (inner == Truth::always) return Truth::never;
-  // NOT of never is true for false and null for null: constant, in doubt.
-  return inner == Truth::never ? Truth::constant : inner;
+// A disjunction whose parts say nothing alone may leave no row out together.
+Truth Condition::one_of(const BoolExpr& expression, Sign sign, Truth by_parts) {
+  if (by_parts != Truth::by_row) return by_parts;
+  std::vector<Literal> alternatives;
+  add_alternatives(node_of(&expression), sign, 0, alternatives);
+  return tautologies_.one_holds(alternatives) ? Truth::always : by_parts;
 }
 
-// Two integer or string constants compared: the forms that people write (1=1, 1=0, 'a'='b').
-Truth truth_of_comparison(const A_Expr& expression) {
-  const auto* left = as<A_Const>(expression.lexpr);
-  const auto* right = as<A_Const>(expression.rexpr);
-  if (left == nullptr || right == nullptr || left->isnull || right->isnull || length(expression.name) != 1) {
-    return Truth::constant;
+Truths Condition::of_bool(const BoolExpr& expression, int depth) {
+  if (expression.boolop == NOT_EXPR) {
+    Truths inner = of_no_row;
+    for (const Node* part : cells(expression.args)) inner = truth_of(part, depth);
+    return inner.swapped();
   }
-  if (left->val.node.type != Tag::Integer || right->val.node.type != Tag::Integer) return Truth::constant;
-  std::int32_t a = left->val.ival.ival;
-  std::int32_t b = right->val.ival.ival;
-  std::string_view name = string_of(*cells(expression.name).begin());
-  if (name == "=") return a == b ? Truth::always : Truth::never;
-  if (name == "<>") return a != b ? Truth::always : Truth::never;
-  if (name == "<") return a < b ? Truth::always : Truth::never;
-  if (name == ">") return a > b ? Truth::always : Truth::never;
-  return Truth::constant;
+  const bool is_and = expression.boolop == AND_EXPR;
+  Truth all = Truth::always, any = Truth::never;
+  for (const Node* part : cells(expression.args)) {
+    const Truths truths = truth_of(part, depth);
+    all = both(all, is_and ? truths.plain : truths.negated);
+    any = either(any, is_and ? truths.negated : truths.plain);
+  }
+  any = one_of(expression, is_and ? Sign::negated : Sign::plain, any);
+  return is_and ? Truths{all, any} : Truths{any, all};
 }
 
-// The first arm that every row takes, where the arms before it are taken by none.
-std::optional<Truth> truth_of_case(const CaseExpr& expression, Scope& scope, int depth) {
-  if (expression.arg != nullptr) return std::nullopt;
+// Null counts for these, so they follow only from what leaves no null.
+std::optional<Truths> Condition::of_test(const BooleanTest& test, int depth) {
+  const Truths inner = truth_of(node_of(test.arg), depth);
+  const Truth no = inner.plain == Truth::never ? Truth::always : Truth::by_row;     // false or null
+  const Truth yes = inner.negated == Truth::never ? Truth::always : Truth::by_row;  // true or null
+  const Truths of_true = {inner.plain, either(inner.negated, no)};
+  const Truths of_false = {inner.negated, either(inner.plain, yes)};
+  switch (test.booltesttype) {
+    case IS_TRUE: return of_true;
+    case IS_NOT_TRUE: return of_true.swapped();
+    case IS_FALSE: return of_false;
+    case IS_NOT_FALSE: return of_false.swapped();
+    default: break;
+  }
+  const bool is_null = inner.plain == Truth::never && inner.negated == Truth::never;
+  const bool is_value = inner.plain == Truth::always || inner.negated == Truth::always;
+  if (!is_null && !is_value) return std::nullopt;
+  const Truths unknown = is_null ? always_true : Truths{Truth::by_row, Truth::always};
+  return test.booltesttype == IS_UNKNOWN ? unknown : unknown.swapped();
+}
+
+std::optional<Truths> Condition::of_null_test(const NullTest& test, int depth) {
+  const bool asks_null = test.nulltesttype == IS_NULL;
+  if (is_never_null(test.arg, 0)) return asks_null ? always_false : always_true;
+  const Truths inner = truth_of(test.arg, depth);
+  if (inner.plain == Truth::never && inner.negated == Truth::never)
+    return asks_null ? always_true : always_false;
+  return std::nullopt;
+}
+
+// Where every row that takes an arm finds the same there.
+std::optional<Truths> Condition::of_case(const CaseExpr& expression, int depth) {
+  std::optional<Truths> common;
+  const auto add = [&](const Node* result) {
+    const Truths found = result == nullptr ? always_null : truth_of(result, depth);
+    if (!common) common = found;
+    common->plain = whichever(common->plain, found.plain);
+    common->negated = whichever(common->negated, found.negated);
+  };
   for (const Node* arm : cells(expression.args)) {
     const auto& when = *as<CaseWhen>(arm);
-    const Truth taken = truth_of(node_of(when.expr), scope, depth);
-    if (taken == Truth::always) return truth_of(node_of(when.result), scope, depth);
-    if (taken != Truth::never) return std::nullopt;
+    const Truth taken = expression.arg ? Truth::by_row : truth_of(node_of(when.expr), depth).plain;
+    if (taken != Truth::never) add(node_of(when.result));
+    if (taken == Truth::always) return common;
   }
-  return truth_of(node_of(expression.defresult), scope, depth);
+  add(node_of(expression.defresult));
+  return common;
 }
 
-Truth truth_of(const Node* node, Scope& scope, int depth) {
-  if (node == nullptr || depth > deepest) return Truth::constant;
+std::optional<Truths> Condition::of_coalesce(const CoalesceExpr& expression, int depth) {
+  for (const Node* argument : cells(expression.args)) {
+    const auto* constant = as<A_Const>(argument);
+    if (constant != nullptr && constant->isnull) continue;
+    const Truths first = truth_of(argument, depth);
+    const bool decides = first.plain == Truth::always || first.negated == Truth::always;
+    return decides ? std::optional(first) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+Truths Condition::of_leaf(const Node* node, int depth) {
+  const auto* comparison = as<A_Expr>(node);
+  if (!looks_at_row(node, scope_, depth))
+    return comparison == nullptr ? of_no_row : truth_of_numbers(*comparison);
+  if (comparison == nullptr) return of_each_row;
+  if (tautologies_.is_null(*comparison)) return always_null;
+  Truths truths = of_each_row;
+  for (const Sign sign : {Sign::plain, Sign::negated}) {
+    Truth& truth = sign == Sign::plain ? truths.plain : truths.negated;
+    if (tautologies_.holds({node, sign})) truth = Truth::always;
+    if (tautologies_.fails({node, sign})) truth = Truth::never;
+  }
+  return truths;
+}
+
+Truths Condition::truth_of(const Node* node, int depth) {
+  if (node == nullptr || depth > deepest_condition) return of_no_row;
   if (const auto* constant = as<A_Const>(node)) return truth_of_constant(*constant);
   if (const auto* cast = as<TypeCast>(node)) {
     if (as<A_Const>(cast->arg) != nullptr && is_boolean(cast->typeName))
       return truth_of_constant(*as<A_Const>(cast->arg));
   }
-  if (const auto* expression = as<BoolExpr>(node)) return truth_of_bool(*expression, scope, depth + 1);
-  if (const auto* test = as<BooleanTest>(node)) {
-    Truth inner = truth_of(reinterpret_cast<const Node*>(test->arg), scope, depth + 1);
-    if (test->booltesttype == IS_TRUE) return inner;
-    const bool of_true = test->booltesttype == IS_NOT_FALSE || test->booltesttype == IS_NOT_UNKNOWN;
-    if (of_true && inner == Truth::always) return inner;
-  }
-  if (const auto* choice = as<CaseExpr>(node))
-    if (auto taken = truth_of_case(*choice, scope, depth + 1)) return *taken;
-  if (const auto* first = as<CoalesceExpr>(node); first != nullptr && length(first->args) > 0)
-    if (truth_of(*cells(first->args).begin(), scope, depth + 1) == Truth::always) return Truth::always;
-  if (looks_at_row(node, scope, depth)) return Truth::by_row;
-  if (const auto* comparison = as<A_Expr>(node)) return truth_of_comparison(*comparison);
-  return Truth::constant;
+  if (const auto* expression = as<BoolExpr>(node)) return of_bool(*expression, depth + 1);
+  std::optional<Truths> known;
+  if (const auto* test = as<BooleanTest>(node)) known = of_test(*test, depth + 1);
+  if (const auto* test = as<NullTest>(node)) known = of_null_test(*test, depth + 1);
+  if (const auto* choice = as<CaseExpr>(node)) known = of_case(*choice, depth + 1);
+  if (const auto* first = as<CoalesceExpr>(node)) known = of_coalesce(*first, depth + 1);
+  if (!known) return of_leaf(node, depth);
+  // What is not known of these parts can be the same for every row all the same.
+  const bool undecided = known->plain == Truth::by_row || known->negated == Truth::by_row;
+  return undecided && !looks_at_row(node, scope_, depth) ? of_no_row : *known;
 }
 
 }  // namespace
@@ -277,8 +281,9 @@ bool holds_for_every_row(const Node* condition, const List* others, const Node* 
   Scope scope;
   for (const Node* member : cells(others)) add_aliases(member, scope);
   add_aliases(other, scope);
-  Truth truth = truth_of(condition, scope, 0);
-  return truth == Truth::always || truth == Truth::constant;
+  Tautologies tautologies(scope.size() == 0 ? Columns::of_one_relation : Columns::of_several);
+  const Truth truth = Condition(scope, tautologies).truth_of(condition, 0).plain;
+  return truth == Truth::always || truth == Truth::constant || tautologies.gave_up();
 }
 
 }  // namespace clawpatrol::sql

@@ -256,7 +256,7 @@ TEST_CASE("an UPDATE or DELETE is unbounded when its condition does not look at 
     CHECK(*one(std::string("UPDATE t SET a = 1 WHERE ") + condition).facets.unbounded);
   }
   for (const char* condition :
-       {"id = 1", "id = 1 AND true", "id = 1 OR false", "id = id", "false", "1=0", "NULL", "CURRENT OF c",
+       {"id = 1", "id = 1 AND true", "id = 1 OR false", "false", "1=0", "NULL", "CURRENT OF c",
         "EXISTS (SELECT 1 FROM u WHERE u.id = t.id)", "'f'::bool", "CAST('f' AS pg_catalog.bool)", "NOT id",
         "id IN (SELECT u.t_id FROM u)",
         "EXISTS (SELECT 1 FROM u WHERE EXISTS (SELECT 1 FROM w WHERE w.x = t.y))",
