@@ -15,11 +15,12 @@ namespace {
 struct Newer {
   std::string_view version;
   std::string_view what;
-  std::string_view near;       // the word that was refused
-  std::string_view before;     // the one before it
-  std::string_view within;     // the function in whose parentheses it stands
-  std::string_view statement;  // the statement's first word
-  std::string_view next;       // the word behind it
+  std::string_view near;         // the word that was refused
+  std::string_view before;       // the one before it
+  std::string_view within;       // the function in whose parentheses it stands
+  std::string_view statement;    // the statement's first word
+  std::string_view next;         // the word behind it
+  std::string_view closed = "";  // where `before` closes a parenthesis: the word before that was opened
 };
 
 constexpr std::string_view after_18 = "later than PostgreSQL 18";
@@ -41,17 +42,25 @@ constexpr Newer newer[] = {
     {"PostgreSQL 17", "AT LOCAL", "local", "at", "", "", ""},
     {"PostgreSQL 18", "RETURNING WITH (OLD AS ...)", "with", "returning", "", "", ""},
     {"PostgreSQL 18", "a virtual generated column", "virtual", ")", "", "create alter", ""},
+    {"PostgreSQL 18", "a generated column without STORED",
+     ", ) ; not null check default primary unique references constraint", ")", "", "create alter", "", "as"},
+    {"PostgreSQL 18", "INHERIT of a constraint", "inherit", "", "", "alter", ""},
+    {"PostgreSQL 18", "NOT NULL with NO INHERIT", "no", "null", "", "create alter", "inherit"},
     {"PostgreSQL 16", "STORAGE of a column that is made", "storage", "", "", "create", ""},
     {"PostgreSQL 18", "WITHOUT OVERLAPS", "without", "", "", "create alter", "overlaps"},
     {"PostgreSQL 18", "PERIOD of a foreign key", "", "period", "", "create alter", ""},
     {"PostgreSQL 18", "[NOT] ENFORCED", "enforced", "", "", "create alter", ""},
     {"PostgreSQL 18", "a constraint NOT NULL", "not", "", "", "alter create", "null"},
     {"PostgreSQL 17", "SET EXPRESSION", "expression", "set", "", "alter", ""},
+    {"PostgreSQL 17", "SET STATISTICS DEFAULT", "default", "statistics", "", "alter", ""},
+    {"PostgreSQL 17", "a property of an operator without a value", ", )", "merges hashes", "", "alter", ""},
+    {"PostgreSQL 17", "CLUSTER with options and without a table", ";", ")", "", "cluster", ""},
     {"PostgreSQL 17", "SET ACCESS METHOD DEFAULT", "default", "method", "", "alter", ""},
     {"PostgreSQL 16", "SET STORAGE DEFAULT", "default", "storage", "", "alter", ""},
     {"PostgreSQL 18", "default privileges of large objects", "large", "on", "", "alter", ""},
     {after_18, "MERGE and SPLIT of partitions", "merge split", "", "", "alter", "partition partitions"},
     {"PostgreSQL 16", "GRANT of a role WITH INHERIT or SET", "inherit set", "with ,", "", "grant", ""},
+    {"PostgreSQL 16", "GRANT of a role WITH ADMIN TRUE or FALSE", "true false", "admin", "", "grant", ""},
     {"PostgreSQL 16", "REVOKE of INHERIT or SET", "option", "inherit set", "", "revoke", ""},
     {"PostgreSQL 16", "CREATE STATISTICS without a name", "on", "statistics", "", "create", ""},
     {"PostgreSQL 16", "REINDEX of this database without its name", "", "database system", "", "reindex", ""},
@@ -59,6 +68,9 @@ constexpr Newer newer[] = {
     {after_18, "property graphs", "property", "create alter drop", "", "", ""},
     {after_18, "IGNORE NULLS and RESPECT NULLS", "nulls", "ignore respect", "", "", ""},
     {after_18, "FOR PORTION OF", "for", "", "", "update delete", "portion"},
+    {after_18, "ON CONFLICT DO SELECT", "select", "do", "", "insert with", ""},
+    {after_18, "publications of all sequences", "sequences", "all", "", "create alter", ""},
+    {after_18, "options of CHECKPOINT", "(", "checkpoint", "", "checkpoint", ""},
     {after_18, "GROUP BY ALL", "", "all", "", "select with", ""},
     {after_18, "WAIT FOR", "wait", "", "", "wait", ""},
     {after_18, "REPACK", "repack", "", "", "repack", ""},
@@ -74,9 +86,9 @@ bool fits(std::string_view pattern, std::string_view word) {
   return false;
 }
 
-// The words of the statement in which the error is, up to one beyond it.
+// The words of the statement in which the error is, up to one beyond it; its end is a semicolon.
 struct Place {
-  std::string near, before, within, statement, next;
+  std::string near, before, within, statement, next, closed;
 };
 
 std::size_t byte_of(std::string_view text, std::size_t character) {
@@ -103,13 +115,18 @@ Place place_of(std::string_view text, std::size_t error_byte) {
       continue;
     }
     if (place.statement.empty()) place.statement = word;
+    place.closed.clear();
     if (word == "(") callers.push_back(place.before);
-    if (word == ")" && !callers.empty()) callers.pop_back();
+    if (word == ")" && !callers.empty()) {
+      place.closed = std::move(callers.back());
+      callers.pop_back();
+    }
     if (word == ";") callers.clear(), place.statement.clear();
     place.before = std::move(word);
   }
   if (!callers.empty()) place.within = callers.back();
   if (place.statement.empty()) place.statement = place.near;
+  if (place.near.empty()) place.near = ";";
   return place;
 }
 
@@ -118,13 +135,34 @@ std::string sentence(std::string_view what, std::string_view version) {
                      version);
 }
 
-// 1_000 and 0x1f, which the lexer refuses before there are tokens.
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+// Digits with underscores between them. Where there is one between letters it is no number in any version.
+std::size_t digits_of(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const std::size_t digit = text[at] == '_' && at > 0 ? at + 1 : at;
+    if (digit >= text.size() || !is_digit(text[digit])) break;
+    at = digit + 1;
+  }
+  return at;
+}
+
+// 1_000, 1.5_0, 1e1_0 and 0x1f, which the lexer refuses before there are tokens.
 std::string newer_number(std::string_view number) {
   if (number.size() > 1 && number[0] == '0' && std::string_view("xXoObB").find(number[1]) != number.npos)
     return sentence("an integer that is hexadecimal, octal or binary", "PostgreSQL 16");
-  const std::size_t end = std::min(number.find_first_not_of("0123456789."), number.size());
-  return number.substr(end, 1) == "_" ? sentence("an underscore in a number", "PostgreSQL 16")
-                                      : std::string();
+  std::size_t end = digits_of(number);
+  if (number.substr(end, 1) == ".") end += 1 + digits_of(number.substr(end + 1));
+  if (number.substr(end, 1) == "e" || number.substr(end, 1) == "E") {
+    const bool sign = number.substr(end + 1, 1) == "-" || number.substr(end + 1, 1) == "+";
+    const std::size_t exponent = digits_of(number.substr(end + 1 + (sign ? 1 : 0)));
+    if (exponent > 0) end += 1 + (sign ? 1 : 0) + exponent;
+  }
+  const bool has_underscore = number.substr(0, end).find('_') != number.npos;
+  return has_underscore ? sentence("an underscore in a number", "PostgreSQL 16") : std::string();
 }
 
 }  // namespace
@@ -132,6 +170,8 @@ std::string newer_number(std::string_view number) {
 std::string newer_syntax(std::string_view text, std::string_view error, std::size_t position) {
   if (error.find("in FROM must have an alias") != error.npos)
     return sentence("FROM without an alias", "PostgreSQL 16");
+  if (error == "ALTER CONSTRAINT statement constraints cannot be marked NO INHERIT")
+    return sentence("INHERIT of a constraint", "PostgreSQL 18");
   if (position == 0) return {};
   const std::size_t byte = byte_of(text, position - 1);
   if (error.starts_with("trailing junk after numeric literal")) return newer_number(text.substr(byte));
@@ -140,7 +180,7 @@ std::string newer_syntax(std::string_view text, std::string_view error, std::siz
   for (const Newer& item : newer) {
     const bool found = fits(item.near, place.near) && fits(item.before, place.before) &&
                        fits(item.within, place.within) && fits(item.statement, place.statement) &&
-                       fits(item.next, place.next);
+                       fits(item.next, place.next) && fits(item.closed, place.closed);
     if (found) return sentence(item.what, item.version);
   }
   return {};

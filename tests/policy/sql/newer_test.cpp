@@ -34,6 +34,22 @@ TEST_CASE("what a newer server's grammar takes is not read, and the error says w
            {"SELECT * FROM (SELECT 1)", "PostgreSQL 16"},
            {"GRANT r TO u WITH INHERIT TRUE", "PostgreSQL 16"},
            {"SELECT 1; REINDEX DATABASE", "PostgreSQL 16"},
+           {"SELECT 1.5_0", "PostgreSQL 16"},
+           {"SELECT 1e1_0", "PostgreSQL 16"},
+           {"SELECT 1_0.5e-1_0 FROM t", "PostgreSQL 16"},
+           {"GRANT r TO u WITH ADMIN FALSE", "PostgreSQL 16"},
+           {"ALTER TABLE t ALTER a SET STATISTICS DEFAULT", "PostgreSQL 17"},
+           {"ALTER OPERATOR === (int, int) SET (MERGES, HASHES)", "PostgreSQL 17"},
+           {"CLUSTER (VERBOSE)", "PostgreSQL 17"},
+           {"ALTER TABLE t ALTER CONSTRAINT c INHERIT", "PostgreSQL 18"},
+           {"ALTER TABLE t ALTER CONSTRAINT c NO INHERIT", "PostgreSQL 18"},
+           {"CREATE TABLE t (a int NOT NULL NO INHERIT)", "PostgreSQL 18"},
+           {"ALTER TABLE t ADD CONSTRAINT c NOT NULL a NO INHERIT", "PostgreSQL 18"},
+           {"CREATE TABLE t (a int, b int GENERATED ALWAYS AS (a * (2 + 1)))", "PostgreSQL 18"},
+           {"ALTER TABLE t ADD b int GENERATED ALWAYS AS (a * 2)", "PostgreSQL 18"},
+           {"INSERT INTO t VALUES (1) ON CONFLICT (a) DO SELECT RETURNING *", "later than PostgreSQL 18"},
+           {"CREATE PUBLICATION p FOR ALL SEQUENCES", "later than PostgreSQL 18"},
+           {"CHECKPOINT (MODE FAST)", "later than PostgreSQL 18"},
            {"SELECT * FROM JSON_TABLE('[]', '$[*]' COLUMNS (a int PATH '$'))", "PostgreSQL 17"},
            {"SELECT JSON_VALUE(a, '$.x' RETURNING int) FROM t", "PostgreSQL 17"},
            {"MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE RETURNING *", "PostgreSQL 17"},
@@ -53,7 +69,8 @@ TEST_CASE("what a newer server's grammar takes is not read, and the error says w
 TEST_CASE("a typing mistake is no newer server's syntax") {
   for (const char* text : {"SELECT * FORM t", "SELEC 1", "SELECT json_object('a', 'b') FORM x y",
                            "SELECT 12abc", "GRANT SELECT ON t WITH TO u", "SELECT (", "CREATE TABLE t (a int",
-                           "SELECT JSON_TABLE(", "MERGE INTO t", "SELECT f(1 2)"}) {
+                           "SELECT JSON_TABLE(", "MERGE INTO t", "SELECT f(1 2)", "SELECT 1__0", "SELECT 1_",
+                           "SELECT 1e_5", "CREATE TABLE t (a int))", "CREATE TABLE t (a int DEFAULT f()))"}) {
     INFO(text);
     CHECK(hint_of(text).empty());
   }
