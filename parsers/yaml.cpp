@@ -2,11 +2,11 @@
 
 #include <yaml.h>
 
-#include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <memory>
 #include <optional>
+#include <string>
+
+#include "parsers/yaml_scalar.h"
 
 namespace clawpatrol {
 namespace {
@@ -29,56 +29,12 @@ class YamlEvent {
   yaml_event_t event_;
 };
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-// -? (0 | [1-9][0-9]*) ( . [0-9]+ )? ( [eE] [+-] [0-9]+ )?: numbers to everybody. YAML 1.1 has no exponent
-// without a point and a sign.
-bool is_plain_number(std::string_view text) {
-  auto digits = [&text] {
-    std::size_t count = 0;
-    while (count < text.size() && is_digit(text[count])) ++count;
-    text.remove_prefix(count);
-    return count;
-  };
-  if (text.starts_with('-')) text.remove_prefix(1);
-  const bool zero = text.starts_with('0');
-  const std::size_t whole = digits();
-  if (whole == 0 || (zero && whole > 1)) return false;
-  if (text.empty()) return true;
-  if (text.front() != '.') return false;
-  text.remove_prefix(1);
-  if (digits() == 0) return false;
-  if (text.empty()) return true;
-  if (text.front() != 'e' && text.front() != 'E') return false;
-  text.remove_prefix(1);
-  if (!text.starts_with('+') && !text.starts_with('-')) return false;
-  text.remove_prefix(1);
-  return digits() > 0 && text.empty();
-}
-
-// Could be a number, a moment or a truth value to some reader.
-bool is_doubtful(std::string_view text) {
-  constexpr std::string_view words[] = {"y",     "Y",     "yes",   "Yes",   "YES",  "n",    "N",    "no",
-                                        "No",    "NO",    "on",    "On",    "ON",   "off",  "Off",  "OFF",
-                                        "True",  "TRUE",  "False", "FALSE", "Null", "NULL", "~",    "<<",
-                                        "=",     ".nan",  ".NaN",  ".NAN",  ".inf", ".Inf", ".INF", "-.inf",
-                                        "-.Inf", "-.INF", "+.inf", "+.Inf", "+.INF"};
-  if (std::ranges::find(words, text) != std::end(words)) return true;
-  const std::size_t sign = text.starts_with('-') || text.starts_with('+') ? 1 : 0;
-  std::string_view rest = text.substr(sign);
-  if (rest.starts_with('.')) rest.remove_prefix(1);
-  if (rest.empty() || !is_digit(rest.front())) return false;
-  // An address or a version: two points are in no number.
-  if (std::ranges::count(text, '.') > 1 &&
-      std::ranges::all_of(text, [](char c) { return is_digit(c) || c == '.'; }))
-    return false;
-  // Begins as a number does: a word only if it holds what no number, base, date or time does.
-  return std::ranges::all_of(text, [](char c) {
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') ||
-           std::string_view("+-._:xXoOtTzZ \t").contains(c);
-  });
+// As sigs.k8s.io/yaml makes a name of what was no text.
+std::optional<std::string> name_of(const Document& key) {
+  if (const std::string* text = key.text()) return *text;
+  if (const bool* truth = std::get_if<bool>(&key.value)) return *truth ? "true" : "false";
+  if (const auto* number = std::get_if<std::int64_t>(&key.value)) return std::to_string(*number);
+  return std::nullopt;
 }
 
 class YamlReader {
@@ -138,16 +94,24 @@ class YamlReader {
     }
   }
 
-  // Names are text: a name that is a number, true or null would be another to a reader of JSON.
+  // A merge key puts other members beside those that are written.
+  static bool merges(const YamlEvent& name) {
+    const auto& scalar = name->data.scalar;
+    return scalar.style == YAML_PLAIN_SCALAR_STYLE && scalar.length == 2 &&
+           std::string_view(reinterpret_cast<const char*>(scalar.value), 2) == "<<";
+  }
+
   bool mapping(Document::Members& members, std::size_t depth) {
     while (true) {
       YamlEvent name, value;
       if (!next(name)) return false;
       if (name->type == YAML_MAPPING_END_EVENT) return names_are_distinct(members);
       Document read;
-      if (name->type != YAML_SCALAR_EVENT || !scalar(name, read) || !read.text()) return false;
+      if (name->type != YAML_SCALAR_EVENT || merges(name) || !scalar(name, read)) return false;
+      auto key = name_of(read);
+      if (!key) return false;
       Document::Member& member = members.emplace_back();
-      member.name = *read.text();
+      member.name = std::move(*key);
       if (!next(value) || !node(value, member.value, depth + 1)) return false;
     }
   }
@@ -157,29 +121,9 @@ class YamlReader {
     if (scalar.anchor || scalar.tag) return false;
     std::string_view text(reinterpret_cast<const char*>(scalar.value), scalar.length);
     if (!is_utf8(text)) return false;
-    if (scalar.style != YAML_PLAIN_SCALAR_STYLE)
-      into.value = std::string(text);
-    else
-      return plain(text, into);
-    return true;
-  }
-
-  static bool plain(std::string_view text, Document& into) {
-    if (text.empty() || text == "null") return true;
-    if (text == "true" || text == "false") {
-      into.value = text == "true";
-      return true;
-    }
-    if (is_plain_number(text)) return number(text, into);
-    if (is_doubtful(text)) return false;
+    if (scalar.style == YAML_PLAIN_SCALAR_STYLE) return read_plain_scalar(text, into) == PlainScalar::read;
     into.value = std::string(text);
     return true;
-  }
-
-  static bool number(std::string_view text, Document& into) {
-    auto number = read_json_document(text);
-    if (number) into = std::move(*number);
-    return number.has_value();
   }
 
   yaml_parser_t& parser_;

@@ -1,6 +1,6 @@
-// One YAML document as JSON, where both kinds of YAML (1.1, as Kubernetes reads it, and 1.2) and a reader of
-// JSON would agree. What they read differently (`yes`, `0o17`, `1:20`, `2001-01-01`, anchors, tags, merge
-// keys, a second document) has no reading here.
+// One YAML document as JSON, as an API server of Kubernetes reads it (sigs.k8s.io/yaml on goyaml v2: `0644`
+// is 420 and `yes` is true). What its versions read differently, and what depends on more than the text of
+// one value (anchors, tags, directives, merge keys, a second document), has no reading here.
 #pragma once
 
 #include <expected>

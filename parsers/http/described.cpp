@@ -77,7 +77,7 @@ DescribedRequest read_described(const Described& described) {
                   .headers = {},
                   .body = described.body};
   for (const DescribedHeader& header : described.headers)
-    if (!is_framing(header.name)) read.request.headers.push_back({header.name, header.value});
+    if (!is_framing(header.name)) read.request.headers.push_back({header.name, http1::trimmed(header.value)});
   const std::string wire = as_wire(described, target.authority);
   http1::RequestReader reader;
   auto step = reader.next(wire);
