@@ -123,12 +123,15 @@ class Reader {
     if (node->kind == NodeKind::date)
       written = node->at.source->text().substr(node->at.begin, node->at.end - node->at.begin);
     auto time = cel::parse_timestamp(written);
-    constexpr std::int64_t latest = 9'000'000'000;  // seconds: nanoseconds are held in 64 bits
-    if (time && time->kind == cel::Kind::timestamp && time->integer > 0 && time->integer < latest)
-      out.time_unix_ns = time->integer * 1'000'000'000 + time->size;
-    else
+    constexpr std::int64_t latest = 9'223'372'036;  // seconds: nanoseconds are held in 64 bits
+    if (!time || time->kind != cel::Kind::timestamp)
       report_.error(node->at, fmt::format("'time' is not a time: '{}'", written),
                     "Write it with its offset, such as \"2026-03-02T09:30:00Z\".");
+    else if (time->integer <= 0 || time->integer >= latest)
+      report_.error(node->at, fmt::format("'time' is out of range: '{}'", written),
+                    "A time is held as nanoseconds since 1970 in 64 bits, which end in April 2262.");
+    else
+      out.time_unix_ns = time->integer * 1'000'000'000 + time->size;
   }
 
   void read_startup(Case& out) const {
@@ -154,6 +157,10 @@ class Reader {
     const Node* array = find("params", NodeKind::array);
     if (!array) return;
     out.params = Case::Params::given;
+    constexpr std::size_t most = 65'535;  // Bind counts them in 16 bits
+    if (array->items.size() > most)
+      report_.error(array->at, fmt::format("a statement has at most {} parameters, and these are {}", most,
+                                           array->items.size()));
     for (const Node& item : array->items) {
       if (item.kind == NodeKind::string)
         out.values.emplace_back(item.text);

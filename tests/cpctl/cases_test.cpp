@@ -243,6 +243,10 @@ TEST_CASE("test: what is wrong with a case is an error with its place, not a fai
       {"[[case]]\nsql = \"SELECT 1\"\nfacets = {}\nverdict = \"deny\"\n", "not both"},
       {"[[case]]\nsql = \"SELECT 1\"\nverdict = \"deny\"\nrule = \"no-dll\"\n", "Did you mean 'no-ddl'?"},
       {"[[case]]\nsql = \"SELECT 1\"\nverdict = \"deny\"\ntime = \"noon\"\n", "'time' is not a time"},
+      {"[[case]]\nsql = \"SELECT 1\"\nverdict = \"deny\"\ntime = \"2262-04-12T00:00:00Z\"\n",
+       "end in April 2262"},
+      {"[[case]]\nsql = \"SELECT 1\"\nverdict = \"deny\"\ntime = \"1969-12-31T23:59:59Z\"\n",
+       "'time' is out of range"},
       {"[[case]]\nsql = \"SELECT 1\"\nverdict = \"deny\"\nparams = [7]\n", "a parameter is its text"},
       {"[[case]]\nverdict = \"deny\"\nfacets = { \"sql.verbb\" = \"x\" }\n", "sql.verbb"},
       {"[[case]]\nverdict = \"deny\"\nfacets = { peer = { name = \"x\" } }\n",
@@ -266,6 +270,11 @@ TEST_CASE("test: what is wrong with a case is an error with its place, not a fai
     CHECK(contains(result.out + result.err, "cases.toml:"));
   }
   CHECK(cpctl({"test", files.policy.native(), "/nowhere.toml"}).status == 2);
+  std::string many = R"({"sql":"SELECT 1","verdict":"deny","params":[null)";
+  for (int i = 0; i < 65'535; ++i) many += ",null";
+  const Result too_many = files.test_file("many.jsonl", many + "]}\n");
+  CHECK(too_many.status == 2);
+  CHECK(contains(too_many.err, "at most 65535 parameters, and these are 65536"));
   CHECK(cpctl({"test", "/nowhere.toml", files.policy.native()}).status == 2);
   CHECK(cpctl({"test", files.policy.native()}).status == 2);
 }

@@ -88,6 +88,12 @@ TEST_CASE("a request to an API server is answered by what that takes it for") {
   CHECK_FALSE(k8s.has("argv"));
   CHECK(line.object("http").text("method") == "POST");
   CHECK(line.text("kind") == "admin");
+  // Around a header's value there is white space that is none of it, as on the wire.
+  CHECK(answer("kubernetes",
+               R"({"method":"GET","target":"/api/v1/pods","headers":{"Impersonate-User":" \tu "}})")
+            .object("k8s")
+            .object("impersonate")
+            .text("user") == "u");
   for (const char* body : {R"({"spec":{"unschedulable":true}})",
                            R"([{"op":"add","path":"/spec/unschedulable","value":true}])"}) {
     auto derived = answer("kubernetes",
