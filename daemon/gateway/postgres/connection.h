@@ -57,6 +57,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<std::optional<Denial>> encrypt_upstream(Stream& server, Deadline deadline);
   Task<std::optional<Denial>> authenticate(class UpstreamLogin& login, Deadline deadline);
   Task<std::optional<Denial>> welcome(const LoginPlan& plan, const UpstreamLogin& login, Deadline deadline);
+  Task<std::optional<Denial>> learn_path(Deadline deadline);
+  // A whole message of the server, in its buffer until it is consumed; none: the connection is lost.
+  Task<std::optional<Frame>> server_message(FrameStream& frames, Deadline deadline);
   Task<void> serve_cancel(std::uint32_t process, std::string key, Deadline deadline);
   Task<void> refuse(Denial denial, Deadline deadline);  // FATAL
   AuditQueue::Commit record();                          // the judge's lines

@@ -8,6 +8,7 @@
 #include "daemon/gateway/grant.h"
 #include "daemon/gateway/guard.h"
 #include "daemon/gateway/postgres/connection.h"
+#include "daemon/gateway/postgres/path_question.h"
 #include "daemon/gateway/postgres/upstream_login.h"
 #include "daemon/gateway/upstream.h"
 #include "parsers/postgres/build.h"
@@ -208,7 +209,12 @@ Task<std::optional<Denial>> Connection::log_in_upstream(const LoginPlan& plan, D
                       std::move(password));
   claimed_.flow->set_state("logging in");
   auto failure = co_await authenticate(login, deadline);
-  if (!failure) failure = co_await welcome(plan, login, deadline);
+  if (failure) co_return failure;
+  // Its answer is on its way while the agent is told that it is logged in, and says what it wants.
+  auto asked = co_await server_.send_all(PathQuestion::text(), deadline);
+  if (!asked) co_return connection_lost;
+  failure = co_await welcome(plan, login, deadline);
+  if (!failure) failure = co_await learn_path(deadline);
   co_return failure;
 }
 
@@ -230,6 +236,21 @@ Task<std::optional<Denial>> Connection::encrypt_upstream(Stream& server, Deadlin
   co_return tls_failed(encrypted.error());
 }
 
+Task<std::optional<Frame>> Connection::server_message(FrameStream& frames, Deadline deadline) {
+  while (true) {
+    auto step = frames.peek(from_server_.view());
+    if (std::holds_alternative<Malformed>(step)) co_return std::nullopt;
+    // A notice streams where it may; here it must be whole.
+    auto* parsed = std::get_if<Parsed<Frame>>(&step);
+    if (parsed != nullptr && parsed->event.whole()) co_return parsed->event;
+    std::span<char> space = from_server_.space();
+    if (space.empty()) co_return std::nullopt;
+    const int count = co_await server_.recv(space, deadline);
+    if (count <= 0) co_return std::nullopt;
+    from_server_.received(static_cast<std::size_t>(count));
+  }
+}
+
 Task<std::optional<Denial>> Connection::authenticate(UpstreamLogin& login, Deadline deadline) {
   FrameStream frames(Side::backend, policy_->limits.buffer);
   std::string to_server = login.start();
@@ -239,27 +260,16 @@ Task<std::optional<Denial>> Connection::authenticate(UpstreamLogin& login, Deadl
       to_server.clear();
       if (!sent) co_return connection_lost;
     }
-    auto step = frames.peek(from_server_.view());
-    auto* parsed = std::get_if<Parsed<Frame>>(&step);
-    // A notice streams where it may; here it must be whole.
-    const bool whole = parsed != nullptr && parsed->event.whole();
-    if (std::holds_alternative<Malformed>(step)) co_return connection_lost;
-    if (whole) {
-      const auto state = login.take(parsed->event, to_server);
-      from_server_.consume(parsed->size);
-      if (state == UpstreamLogin::State::logged_in) co_return std::nullopt;
-      if (state == UpstreamLogin::State::failed) {
-        const LoginFailure& failure = login.failure();
-        co_return Denial{
-            .code = failure.code, .message = failure.message, .detail = failure.detail, .hint = {}};
-      }
-      continue;
+    auto message = co_await server_message(frames, deadline);
+    if (!message) co_return connection_lost;
+    const auto state = login.take(*message, to_server);
+    from_server_.consume(message->raw.size());
+    if (state == UpstreamLogin::State::logged_in) co_return std::nullopt;
+    if (state == UpstreamLogin::State::failed) {
+      const LoginFailure& failure = login.failure();
+      co_return Denial{
+          .code = failure.code, .message = failure.message, .detail = failure.detail, .hint = {}};
     }
-    std::span<char> space = from_server_.space();
-    if (space.empty()) co_return connection_lost;
-    const int count = co_await server_.recv(space, deadline);
-    if (count <= 0) co_return connection_lost;
-    from_server_.received(static_cast<std::size_t>(count));
   }
 }
 
@@ -288,6 +298,24 @@ Task<std::optional<Denial>> Connection::welcome(const LoginPlan& plan, const Ups
   if (sent) co_return std::nullopt;
   worker_.shared().cancel_keys->withdraw(key_);
   co_return agent_lost;
+}
+
+// Before anything of the agent is read: it is judged by where its names can be.
+Task<std::optional<Denial>> Connection::learn_path(Deadline deadline) {
+  FrameStream frames(Side::backend, policy_->limits.buffer);
+  PathQuestion question;
+  PathQuestion::State state = PathQuestion::State::going_on;
+  while (state == PathQuestion::State::going_on) {
+    auto message = co_await server_message(frames, deadline);
+    state = message ? question.take(*message) : PathQuestion::State::failed;
+    if (message) from_server_.consume(message->raw.size());
+  }
+  if (state == PathQuestion::State::failed) {
+    worker_.shared().cancel_keys->withdraw(key_);
+    co_return connection_lost;
+  }
+  judge_.add_login_path(question.path(judge_.identity().user));
+  co_return std::nullopt;
 }
 
 // Answers nothing, like a server: the agent waits until the connection closes.

@@ -131,6 +131,12 @@ void Judge::set_login_path(sql::SearchPathPointer path) {
   set_search_path(std::move(path));
 }
 
+void Judge::add_login_path(const sql::SearchPathPointer& path) {
+  if (path == nullptr) return;
+  if (login_path_ == nullptr) return set_login_path(path);
+  set_login_path(std::make_shared<const sql::SearchPath>(sql::united(*login_path_, *path)));
+}
+
 void Judge::set_encoding(std::string_view client_encoding) {
   const bool ascii_only = client_encoding != "UTF8";
   if (ascii_only != sql_.ascii_only) long_text_ = nullptr;  // read under other options

@@ -95,6 +95,8 @@ class Judge {
   void set_search_path(sql::SearchPathPointer path);
   // That a startup parameter set, which RESET goes back to.
   void set_login_path(sql::SearchPathPointer path);
+  // That the server says it is; null: as by default.
+  void add_login_path(const sql::SearchPathPointer& path);
 
   // The session's client_encoding. In any but UTF8 a byte above 0x7f could stand for anything.
   bool reads_utf8() const { return !sql_.ascii_only; }

@@ -1,4 +1,6 @@
 // Attacks on what a name without a schema means (attacks.md, 7), before a real server.
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 
 #include "tests/daemon/gateway/postgres/lab.h"
@@ -73,6 +75,45 @@ TEST_CASE("attack 7: a statement that was prepared on another path is read anew 
   CHECK(code(agent.query("RESET search_path")).empty());
   agent.send(bind("s") + execute() + raw('S'));
   CHECK(rows(agent.until('Z')) == Rows{"open"});
+  CHECK(rows(agent.query("EXECUTE p")) == Rows{"open"});
+}
+
+TEST_CASE("attack 7: the path that a role or a database gives to a login is asked for") {
+  make_tables();
+  Server& server = Server::instance();
+  Gateway gateway({.rules = no_tokens});
+  for (const char* whose : {"ROLE agent_ro", "DATABASE app", "ROLE agent_ro IN DATABASE app"}) {
+    INFO(whose);
+    server.admin(fmt::format("ALTER {} SET search_path = sec, public", whose));
+    Agent agent(gateway.port(), {});
+    CHECK(code(agent.query("SELECT t FROM tokens")) == "42501");
+    CHECK(code(agent.query("SET search_path = public")).empty());
+    CHECK(rows(agent.query("SELECT t FROM tokens")) == Rows{"open"});
+    CHECK(code(agent.query("RESET search_path")).empty());
+    CHECK(code(agent.query("SELECT t FROM tokens")) == "42501");
+    // What the login itself sets comes before it.
+    Agent own(gateway.port(), {{"search_path", "public"}});
+    CHECK(rows(own.query("SELECT t FROM tokens")) == Rows{"open"});
+    server.admin(fmt::format("ALTER {} RESET search_path", whose));
+    Agent after(gateway.port(), {});
+    CHECK(rows(after.query("SELECT t FROM tokens")) == Rows{"open"});
+  }
+  server.admin(
+      "DROP ROLE IF EXISTS sec; CREATE ROLE sec; GRANT sec TO agent_ro; ALTER ROLE agent_ro SET role = sec");
+  Agent as_role(gateway.port(), {});
+  CHECK(code(as_role.query("SELECT t FROM tokens")) == "42501");
+  server.admin("ALTER ROLE agent_ro RESET role; DROP ROLE sec");
+}
+
+TEST_CASE("attack 7: a path that is set in the same message is not the one that EXECUTE was read on") {
+  make_tables();
+  Gateway gateway({.rules = no_tokens});
+  Agent agent(gateway.port(), {});
+  CHECK(code(agent.query("PREPARE p AS SELECT t FROM tokens")).empty());
+  CHECK(rows(agent.query("EXECUTE p")) == Rows{"open"});
+  CHECK(code(agent.query("SET search_path = sec; EXECUTE p")) == "42501");
+  CHECK(code(agent.query("SELECT set_config('search_path', 'sec', true); EXECUTE p")) == "42501");
+  CHECK(code(agent.query("PREPARE r AS SELECT t FROM tokens; SET search_path = sec; EXECUTE r")) == "42501");
   CHECK(rows(agent.query("EXECUTE p")) == Rows{"open"});
 }
 
