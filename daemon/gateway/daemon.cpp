@@ -10,10 +10,12 @@
 
 #include "daemon/audit/log.h"
 #include "daemon/gateway/analysts.h"
+#include "daemon/gateway/authority_file.h"
 #include "daemon/gateway/commands.h"
 #include "daemon/gateway/descriptors.h"
 #include "daemon/gateway/dns/service.h"
 #include "daemon/gateway/grant.h"
+#include "daemon/gateway/leaves.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
 #include "daemon/gateway/sandbox.h"
@@ -138,6 +140,13 @@ std::expected<void, std::string> Daemon::open_state() {
   shared_.names = std::move(*names);
   shared_.cancel_keys = std::make_unique<CancelKeys>();
   shared_.analysts = std::make_unique<Analysts>();
+  auto authority = open_authority(*state_, now_unix_ns() / 1'000'000'000);
+  if (!authority) return std::unexpected(authority.error().what);
+  shared_.authority = std::move(*authority);
+  shared_.leaves = std::make_unique<Leaves>(*shared_.authority);
+  auto server_context = tls::ServerContext::create();
+  if (!server_context) return std::unexpected(server_context.error().what);
+  shared_.server_context = std::move(*server_context);
   shared_.name_service = std::make_unique<NameService>(shared_);
   if (auto restored = restore_seen(); !restored) return std::unexpected(restored.error().what);
   if (auto forced = put_in_force(std::move(first_policy_)); !forced)
@@ -320,7 +329,10 @@ int Daemon::end() {
   auto deadline = Clock::now() + drain_time;
   bool ended = true;
   for (auto& worker : workers_) ended = worker->finish(deadline) && ended;
-  if (ended) shared_.analysts.reset();  // before the rings that they post to
+  if (ended) {  // before the rings that they post to
+    shared_.analysts.reset();
+    shared_.leaves.reset();
+  }
   control_.reset();
   save_seen();
   if (!ended) {

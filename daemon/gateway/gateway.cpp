@@ -4,6 +4,7 @@
 
 #include "daemon/gateway/analysts.h"
 #include "daemon/gateway/dns/service.h"
+#include "daemon/gateway/leaves.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
 #include "daemon/gateway/postgres/salted_passwords.h"

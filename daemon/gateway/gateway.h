@@ -21,6 +21,9 @@
 #include "daemon/gateway/upstream_places.h"
 #include "daemon/ring/ring.h"
 #include "daemon/ring/task_group.h"
+#include "daemon/tls/authority.h"
+#include "daemon/tls/kept_sessions.h"
+#include "daemon/tls/server_context.h"
 #include "policy/policy.h"
 #include "policy/sql/analysis.h"
 
@@ -28,6 +31,7 @@ namespace clawpatrol {
 
 class VirtualNames;  // names.h
 class Analysts;      // analysts.h
+class Leaves;        // leaves.h
 class CancelKeys;    // postgres/cancel_keys.h
 class NameService;   // dns/service.h
 namespace postgres {
@@ -103,6 +107,10 @@ struct Shared {
   std::unique_ptr<CancelKeys> cancel_keys;
   std::unique_ptr<postgres::SaltedPasswords> salted_passwords;
   std::unique_ptr<Analysts> analysts;
+  std::unique_ptr<tls::Authority> authority;
+  std::unique_ptr<Leaves> leaves;  // the authority's
+  std::shared_ptr<const tls::ServerContext> server_context;
+  tls::KeptSessions upstream_sessions;
   std::unique_ptr<NameService> name_service;
   std::uint64_t next_action_id();  // unique over restarts: seeded from the clock at start
 

@@ -2,8 +2,6 @@
 
 #include <array>
 
-#include "parsers/tls/client_hello.h"
-
 namespace clawpatrol {
 
 namespace {
@@ -25,19 +23,18 @@ std::optional<Opening> judged(const std::string& bytes, std::size_t& wanted) {
   }
   if (std::holds_alternative<Malformed>(step))
     return Opening{.bytes = bytes, .problem = "guard: TLS whose first message cannot be read"};
-  auto& hello = std::get<Parsed<tls::ClientHello>>(step).event;
-  if (hello.server_name.empty())
-    return Opening{.bytes = bytes, .problem = "guard: TLS without a server name"};
-  return Opening{.bytes = bytes, .name = std::move(hello.server_name)};
+  return Opening{.bytes = bytes, .hello = std::move(std::get<Parsed<tls::ClientHello>>(step).event)};
 }
 
 }  // namespace
 
-Task<Opening> read_opening(Ring& ring, int socket, Deadline first) {
-  std::string bytes;
+Task<Opening> read_opening(Ring& ring, int socket, Deadline first, std::string already) {
+  std::string bytes = std::move(already);
   std::size_t wanted = 1;
   Deadline deadline = first;
   while (true) {
+    if (bytes.size() >= wanted)
+      if (auto opening = judged(bytes, wanted)) co_return std::move(*opening);
     std::array<char, 4096> chunk;
     std::int32_t size = co_await ring.recv(socket, chunk, deadline);
     // An end or an error comes again to whoever reads next.
@@ -45,8 +42,6 @@ Task<Opening> read_opening(Ring& ring, int socket, Deadline first) {
     if (size <= 0) co_return Opening{.bytes = bytes, .problem = "guard: TLS that ends in its first message"};
     if (bytes.empty()) deadline = Deadline::after(hello_time);
     bytes.append(chunk.data(), static_cast<std::size_t>(size));
-    if (bytes.size() < wanted) continue;
-    if (auto opening = judged(bytes, wanted)) co_return std::move(*opening);
   }
 }
 

@@ -24,6 +24,13 @@ void disconnect(int socket) {
   connect(socket, &nowhere, sizeof nowhere);
 }
 
+// Of TLS: whom it is for. It must say so.
+std::optional<std::string> name_in(Opening& opening) {
+  if (!opening.hello) return std::nullopt;
+  if (opening.hello->server_name.empty()) opening.problem = "guard: TLS without a server name";
+  return opening.hello->server_name;
+}
+
 // Both sockets of a connection, as its two directions and a request to close it see them.
 struct Relay {
   Worker& worker;
@@ -76,10 +83,11 @@ Task<bool> may_begin(Relay& relay) {
   Flow& flow = *relay.claimed.flow;
   if (relay.opening.bytes.empty()) {
     relay.opening = co_await read_opening(relay.worker.ring(), relay.agent, Deadline::never());
+    auto name = name_in(relay.opening);
     const char* problem = relay.opening.problem;
-    if (!problem && relay.opening.name) {
+    if (!problem && name) {
       auto policy = relay.worker.shared().policy.current();
-      Destinations found = co_await destinations_of(relay.worker, policy, relay.claimed, *relay.opening.name);
+      Destinations found = co_await destinations_of(relay.worker, policy, relay.claimed, std::move(*name));
       bool same = std::ranges::find(found.addresses, relay.dialled) != found.addresses.end();
       if (!same) problem = found.addresses.empty() ? found.why : "guard: TLS for a name of another address";
     }
@@ -177,14 +185,14 @@ struct Plan {
 };
 
 Task<Plan> plan_for(Worker& worker, std::shared_ptr<const Policy> policy, const ClaimedFlow& claimed,
-                    const Opening& opening) {
-  Plan plan{.addresses = {claimed.destination}, .guard = opening.problem};
+                    std::optional<std::string> name, const char* problem) {
+  Plan plan{.addresses = {claimed.destination}, .guard = problem};
   const SeenAddresses& seen = worker.shared().name_service->seen();
   // First of all, so that no lookup leaves for the sake of an address that nobody may reach.
   if (!plan.guard)
     plan.guard = dial_refusal(*policy, claimed.destination, policy->passthrough_networks, seen);
-  if (plan.guard || !opening.name) co_return plan;
-  Destinations found = co_await destinations_of(worker, policy, claimed, *opening.name);
+  if (plan.guard || !name) co_return plan;
+  Destinations found = co_await destinations_of(worker, policy, claimed, std::move(*name));
   plan.addresses = std::move(found.addresses);
   if (plan.addresses.empty()) plan.guard = found.why;
   for (const Address& address : plan.addresses)
@@ -208,17 +216,20 @@ Grant grant_of(const Shared& shared, const Policy& policy, const ClaimedFlow& cl
 
 }  // namespace
 
-Task<void> serve_passthrough(Worker& worker, Fd socket, ClaimedFlow claimed) {
+Task<void> serve_passthrough(Worker& worker, Fd socket, ClaimedFlow claimed, Opening begun) {
   Shared& shared = worker.shared();
   Opened opened(shared, claimed.flow);
   claimed.flow->set_state("deciding");
   auto policy = shared.policy.current();
   Relay relay{.worker = worker, .claimed = claimed, .agent = socket.get()};
   CloseRequests requests(relay);
-  relay.opening = co_await read_opening(worker.ring(), socket.get(), Deadline::after(first_bytes_time));
-  Plan plan = co_await plan_for(worker, policy, claimed, relay.opening);
+  relay.opening = std::move(begun);
+  if (relay.opening.empty())
+    relay.opening = co_await read_opening(worker.ring(), socket.get(), Deadline::after(first_bytes_time));
+  const auto name = name_in(relay.opening);
+  Plan plan = co_await plan_for(worker, policy, claimed, name, relay.opening.problem);
   if (relay.broken) co_return reset(std::move(socket));
-  DestFacets dest{relay.opening.name.value_or(claimed.dest.host), claimed.dest.port};
+  DestFacets dest{name.value_or(claimed.dest.host), claimed.dest.port};
   const Unclaimed connecting{.type = ActionType::connect,
                              .kind = ActionKind::exec,
                              .peer_id = claimed.peer->id,

@@ -1,7 +1,9 @@
 #include "daemon/gateway/stream.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 
 namespace clawpatrol {
@@ -10,9 +12,10 @@ using tls::Session;
 
 namespace {
 
-constexpr std::size_t record = (16 << 10) + 512;  // RFC 8446, 5.2: plain text, and what protects it
-constexpr std::size_t longest_write = 64 << 10;   // what is held encrypted at a time
-constexpr std::size_t most_answers = 64 << 10;    // to who asks for new keys and never lets us write
+constexpr std::size_t most_at_once = 32 << 10;   // two records
+constexpr unsigned most_in_a_row = 4;            // receives that do not go through the ring
+constexpr std::size_t longest_write = 64 << 10;  // what is held encrypted at a time
+constexpr std::size_t most_answers = 64 << 10;   // to who asks for new keys and never lets us write
 
 Error failure_of(const Session& session) {
   return Error{0, session.failure()};
@@ -24,10 +27,21 @@ Stream::Stream(Ring& ring, Fd socket) : ring_(ring), socket_(std::move(socket)) 
 Stream::~Stream() = default;
 
 Task<std::expected<void, Error>> Stream::encrypt(std::shared_ptr<const tls::ClientContext> context,
-                                                 std::string name, Deadline deadline) {
+                                                 tls::Wish wish, Deadline deadline) {
+  tls_ = Session::client(*context, std::move(wish));
   context_ = std::move(context);
-  tls_ = Session::client(*context_, name);
-  received_.resize(record);
+  co_return co_await shake_hands(deadline);
+}
+
+Task<std::expected<void, Error>> Stream::accept(std::shared_ptr<const tls::ServerContext> context,
+                                                tls::Serving serving, std::string peeked, Deadline deadline) {
+  tls_ = Session::server(*context, std::move(serving));
+  context_ = std::move(context);
+  tls_->received(peeked);
+  co_return co_await shake_hands(deadline);
+}
+
+Task<std::expected<void, Error>> Stream::shake_hands(Deadline deadline) {
   while (true) {
     const Session::Result result = tls_->handshake();
     auto flushed = co_await flush(deadline);  // an alert too
@@ -36,16 +50,28 @@ Task<std::expected<void, Error>> Stream::encrypt(std::shared_ptr<const tls::Clie
     if (!flushed) co_return flushed;
     const std::int32_t count = co_await receive_some(deadline);
     if (count <= 0)
-      co_return std::unexpected(count == 0 ? Error{ECONNRESET, "the server ended the TLS handshake"}
+      co_return std::unexpected(count == 0 ? Error{ECONNRESET, "the other side ended the TLS handshake"}
                                            : os_error(-count, "TLS handshake"));
   }
 }
 
-// What has come goes to the session.
+// What has come goes to the session. The buffer is the thread's and lent for a moment: a connection that
+// rests holds none, so it waits for its bytes and not in a receive.
 Task<std::int32_t> Stream::receive_some(Deadline deadline) {
-  const std::int32_t count = co_await ring_.recv(fd(), received_, deadline);
-  if (count > 0) tls_->received({received_.data(), static_cast<std::size_t>(count)});
-  co_return count;
+  thread_local std::array<char, most_at_once> lent;
+  while (true) {
+    // The ring's other connections have their turn while this one waits.
+    if (at_once_++ == most_in_a_row) {
+      at_once_ = 0;
+      const std::int32_t ready = co_await ring_.poll(fd(), POLLIN, deadline);
+      if (ready < 0) co_return ready;
+    }
+    const ssize_t count = ::recv(fd(), lent.data(), lent.size(), MSG_DONTWAIT);
+    if (count > 0) tls_->received({lent.data(), static_cast<std::size_t>(count)});
+    if (count >= 0) co_return static_cast<std::int32_t>(count);
+    if (errno == EAGAIN) at_once_ = most_in_a_row;
+    if (errno != EAGAIN && errno != EINTR) co_return -errno;
+  }
 }
 
 // Never sends: the other side may be sending too, and take nothing before that has been read. What it must be
@@ -83,6 +109,7 @@ Task<std::expected<void, Error>> Stream::flush(Deadline deadline) {
   flushing_ = true;
   auto sent = co_await ring_.send_all(fd(), sending_, deadline);
   flushing_ = false;
+  std::string().swap(sending_);
   co_return sent;
 }
 

@@ -4,7 +4,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "daemon/ring/ring.h"
 #include "daemon/tls/session.h"
@@ -21,11 +20,16 @@ class Stream {
   Fd& socket() { return socket_; }
   int fd() const { return socket_.get(); }
 
-  // From here on everything is encrypted, once the server has proved that it is `name`. Call it when nothing
-  // else reads or writes. The error is for an operator.
-  Task<std::expected<void, Error>> encrypt(std::shared_ptr<const tls::ClientContext> context,
-                                           std::string name, Deadline deadline);
+  // From here on everything is encrypted, once the server has proved that it is who is wished for. Call it
+  // when nothing else reads or writes. The error is for an operator.
+  Task<std::expected<void, Error>> encrypt(std::shared_ptr<const tls::ClientContext> context, tls::Wish wish,
+                                           Deadline deadline);
+  // The same as the server. `peeked`: what the client has sent already.
+  Task<std::expected<void, Error>> accept(std::shared_ptr<const tls::ServerContext> context,
+                                          tls::Serving serving, std::string peeked, Deadline deadline);
   bool encrypted() const { return tls_ != nullptr; }
+  // Of a stream that is encrypted; null of another.
+  const tls::Session* tls() const { return tls_.get(); }
 
   // As Ring::recv: 0 is the end. An encrypted end that the other side has not announced, or bytes that fail,
   // are -ECONNRESET and -EPROTO. One at a time.
@@ -40,17 +44,18 @@ class Stream {
  private:
   Task<std::int32_t> recv_encrypted(std::span<char> space, Deadline deadline);
   Task<std::expected<void, Error>> send_encrypted(std::string_view bytes, Deadline deadline);
+  Task<std::expected<void, Error>> shake_hands(Deadline deadline);
   Task<std::expected<void, Error>> flush(Deadline deadline);
   void flush_at_once();
   Task<std::int32_t> receive_some(Deadline deadline);
 
   Ring& ring_;
   Fd socket_;
-  std::shared_ptr<const tls::ClientContext> context_;  // the session's, whose generation may be gone
+  std::shared_ptr<const void> context_;  // the session's, whose generation may be gone
   std::unique_ptr<tls::Session> tls_;
-  std::vector<char> received_;  // as it came, encrypted
   std::string sending_;
   bool flushing_ = false;
+  unsigned at_once_ = 0;  // bytes taken without a wait, so many times in a row
 };
 
 class [[nodiscard]] Stream::Recv {

@@ -4,6 +4,8 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 
+#include "daemon/tls/session.h"
+
 namespace clawpatrol::tls {
 
 namespace {
@@ -33,6 +35,37 @@ bool add_roots(SSL_CTX* context, std::string_view pem) {
   return added > 0;
 }
 
+// A key under a passphrase would ask for it on the terminal.
+int no_passphrase(char*, int, int, void*) {
+  return -1;
+}
+
+using Bio = std::unique_ptr<BIO, decltype(&BIO_free)>;
+
+Bio reader_of(std::string_view pem) {
+  return {BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free};
+}
+
+// The first certificate is the client's own.
+bool show_identity(SSL_CTX* context, const ClientIdentity& identity) {
+  Bio certificates = reader_of(identity.certificates), keys = reader_of(identity.key);
+  X509* own = PEM_read_bio_X509(certificates.get(), nullptr, no_passphrase, nullptr);
+  bool ready = own && SSL_CTX_use_certificate(context, own) == 1;
+  X509_free(own);
+  while (ready) {
+    X509* above = PEM_read_bio_X509(certificates.get(), nullptr, no_passphrase, nullptr);
+    if (!above) break;
+    ready = SSL_CTX_add1_chain_cert(context, above) == 1;
+    X509_free(above);
+  }
+  if (!ready) return false;
+  ERR_clear_error();  // the end of the text is one
+  EVP_PKEY* key = PEM_read_bio_PrivateKey(keys.get(), nullptr, no_passphrase, nullptr);
+  ready = key && SSL_CTX_use_PrivateKey(context, key) == 1;
+  EVP_PKEY_free(key);
+  return ready;
+}
+
 }  // namespace
 
 std::string take_error() {
@@ -44,7 +77,8 @@ std::string take_error() {
 }
 
 std::expected<std::shared_ptr<const ClientContext>, Error> ClientContext::create(Verify verify,
-                                                                                 std::string_view roots) {
+                                                                                 std::string_view roots,
+                                                                                 ClientIdentity identity) {
   std::unique_ptr<SSL_CTX, ContextFree> context(SSL_CTX_new(TLS_client_method()));
   if (!context) return std::unexpected(failed("cannot make a TLS context"));
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
@@ -55,6 +89,9 @@ std::expected<std::shared_ptr<const ClientContext>, Error> ClientContext::create
   SSL_CTX_set_verify(context.get(), verify == Verify::nothing ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
   if (verify != Verify::nothing && !add_roots(context.get(), roots))
     return std::unexpected(failed("cannot read the certificates that vouch for a server"));
+  if (!identity.certificates.empty() && !show_identity(context.get(), identity))
+    return std::unexpected(failed("cannot read the client's certificate and its key"));
+  Session::keep_sessions(context.get());
   return std::shared_ptr<const ClientContext>(new ClientContext(context.release(), verify));
 }
 

@@ -20,12 +20,19 @@ enum class Verify : std::uint8_t {
   nothing,  // encryption against who only listens
 };
 
+// In PEM: the client's own certificate before those that vouch for it, and its key. Empty: none.
+struct ClientIdentity {
+  std::string_view certificates{}, key{};
+};
+
 // Immutable once made; shared by the sessions of any thread.
 class ClientContext {
  public:
-  // `roots`: certificates in PEM that vouch for the server; empty: the system's.
+  // `roots`: certificates in PEM that vouch for the server; empty: the system's. `identity`: how the client
+  // proves who it is, where it is asked.
   static std::expected<std::shared_ptr<const ClientContext>, Error> create(Verify verify,
-                                                                           std::string_view roots);
+                                                                           std::string_view roots,
+                                                                           ClientIdentity identity = {});
   ~ClientContext();
   ClientContext(const ClientContext&) = delete;
   ClientContext& operator=(const ClientContext&) = delete;

@@ -7,13 +7,34 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/tls/client_context.h"
+#include "daemon/tls/kept_sessions.h"
+#include "daemon/tls/leaf.h"
+#include "daemon/tls/server_context.h"
 
+struct bio_method_st;
 struct ssl_st;
 struct x509_store_ctx_st;
 
 namespace clawpatrol::tls {
+
+// What a client wants of a server.
+struct Wish {
+  std::string name;                      // a host name, or an address in text form
+  std::vector<std::string> protocols{};  // ALPN, best first; empty: none is offered
+  KeptSessions* sessions = nullptr;      // where sessions are kept; outlives the connection
+  std::string session_key{};             // all that they rest on (attacks.md, 15)
+};
+
+// What a server shows to a client whose ClientHello our own parser has read.
+struct Serving {
+  std::shared_ptr<const Leaf> leaf;
+  std::string name;      // that the client asked for; "": it named none
+  std::string protocol;  // of those that it offered; "": it offered none
+  std::string bound_to;  // a ticket is good for who comes with the same again, and nobody else
+};
 
 class Session {
  public:
@@ -24,8 +45,10 @@ class Session {
     failed,       // failure() says why; to_send() may hold an alert
   };
 
-  // A client that wants a server of this name: a host name, or an address in text form.
-  static std::unique_ptr<Session> client(const ClientContext& context, const std::string& name);
+  static std::unique_ptr<Session> client(const ClientContext& context, Wish wish);
+  // What the client then says to OpenSSL must be what it said to our parser, also in a second ClientHello, or
+  // the handshake fails (attacks.md, 15).
+  static std::unique_ptr<Session> server(const ServerContext& context, Serving serving);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -37,21 +60,44 @@ class Session {
   Result write(std::string_view plain);
   void close();  // says that nothing follows
 
-  void received(std::string_view encrypted);
+  // Kept until it has been read.
+  void received(std::string_view encrypted) { incoming_.append(encrypted); }
   // What must go to the other side, in this order, and is forgotten here.
   void take_to_send(std::string& encrypted);
-  std::size_t to_send() const;
+  std::size_t to_send() const { return outgoing_.size(); }
+
+  // Once the handshake is done: ALPN; "" where none was agreed on.
+  std::string protocol() const;
+  bool resumed() const;
+  // The digest of the server's certificate that logins are bound to (tls-server-end-point, RFC 5929); ours
+  // where this is the server. "" where there is none.
+  std::string end_point() const;
 
   // For an operator: "the server's certificate is refused: certificate has expired (CN=db, issued by CN=x)".
   const std::string& failure() const { return failure_; }
 
+  // For contexts: what they call of the session that they are at work for.
+  static void answer_clients(ssl_ctx_st* context);
+  static void keep_sessions(ssl_ctx_st* context);
+
  private:
   explicit Session(ssl_st* ssl);
+  bool want(const ClientContext& context);
+  bool agrees();
+  static const bio_method_st* wires();
+  static int on_name(ssl_st* ssl, int* alert, void*);
+  static int on_protocols(ssl_st* ssl, const unsigned char** chosen, unsigned char* size,
+                          const unsigned char* offered, unsigned offered_size, void*);
+  static int on_session(ssl_st* ssl, ssl_session_st* session);
   Result result_of(int returned);
   std::string describe_failure() const;
   static int note_refused(int accepted, x509_store_ctx_st* chain);
 
   ssl_st* ssl_;
+  std::string incoming_, outgoing_;  // encrypted; hold no memory while they are empty
+  std::size_t read_ = 0;             // of `incoming_`
+  Wish wish_;                        // of a client
+  Serving serving_;                  // of a server; without a leaf this is a client
   std::string failure_;
   std::string refused_;  // which certificate
 };

@@ -230,7 +230,7 @@ Task<std::optional<Denial>> Connection::encrypt_upstream(Stream& server, Deadlin
   if (count != 1) co_return connection_lost;
   if (answer != 'S')
     co_return tls_failed(Error{0, "the server does not offer TLS, which the endpoint's `tls` demands"});
-  auto encrypted = co_await server.encrypt(server_context_, server_name_, deadline);
+  auto encrypted = co_await server.encrypt(server_context_, {.name = server_name_}, deadline);
   if (encrypted) co_return std::nullopt;
   worker_.shared().refusals.count("TLS with a server failed", claimed_.peer->id);
   co_return tls_failed(encrypted.error());

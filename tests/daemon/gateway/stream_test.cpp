@@ -62,7 +62,7 @@ struct Heard {
 
 Task<void> talk(Ring& ring, Stream& stream, std::shared_ptr<const tls::ClientContext> context,
                 const std::string& text, Heard& heard) {
-  heard.encrypted = co_await stream.encrypt(context, "db.internal", Deadline::after(10s));
+  heard.encrypted = co_await stream.encrypt(context, {.name = "db.internal"}, Deadline::after(10s));
   if (!heard.encrypted) {
     ring.stop();
     co_return;

@@ -14,7 +14,7 @@
 namespace clawpatrol::tls {
 
 using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
-using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
+using TestCertificate = std::unique_ptr<X509, decltype(&X509_free)>;
 
 inline Key ec_key() {
   return {EVP_EC_gen("P-256"), EVP_PKEY_free};
@@ -33,7 +33,7 @@ struct Wanted {
 
 struct Signed {
   Key key;
-  Certificate certificate;
+  TestCertificate certificate;
   std::string pem() const {
     std::unique_ptr<BIO, decltype(&BIO_free)> out(BIO_new(BIO_s_mem()), BIO_free);
     PEM_write_bio_X509(out.get(), certificate.get());

@@ -21,7 +21,7 @@ struct Meeting {
   Meeting(const Signed& identity, Verify verify = Verify::full, const std::string& name = "db.internal",
           int most = TLS1_3_VERSION, std::size_t at_a_time = 1 << 20, int least = TLS1_2_VERSION)
       : server(identity, least, most), context(*ClientContext::create(verify, trusted().pem())) {
-    client = Session::client(*context, name);
+    client = Session::client(*context, {.name = name});
     for (int turn = 0; turn < 20 && result == Result::needs_bytes; ++turn) {
       result = client->handshake();
       to_server();

@@ -10,7 +10,7 @@ using namespace clawpatrol::tls;
 
 namespace {
 
-// are.
+// Up to the extensions, all of it as small as it may be.
 std::string body(std::string_view extensions) {
   std::string out = hex("0303") + std::string(32, 'r') +
                     hex("00"
@@ -48,10 +48,20 @@ bool malformed(const std::string& bytes) {
   return std::holds_alternative<Malformed>(read_client_hello(bytes));
 }
 
-std::string name_in(const std::string& bytes) {
+ClientHello read(const std::string& bytes) {
   auto step = read_client_hello(bytes);
   REQUIRE(std::holds_alternative<Parsed<ClientHello>>(step));
-  return std::get<Parsed<ClientHello>>(step).event.server_name;
+  return std::get<Parsed<ClientHello>>(step).event;
+}
+
+std::string name_in(const std::string& bytes) {
+  return read(bytes).server_name;
+}
+
+std::string extension(std::uint16_t type, std::string_view data) {
+  std::string out;
+  Writer(out).u16(type).u16(static_cast<std::uint16_t>(data.size())).bytes(data);
+  return out;
 }
 
 const std::string versions =
@@ -69,6 +79,99 @@ TEST_CASE("a ClientHello that OpenSSL makes is read") {
   };
   CHECK(name_in(recorded("name")) == "example.org");
   CHECK(name_in(recorded("noname")).empty());
+}
+
+TEST_CASE("what a client can is read from what real ones send") {
+  struct Client {
+    const char *file, *name;
+    std::vector<std::string> protocols;
+    bool tls12, tls13, ecdsa;
+  };
+  for (const Client& client : {
+           Client{"curl_h2", "api.example", {"h2", "http/1.1"}, true, true, true},
+           Client{"gnutls", "api.example", {"h2", "http/1.1"}, true, true, true},
+           Client{"node", "n.example", {"http/1.1"}, true, true, true},
+           Client{"openssl_tls12", "a.example", {}, true, false, true},
+           Client{"openssl_rsa", "old.example", {}, true, false, false},
+           Client{"openssl_tls11", "old.example", {}, false, false, false},
+       }) {
+    INFO(client.file);
+    std::ifstream in(std::string(CLAWPATROL_SOURCE "/tests/fuzz/corpus/tls/") + client.file);
+    const ClientHello hello = read(std::string(std::istreambuf_iterator<char>(in), {}));
+    CHECK(hello.server_name == client.name);
+    CHECK(hello.protocols == client.protocols);
+    CHECK(hello.offers_tls12 == client.tls12);
+    CHECK(hello.offers_tls13 == client.tls13);
+    CHECK(hello.takes_ecdsa == client.ecdsa);
+    CHECK_FALSE(hello.has_encrypted_hello);
+  }
+}
+
+TEST_CASE("an encrypted ClientHello, or what looks like one, is noted, and the outer name counts") {
+  const ClientHello hello = read(::hello(server_name("outer.example") + extension(0xfe0d, "\x01 anything")));
+  CHECK(hello.has_encrypted_hello);
+  CHECK(hello.server_name == "outer.example");
+}
+
+TEST_CASE("where versions are listed, the list alone counts") {
+  CHECK_FALSE(read(hello(versions)).offers_tls12);
+  CHECK(read(hello(versions)).offers_tls13);
+  CHECK(read(hello(extension(43, hex("040a0a0303")))).offers_tls12);
+  CHECK_FALSE(read(hello(extension(43, hex("040a0a0303")))).offers_tls13);
+  CHECK(read(hello("")).offers_tls12);
+}
+
+TEST_CASE("ECDSA needs the group, the algorithm and a suite") {
+  const std::string groups = extension(10, hex("0002"
+                                               "0017")),
+                    other = extension(10, hex("0002"
+                                              "001d"));
+  const std::string signatures = extension(13, hex("0004"
+                                                   "08040403"));
+  CHECK(read(hello(versions + groups + signatures)).takes_ecdsa);
+  CHECK_FALSE(read(hello(versions + other + signatures)).takes_ecdsa);
+  CHECK_FALSE(read(hello(versions + signatures)).takes_ecdsa);
+  CHECK_FALSE(read(hello(versions + groups)).takes_ecdsa);
+  CHECK_FALSE(read(hello(versions + groups +
+                         extension(13, hex("0002"
+                                           "0804"))))
+                  .takes_ecdsa);
+  CHECK_FALSE(read(hello(groups + signatures)).takes_ecdsa);  // TLS 1.2, and suites of TLS 1.3 alone
+}
+
+TEST_CASE("lists that lie are refused") {
+  for (const std::string& data : {hex(""), hex("0000"),
+                                  hex("0001"
+                                      "00"),
+                                  hex("0003"
+                                      "0268"),
+                                  hex("0003"
+                                      "026832"
+                                      "00"),
+                                  hex("0002"
+                                      "0268"),
+                                  hex("0004"
+                                      "02683200")})
+    CHECK(malformed(hello(extension(16, data))));
+  for (int type : {10, 13})
+    for (const std::string& data : {hex(""), hex("0000"),
+                                    hex("0001"
+                                        "00"),
+                                    hex("0003"
+                                        "001700"),
+                                    hex("0004"
+                                        "0017"),
+                                    hex("0002"
+                                        "0017"
+                                        "00")})
+      CHECK(malformed(hello(extension(static_cast<std::uint16_t>(type), data))));
+  for (const std::string& data : {hex(""), hex("00"), hex("0103"), hex("03030403"),
+                                  hex("020304"
+                                      "00")})
+    CHECK(malformed(hello(extension(43, data))));
+  std::string odd = body("");
+  odd[36] = 3;  // bytes of cipher suites
+  CHECK(malformed(record(message(odd))));
 }
 
 TEST_CASE("the name is read wherever it stands, and none is none") {

@@ -1,0 +1,118 @@
+#include "daemon/gateway/leaves.h"
+
+#include <sys/resource.h>
+
+#include "daemon/gateway/unix_time.h"
+
+namespace clawpatrol {
+
+namespace {
+
+std::string key_of(const std::string& name, tls::KeyKind kind) {
+  return (kind == tls::KeyKind::ecdsa ? "e/" : "r/") + name;
+}
+
+std::int64_t now_unix() {
+  return now_unix_ns() / 1'000'000'000;
+}
+
+}  // namespace
+
+Leaves::Leaves(tls::Authority& authority, Limits limits)
+    : authority_(authority), limits_(limits), thread_([this] { serve(); }) {}
+
+Leaves::~Leaves() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+Leaves::Leaf Leaves::find(const std::string& name, tls::KeyKind kind, std::int64_t now) {
+  std::lock_guard lock(mutex_);
+  return find_locked(key_of(name, kind), now);
+}
+
+bool Leaves::ask(std::uint32_t peer_id, std::string name, tls::KeyKind kind, Clock::time_point now,
+                 Done done) {
+  {
+    std::lock_guard lock(mutex_);
+    Asking& asking = asking_[peer_id];
+    if (asking.jobs.size() >= limits_.waiting_of_peer || !spend(asking, now)) return false;
+    asking.jobs.push_back({std::move(name), kind, std::move(done)});
+    ++waiting_;
+  }
+  wake_.notify_one();
+  return true;
+}
+
+std::size_t Leaves::size() const {
+  std::lock_guard lock(mutex_);
+  return kept_.size();
+}
+
+bool Leaves::spend(Asking& asking, Clock::time_point now) const {
+  const auto one =
+      std::chrono::duration_cast<Clock::duration>(std::chrono::seconds(1)) / limits_.per_second_of_peer;
+  const Clock::time_point until = std::max(asking.spent_until, now) + one;
+  if (until - now > one * limits_.burst_of_peer) return false;
+  asking.spent_until = until;
+  return true;
+}
+
+void Leaves::serve() {
+  // Of this thread alone: the rings go first where cores are few.
+  ::setpriority(PRIO_PROCESS, 0, 10);
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [this] { return stopping_ || waiting_ > 0; });
+    if (stopping_) return;
+    auto next = asking_.upper_bound(served_last_);
+    if (next == asking_.end()) next = asking_.begin();
+    served_last_ = next->first;
+    if (next->second.jobs.empty()) {
+      // Nothing to remember of a peer whose bucket is full again.
+      if (next->second.spent_until <= Clock::now()) asking_.erase(next);
+      continue;
+    }
+    Job job = std::move(next->second.jobs.front());
+    next->second.jobs.pop_front();
+    --waiting_;
+    const std::string key = key_of(job.name, job.kind);
+    Leaf leaf = find_locked(key, now_unix());  // asked for by another meanwhile
+    lock.unlock();
+    if (!leaf) leaf = made(job);
+    job.done(leaf);
+    job.done = nullptr;
+    lock.lock();
+    if (leaf) keep_locked(key, std::move(leaf));
+  }
+}
+
+Leaves::Leaf Leaves::made(const Job& job) {
+  auto issued = authority_.issue(job.name, job.kind, now_unix());
+  return issued ? std::move(*issued) : nullptr;
+}
+
+Leaves::Leaf Leaves::find_locked(const std::string& key, std::int64_t now) {
+  auto found = by_key_.find(key);
+  if (found == by_key_.end() || found->second->leaf->renew_at_unix <= now) return nullptr;
+  kept_.splice(kept_.begin(), kept_, found->second);
+  return found->second->leaf;
+}
+
+void Leaves::keep_locked(const std::string& key, Leaf leaf) {
+  if (auto found = by_key_.find(key); found != by_key_.end()) {
+    kept_.erase(found->second);
+    by_key_.erase(found);
+  }
+  kept_.push_front({key, std::move(leaf)});
+  by_key_[key] = kept_.begin();
+  if (kept_.size() <= limits_.kept) return;
+  by_key_.erase(kept_.back().key);
+  kept_.pop_back();
+}
+
+}  // namespace clawpatrol

@@ -1,0 +1,124 @@
+// A client of OpenSSL's own before the gateway's side of TLS, without sockets.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "daemon/tls/authority.h"
+#include "daemon/tls/session.h"
+#include "tests/daemon/tls/authority.h"
+
+namespace clawpatrol::tls {
+
+inline std::int64_t now() {
+  return std::time(nullptr);
+}
+
+// The client that a test drives by hand.
+class Client {
+ public:
+  explicit Client(const std::string& roots) : context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free) {
+    SSL_CTX* context = context_.get();
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, [](SSL* ssl, SSL_SESSION* session) {
+      static_cast<Client*>(SSL_get_app_data(ssl))->session.reset(SSL_SESSION_dup(session));
+      return 0;
+    });
+    std::unique_ptr<BIO, decltype(&BIO_free)> bio(
+        BIO_new_mem_buf(roots.data(), static_cast<int>(roots.size())), BIO_free);
+    TestCertificate root(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(context), root.get());
+  }
+  SSL_CTX* context() { return context_.get(); }
+  // A connection; the one before is forgotten, its session is not.
+  SSL* begin(const std::string& name, const std::string& protocols = "") {
+    ssl_.reset(SSL_new(context()));
+    SSL_set_bio(ssl(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    SSL_set_app_data(ssl(), this);
+    SSL_set_connect_state(ssl());
+    if (!name.empty()) {
+      SSL_set_tlsext_host_name(ssl(), name.c_str());
+      SSL_set1_host(ssl(), name.c_str());
+    }
+    if (!protocols.empty())
+      SSL_set_alpn_protos(ssl(), reinterpret_cast<const unsigned char*>(protocols.data()),
+                          static_cast<unsigned>(protocols.size()));
+    if (session) SSL_set_session(ssl(), session.get());
+    return ssl();
+  }
+  SSL* ssl() { return ssl_.get(); }
+  void received(std::string_view bytes) {
+    BIO_write(SSL_get_rbio(ssl()), bytes.data(), static_cast<int>(bytes.size()));
+  }
+  std::string take_to_send() {
+    char* bytes = nullptr;
+    const long size = BIO_get_mem_data(SSL_get_wbio(ssl()), &bytes);
+    std::string out(bytes, static_cast<std::size_t>(size));
+    (void)BIO_reset(SSL_get_wbio(ssl()));
+    return out;
+  }
+  std::string read() {
+    char text[1 << 16];
+    const int count = SSL_read(ssl(), text, sizeof text);
+    return count > 0 ? std::string(text, static_cast<std::size_t>(count)) : "";
+  }
+
+  KeptSession session;  // the last that a server has given
+
+ private:
+  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_;
+  std::unique_ptr<SSL, decltype(&SSL_free)> ssl_{nullptr, SSL_free};
+};
+
+inline Authority& test_authority() {
+  static const std::unique_ptr<Authority> made = *Authority::open(*make_authority(now()));
+  return *made;
+}
+
+inline std::shared_ptr<const ServerContext> test_context() {
+  static const std::shared_ptr<const ServerContext> made = *ServerContext::create();
+  return made;
+}
+
+// The handshake of a client, which has begun, with the gateway.
+struct Served {
+  Client& client;
+  std::unique_ptr<Session> server;
+  Session::Result result = Session::Result::needs_bytes;
+  bool connected = false;  // as the client sees it
+  int alert = 0;           // that the server ended the handshake with, in the clear
+
+  Served(Client& begun, Serving serving, std::size_t at_a_time = 1 << 20) : client(begun) {
+    server = Session::server(*test_context(), std::move(serving));
+    for (int turn = 0; turn < 10; ++turn) {
+      connected = SSL_do_handshake(client.ssl()) == 1;
+      const std::string bytes = client.take_to_send();
+      for (std::size_t at = 0; at < bytes.size(); at += at_a_time) {
+        server->received(std::string_view(bytes).substr(at, at_a_time));
+        if (result == Session::Result::needs_bytes) result = server->handshake();
+      }
+      std::string answer;
+      server->take_to_send(answer);
+      if (answer.size() == 7 && answer[0] == 21) alert = static_cast<unsigned char>(answer.back());
+      client.received(answer);
+    }
+    if (connected) client.read();  // tickets
+  }
+  std::string heard_by_client() {
+    std::string bytes;
+    server->take_to_send(bytes);
+    client.received(bytes);
+    return client.read();
+  }
+};
+
+inline Serving serving(const std::string& name, const std::string& protocol = "",
+                       const std::string& bound_to = "peer") {
+  return {.leaf = *test_authority().issue(name, KeyKind::ecdsa, now()),
+          .name = name,
+          .protocol = protocol,
+          .bound_to = bound_to};
+}
+
+}  // namespace clawpatrol::tls
