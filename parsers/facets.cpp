@@ -3,6 +3,8 @@
 namespace clawpatrol {
 
 bool exists_for(FacetId facet, ActionType type) {
+  const FacetFamily family = facet_table[static_cast<std::size_t>(facet)].family;
+  if (family == FacetFamily::ws) return type == ActionType::message;
   if (type == ActionType::request) return true;
   const bool unclaimed = type == ActionType::dns || type == ActionType::connect;
   switch (facet) {
@@ -15,11 +17,12 @@ bool exists_for(FacetId facet, ActionType type) {
     case FacetId::sql_declared_user: return !unclaimed && type != ActionType::cancel;
     default: break;
   }
-  switch (facet_table[static_cast<std::size_t>(facet)].family) {
+  switch (family) {
     case FacetFamily::every: return true;
-    case FacetFamily::sql:
-    case FacetFamily::http:
-    case FacetFamily::k8s: return type == ActionType::statement;
+    case FacetFamily::sql: return type == ActionType::statement;
+    case FacetFamily::http:  // of the request that upgraded
+    case FacetFamily::k8s: return type == ActionType::statement || type == ActionType::message;
+    case FacetFamily::ws: return type == ActionType::message;
     case FacetFamily::dns: return type == ActionType::dns;
   }
   __builtin_unreachable();
@@ -46,6 +49,7 @@ std::string_view name_of(ActionType type) {
     case ActionType::replication: return "replication";
     case ActionType::dns: return "dns";
     case ActionType::connect: return "connect";
+    case ActionType::message: return "message";
   }
   __builtin_unreachable();
 }
@@ -85,6 +89,7 @@ std::string_view name_of(FacetFamily family) {
     case FacetFamily::sql: return "SQL (postgres)";
     case FacetFamily::http: return "HTTP";
     case FacetFamily::k8s: return "Kubernetes";
+    case FacetFamily::ws: return "WebSocket";
     case FacetFamily::dns: return "DNS";
   }
   __builtin_unreachable();

@@ -28,7 +28,9 @@ enum class ActionType : std::uint8_t {
   replication,
   dns,
   connect,
+  message,  // of WebSocket, behind a request that was allowed to upgrade
 };
+inline constexpr std::size_t action_types = 9;
 
 // Why a facet has no value. The agent learns this much and no more.
 enum class Unknown : std::uint8_t {
@@ -142,6 +144,15 @@ struct K8sFacets {
   bool operator==(const K8sFacets&) const = default;
 };
 
+// What one message of WebSocket says.
+struct WsFacets {
+  Facet<std::string> direction;  // "up" from the agent, "down" to it
+  Facet<std::string> opcode;     // "text", "binary"
+  Facet<std::string> text;
+  Facet<Document> json;
+  bool operator==(const WsFacets&) const = default;
+};
+
 struct PeerFacets {
   std::string name;
   std::string profile;
@@ -175,6 +186,7 @@ struct Action {
   const DnsFacets* dns = nullptr;
   const HttpFacets* http = nullptr;
   const K8sFacets* k8s = nullptr;
+  const WsFacets* ws = nullptr;
 };
 
 // The types that a facet can have in a condition.
@@ -247,13 +259,17 @@ enum class FacetId : std::uint8_t {
   k8s_impersonate,
   k8s_body,
   k8s_derived,
+  ws_direction,
+  ws_opcode,
+  ws_text,
+  ws_json,
   count,
 };
 
 // The families of endpoint types for which a facet exists; a condition is checked against them at load.
-enum class FacetFamily : std::uint8_t { every, sql, http, k8s, dns };
+enum class FacetFamily : std::uint8_t { every, sql, http, k8s, ws, dns };
 inline constexpr FacetFamily facet_families[] = {FacetFamily::every, FacetFamily::sql, FacetFamily::http,
-                                                 FacetFamily::k8s, FacetFamily::dns};
+                                                 FacetFamily::k8s,   FacetFamily::ws,  FacetFamily::dns};
 
 struct FacetInfo {
   FacetId id;
@@ -267,7 +283,8 @@ inline constexpr FacetInfo facet_table[] = {
     {FacetId::action_kind, "action.kind", FacetType::string, FacetFamily::every,
      "`read`, `write`, `admin`, `exec` or `session`: one classification across protocols"},
     {FacetId::action_type, "action.type", FacetType::string, FacetFamily::every,
-     "`statement`, `request`, `login`, `cancel`, `function_call`, `replication`, `dns` or `connect`"},
+     "`statement`, `request`, `login`, `cancel`, `function_call`, `replication`, `dns`, `connect` or "
+     "`message`"},
     {FacetId::peer_name, "peer.name", FacetType::string, FacetFamily::every, "the peer's name"},
     {FacetId::peer_profile, "peer.profile", FacetType::string, FacetFamily::every, "the peer's profile"},
     {FacetId::peer_address, "peer.address", FacetType::string, FacetFamily::every,
@@ -357,6 +374,12 @@ inline constexpr FacetInfo facet_table[] = {
      "the object that is sent, from JSON or YAML; `{}` where there is none"},
     {FacetId::k8s_derived, "k8s.derived", FacetType::string_list, FacetFamily::k8s,
      "what it amounts to: `evict`, `cordon`, `drain`, `scale`, `restart`"},
+    {FacetId::ws_direction, "ws.direction", FacetType::string, FacetFamily::ws,
+     "`up` from the agent, `down` to it"},
+    {FacetId::ws_opcode, "ws.opcode", FacetType::string, FacetFamily::ws, "`text` or `binary`"},
+    {FacetId::ws_text, "ws.text", FacetType::string, FacetFamily::ws,
+     "a text message, whole and inflated, up to `limits.body_inspect`; a binary one has none"},
+    {FacetId::ws_json, "ws.json", FacetType::dynamic, FacetFamily::ws, "a text message as one JSON document"},
 };
 static_assert(std::size(facet_table) == static_cast<std::size_t>(FacetId::count));
 

@@ -186,7 +186,7 @@ Wrong take_impersonation(const Json& json, Facet<Document>& out) {
 Wrong take_facet(StatedAction& action, FacetId id, const Json& json) {
   switch (id) {
     case FacetId::action_kind: return take_name(json, action.kind, ActionKind::exec);
-    case FacetId::action_type: return take_name(json, action.type, ActionType::connect);
+    case FacetId::action_type: return take_name(json, action.type, ActionType::message);
     case FacetId::peer_name: return take(json, action.peer.name);
     case FacetId::peer_profile: return take(json, action.peer.profile);
     case FacetId::peer_address: return take(json, action.peer.address);
@@ -238,6 +238,10 @@ Wrong take_facet(StatedAction& action, FacetId id, const Json& json) {
     case FacetId::k8s_impersonate: return take_impersonation(json, action.k8s.impersonate);
     case FacetId::k8s_body: return take(json, action.k8s.body);
     case FacetId::k8s_derived: return take(json, action.k8s.derived);
+    case FacetId::ws_direction: return take(json, action.ws.direction);
+    case FacetId::ws_opcode: return take(json, action.ws.opcode);
+    case FacetId::ws_text: return take(json, action.ws.text);
+    case FacetId::ws_json: return take(json, action.ws.json);
     case FacetId::count: break;
   }
   return "a facet";
@@ -358,6 +362,7 @@ Action StatedAction::action() const {
   if (states_any("dns.") || !dns.name.empty()) action.dns = &dns;
   action.http = &http;
   action.k8s = &k8s;
+  action.ws = &ws;
   return action;
 }
 

@@ -30,6 +30,7 @@ struct StatedAction {
   DnsFacets dns;
   HttpFacets http;
   K8sFacets k8s;
+  WsFacets ws;
   std::bitset<std::size(facet_table)> stated;  // by FacetId
 
   bool states(FacetId id) const { return stated.test(static_cast<std::size_t>(id)); }

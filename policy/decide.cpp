@@ -126,7 +126,8 @@ struct Decider {
       case ActionType::statement:
       case ActionType::request: return action.endpoint && policy.unmatched == Unmatched::allow;
       case ActionType::login:
-      case ActionType::cancel: return action.endpoint != nullptr;
+      case ActionType::cancel:
+      case ActionType::message: return action.endpoint != nullptr;
       case ActionType::function_call:
       case ActionType::replication: return false;
       case ActionType::dns: return !action.endpoint && policy.unknown_host == UnknownHost::passthrough;

@@ -67,8 +67,8 @@ std::vector<FacetFamily> families_of(EndpointType type) {
   switch (type) {
     case EndpointType::postgres: return {FacetFamily::sql};
     case EndpointType::http:
-    case EndpointType::https: return {FacetFamily::http};
-    case EndpointType::kubernetes: return {FacetFamily::http, FacetFamily::k8s};
+    case EndpointType::https: return {FacetFamily::http, FacetFamily::ws};
+    case EndpointType::kubernetes: return {FacetFamily::http, FacetFamily::k8s, FacetFamily::ws};
   }
   __builtin_unreachable();
 }
@@ -131,6 +131,12 @@ const std::vector<const Rule*>& Policy::rules_of(std::string_view endpoint) cons
   static const std::vector<const Rule*> none;
   auto found = by_endpoint_.find(endpoint);
   return found == by_endpoint_.end() ? none : found->second.all;
+}
+
+bool Policy::sees(std::string_view endpoint, ActionType type) const {
+  auto found = by_endpoint_.find(endpoint);
+  return found != by_endpoint_.end() &&
+         !found->second.by_type[static_cast<std::size_t>(type)].rules().empty();
 }
 
 bool Policy::decides_by_facets_alone(std::string_view endpoint, ActionType type) const {

@@ -157,6 +157,9 @@ class Policy {
   // The rules of an endpoint in the order in which they are tried. Empty for an unknown endpoint.
   const std::vector<const Rule*>& rules_of(std::string_view endpoint) const;
 
+  // Whether any rule of the endpoint sees actions of this type.
+  bool sees(std::string_view endpoint, ActionType type) const;
+
   // Whether decide() says of this type of action at this endpoint the same as long as its facets are the
   // same, whatever the parameters and the time.
   bool decides_by_facets_alone(std::string_view endpoint, ActionType type) const;
@@ -188,8 +191,8 @@ class Policy {
 
   struct RuleIndex {
     std::vector<const Rule*> all;
-    std::array<RuleDispatch, 8> by_type;  // by ActionType
-    std::array<bool, 8> read_more{};      // some rule of the type reads parameters or the time
+    std::array<RuleDispatch, action_types> by_type;  // by ActionType
+    std::array<bool, action_types> read_more{};      // some rule of the type reads parameters or the time
   };
 
   static void add_types(RuleIndex& index);
@@ -254,8 +257,9 @@ struct Decision {
 //
 // Where no rule matches: `unmatched` for a statement or request and for a connect to a claimed endpoint; deny
 // for function_call and replication, which pass only by a rule that names them; allow for login and cancel,
-// whose identity and binding the caller has checked before it asks (attacks.md, 8 and 10); `unknown_host` for
-// a dns or connect that no endpoint claims.
+// whose identity and binding the caller has checked before it asks (attacks.md, 8 and 10), and for a message,
+// whose connection a rule has allowed to upgrade; `unknown_host` for a dns or connect that no endpoint
+// claims.
 Decision decide(const Policy& policy, const Action& action);
 
 // The same decision, with every rule that was tried.

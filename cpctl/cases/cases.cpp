@@ -25,8 +25,8 @@ constexpr std::array<std::string_view, 21> case_keys = {
     "name",     "peer", "address",     "endpoint", "dest",    "credential", "user",
     "database", "time", "startup",     "type",     "before",  "sql",        "params",
     "facets",   "http", "http_base64", "request",  "verdict", "rule",       "reason"};
-constexpr std::array<std::string_view, 8> type_names = {"statement",     "request",     "login", "cancel",
-                                                        "function_call", "replication", "dns",   "connect"};
+constexpr std::array<std::string_view, action_types> type_names = {
+    "statement", "request", "login", "cancel", "function_call", "replication", "dns", "connect", "message"};
 
 // What the policy and the case itself say of an action, so that the two cannot contradict each other.
 constexpr std::pair<std::string_view, std::string_view> following_facets[] = {

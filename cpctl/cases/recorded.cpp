@@ -44,7 +44,7 @@ std::optional<DestFacets> dest_of(std::string_view text) {
 }
 
 std::optional<ActionType> type_of(std::string_view name) {
-  for (std::size_t i = 0; i <= static_cast<std::size_t>(ActionType::connect); ++i)
+  for (std::size_t i = 0; i <= static_cast<std::size_t>(ActionType::message); ++i)
     if (clawpatrol::name_of(static_cast<ActionType>(i)) == name) return static_cast<ActionType>(i);
   return std::nullopt;
 }

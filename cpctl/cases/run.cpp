@@ -110,7 +110,8 @@ CaseOutcome decide_alone(const std::shared_ptr<const Policy>& policy, const Case
   if (!facets) return std::move(facets.error());
   auto record = std::make_shared<ActionRecord>();
   const bool postgres = !where.endpoint || where.endpoint->type == EndpointType::postgres;
-  record->type = postgres ? wanted.type : ActionType::request;
+  const bool message = wanted.type == ActionType::message;
+  record->type = postgres ? wanted.type : message ? ActionType::message : ActionType::request;
   record->kind = ActionKind::session;
   record->policy = policy;
   record->time_unix_ns = wanted.time_unix_ns.value_or(now_unix_ns());
@@ -124,6 +125,7 @@ CaseOutcome decide_alone(const std::shared_ptr<const Policy>& policy, const Case
     if (!postgres) record->http = std::make_shared<const HttpFacets>(stated->http);
     if (!postgres && where.endpoint->type == EndpointType::kubernetes)
       record->k8s = std::make_shared<const K8sFacets>(stated->k8s);
+    if (!postgres && message) record->ws = std::make_shared<const WsFacets>(stated->ws);
     if (stated->states_any("dns.")) record->dns = std::make_shared<const DnsFacets>(stated->dns);
   }
   return decided(policy, std::move(record));

@@ -112,6 +112,7 @@ Action ActionRecord::action(std::shared_ptr<const SqlFacets>& analysed) const {
   action.dns = dns.get();
   action.http = http.get();
   action.k8s = k8s.get();
+  action.ws = ws.get();
   return action;
 }
 

@@ -57,6 +57,7 @@ struct ActionRecord {
   std::shared_ptr<const DnsFacets> dns;
   std::shared_ptr<const HttpFacets> http;
   std::shared_ptr<const K8sFacets> k8s;
+  std::shared_ptr<const WsFacets> ws;
   enum class Evidence : std::uint8_t {
     kept,     // what the pointers say is all there was
     in_text,  // `sql` is not kept: it is the analysis of `text`

@@ -100,6 +100,16 @@ template <class T>
   }
 }
 
+[[gnu::always_inline]] inline Value ws_facet(const WsFacets& ws, FacetId id) {
+  switch (id) {
+    case FacetId::ws_direction: return facet(ws.direction, id);
+    case FacetId::ws_opcode: return facet(ws.opcode, id);
+    case FacetId::ws_text: return facet(ws.text, id);
+    case FacetId::ws_json: return facet(ws.json, id);
+    default: return not_applicable(id);
+  }
+}
+
 [[gnu::always_inline]] inline Value session_facet(const SqlSessionFacets& session, FacetId id) {
   switch (id) {
     case FacetId::sql_database: return text(session.database, id);
@@ -183,6 +193,10 @@ Value moment(std::int64_t unix_ns) {
     case FacetId::k8s_impersonate:
     case FacetId::k8s_body:
     case FacetId::k8s_derived: return action.k8s ? k8s_facet(*action.k8s, id) : not_applicable(id);
+    case FacetId::ws_direction:
+    case FacetId::ws_opcode:
+    case FacetId::ws_text:
+    case FacetId::ws_json: return action.ws ? ws_facet(*action.ws, id) : not_applicable(id);
     case FacetId::count: break;
   }
   return not_applicable(id);

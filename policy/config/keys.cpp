@@ -311,7 +311,7 @@ constexpr Key keys[] = {
     {"rule", "endpoints", Shape::strings, "",
      "or several; neither only where `on` is of `dns` and `connect`, for what no endpoint claims"},
     {"rule", "on", Shape::choices, "`[\"statement\", \"request\"]`", "the actions that it sees",
-     "statement|request|login|cancel|function_call|replication|dns|connect"},
+     "statement|request|login|cancel|function_call|replication|dns|connect|message"},
     {"rule", "priority", Shape::integer, "`0`", "higher first"},
     {"rule", "condition", Shape::string, "always", "CEL over the facets of docs/facets.md, of type bool"},
     {"rule", "verdict", Shape::choice, "", "`allow` or `deny`; required unless there is `approve`",

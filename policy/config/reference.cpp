@@ -31,7 +31,8 @@ and `.`, at most 63 characters in all.
 Rules of an endpoint are tried by priority, then in the order of the files. The first whose condition is true decides;
 where none is, `defaults.unmatched` does. A rule whose condition cannot be evaluated denies, in its own name. A rule
 sees statements and requests only, unless its `on` says otherwise. Without a rule, a login or a cancel passes if
-profile and credential fit; `function_call` and `replication` pass only by a rule that names them.
+profile and credential fit, and a `message` of a WebSocket that a rule has allowed to open; `function_call` and
+`replication` pass only by a rule that names them.
 An agent is told the rule's reason: by PostgreSQL's `42501`, at a login by `FATAL 28000`; a replication connection that no
 rule allows gets `FATAL 42501`, as of a server whose role may not replicate.
 What a condition may ask is in [facets.md](facets.md).
@@ -55,6 +56,9 @@ method is GET, HEAD or OPTIONS (and no header asks to have it taken for another)
 `write`. At a Kubernetes API server get, list, watch and reviews `read`; exec, attach, port-forward, proxy and ephemeral
 containers `exec`; writes to roles, webhooks, certificates, definitions of resources and API services, nodes, namespaces and
 service accounts, and whatever is done as somebody else, `admin`.
+Messages of a WebSocket are seen by rules whose `on` names `message`, with the facets of the request that opened it beside
+their own; a message up is `write`, one down `read`. Where an endpoint has such a rule, pings and pongs go on without what
+they carry, and a close without its words, so that nothing passes that no rule has seen.
 )";
 
 std::string shape_text(const Key& key) {

@@ -48,7 +48,8 @@ const std::string whole =
     R"("k8s.resource":"pods/exec","k8s.subresource":"exec","k8s.namespace":"prod","k8s.name":"",)"
     R"("k8s.params":{"command":["ls"]},"k8s.argv":["ls"],"k8s.path":"/api",)"
     R"("k8s.impersonate":{"user":"u","groups":["g"]},"k8s.body":{"unknown":"undecodable"},)"
-    R"("k8s.derived":{"items":["scale"],"open":true}})";
+    R"("k8s.derived":{"items":["scale"],"open":true},"ws.direction":"up","ws.opcode":"text",)"
+    R"("ws.text":"[]","ws.json":[]})";
 
 }  // namespace
 
