@@ -1,0 +1,62 @@
+// Finds patterns in a stream however it is cut: as they stand, and in text that is escaped once or twice over
+// (percent, JSON, HTML), wholly or in part. One pass, no allocation but for what is found.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "daemon/credentials/http/patterns.h"
+#include "daemon/credentials/http/unescape.h"
+
+namespace clawpatrol::credentials {
+
+struct Found {
+  const Patterns::Pattern* pattern;
+  std::uint64_t begin, end;  // of the stream, escapes and all
+};
+
+class Finder {
+ public:
+  explicit Finder(const Patterns& patterns);  // which must outlive this
+
+  // Adds what ends in these bytes; the same may be found in more than one reading.
+  void feed(std::string_view bytes, std::vector<Found>& found);
+
+  // Nothing that is found later begins before this place. It is behind the end of what was fed by no more
+  // than what could still become a pattern.
+  std::uint64_t settled() const;
+  std::uint64_t position() const { return position_; }
+
+ private:
+  // A reading of the stream: as it stands, and what one Unescape after the other makes of it.
+  struct Lane {
+    Patterns::State state = Patterns::root;
+    std::uint64_t count = 0;            // of the tokens seen
+    std::vector<std::uint64_t> begins;  // of the last ones, by count modulo size
+    Unescape unescape;                  // makes the tokens of the next lane
+  };
+  static constexpr std::size_t readings = 3;
+
+  std::size_t feed_plain(std::string_view bytes, std::vector<Found>& found);
+  std::size_t skip(std::string_view bytes, std::size_t from) const;
+  std::size_t skip_bytes(std::string_view bytes, std::size_t from, std::size_t to) const;
+  void split_lanes();
+  void feed_lanes(unsigned char byte, std::vector<Found>& found);
+  template <std::size_t I>
+  void feed_lane(Token token, std::vector<Found>& found);
+  void report(const Lane& lane, std::uint64_t end, std::vector<Found>& found);
+  std::uint64_t begin_of(const Lane& lane, std::size_t tokens_ago) const {
+    return lane.begins[(lane.count - tokens_ago) & mask_];
+  }
+
+  const Patterns& patterns_;
+  std::uint64_t position_ = 0;
+  std::uint64_t mask_ = 0;
+  // All readings are at the same state, of plain bytes: lane 0 stands for all, and its tokens are bytes.
+  bool together_ = true;
+  std::array<Lane, readings> lanes_;
+};
+
+}  // namespace clawpatrol::credentials

@@ -1,0 +1,62 @@
+#include "daemon/credentials/http/scrub.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace clawpatrol::credentials {
+
+void Scrubber::feed(std::string_view bytes, std::string& out) {
+  finder_.feed(bytes, found_);
+  if (held_.empty() && found_.empty() && finder_.settled() == finder_.position()) {
+    out.append(bytes);  // the ordinary case
+    held_from_ = finder_.position();
+    return;
+  }
+  held_.append(bytes);
+  overwrite();
+  release(finder_.settled(), out);
+}
+
+// What is found begins where nothing was released, since it was not settled. Patterns may overlap: each is
+// overwritten whole.
+void Scrubber::overwrite() {
+  std::ranges::sort(found_, {}, &Found::begin);
+  for (const Found& found : found_) {
+    const bool plain = found.pattern->form == Patterns::Form::plain;
+    const std::string_view stand_in = plain ? patterns_->stand_in(*found.pattern) : "";
+    char* text = held_.data() + (found.begin - held_from_);
+    const std::size_t size = found.end - found.begin;
+    std::memset(text, plain ? '*' : '0', size);
+    std::memcpy(text, stand_in.data(), std::min(size, stand_in.size()));
+    if (found.end > written_to_) ++overwritten_;
+    written_to_ = std::max(written_to_, found.end);
+  }
+  found_.clear();
+}
+
+void Scrubber::release(std::uint64_t until, std::string& out) {
+  out.append(held_, 0, until - held_from_);
+  held_.erase(0, until - held_from_);
+  held_from_ = until;
+}
+
+void Scrubber::finish(std::string& out) {
+  release(finder_.position(), out);
+}
+
+std::size_t scrub(const std::shared_ptr<const Patterns>& patterns, std::string& text) {
+  Scrubber scrubber(patterns);
+  std::string out;
+  scrubber.feed(text, out);
+  scrubber.finish(out);
+  if (scrubber.overwritten() > 0) text = std::move(out);
+  return scrubber.overwritten();
+}
+
+std::size_t scrub(const std::shared_ptr<const Patterns>& patterns, http::Fields& fields) {
+  std::size_t count = 0;
+  for (http::Field& field : fields) count += scrub(patterns, field.value) + scrub(patterns, field.name);
+  return count;
+}
+
+}  // namespace clawpatrol::credentials
