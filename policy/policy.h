@@ -56,8 +56,11 @@ struct LimitsConfig {
   std::chrono::nanoseconds handshake = std::chrono::seconds(30);     // from accept to logged in
   std::chrono::nanoseconds connect = std::chrono::seconds(10);       // to an upstream
   std::chrono::nanoseconds idle = std::chrono::nanoseconds::zero();  // zero: none, TCP keepalive instead
-  std::size_t dns_queries_per_second = 50;                           // of one peer, that leave the gateway
-  std::size_t workers = 0;                                           // zero: one per core, at most 16
+  std::chrono::nanoseconds keep_alive =
+      std::chrono::minutes(2);  // of an agent's connection without a request
+  std::chrono::nanoseconds body_wait = std::chrono::seconds(30);  // for a body that a rule reads
+  std::size_t dns_queries_per_second = 50;                        // of one peer, that leave the gateway
+  std::size_t workers = 0;                                        // zero: one per core, at most 16
 };
 
 struct AuditConfig {

@@ -185,7 +185,7 @@ void check_stated(CaseOutcome& outcome, const Case& wanted) {
 
 CaseOutcome decided(const std::shared_ptr<const Policy>& policy, std::shared_ptr<ActionRecord> record) {
   std::shared_ptr<const SqlFacets> analysed;
-  const postgres::Opinion opinion = postgres::opinion_of(*policy, record->action(analysed));
+  const Opinion opinion = opinion_of(*policy, record->action(analysed));
   record->rule = opinion.decision.rule;
   record->reason = opinion.decision.reason;
   record->guard = opinion.observed ? "observe" : "";

@@ -2,6 +2,7 @@
 
 #include "daemon/gateway/dns/tcp.h"
 #include "daemon/gateway/grant.h"
+#include "daemon/gateway/http/handler.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/passthrough.h"
 #include "daemon/gateway/postgres/handler.h"
@@ -59,7 +60,7 @@ ClaimedFlow claimed_flow(std::shared_ptr<Flow> flow, std::shared_ptr<const Peer>
   flow->destination = dest.host.find(':') == std::string::npos
                           ? dest.host + ":" + std::to_string(dest.port)
                           : "[" + dest.host + "]:" + std::to_string(dest.port);
-  flow->protocol = endpoint ? "postgres" : "passthrough";
+  flow->protocol = endpoint ? claimed.endpoint_facets.type : "passthrough";
   flow->opened_unix_ns = now_unix_ns();
   claimed.flow = std::move(flow);
   claimed.peer = std::move(peer);
@@ -76,6 +77,9 @@ Task<void> serve(Worker& worker, Fd socket, ClaimedFlow claimed) {
     co_await serve_passthrough(worker, std::move(socket), std::move(claimed));
   else if (claimed.endpoint_facets.type == name_of(EndpointType::postgres))  // others do not load
     co_await serve_postgres(worker, std::move(socket), std::move(claimed));
+  else if (claimed.endpoint_facets.type == name_of(EndpointType::http))
+    co_await serve_http(worker, std::make_unique<Stream>(worker.ring(), std::move(socket)),
+                        std::move(claimed), http::Version::http1);
   worker.shared().flows.close(*flow);
 }
 

@@ -4,6 +4,7 @@
 
 #include "daemon/gateway/analysts.h"
 #include "daemon/gateway/dns/service.h"
+#include "daemon/gateway/http/worker_state.h"
 #include "daemon/gateway/leaves.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
@@ -74,7 +75,10 @@ Worker::Worker(Shared& shared, std::unique_ptr<Ring> ring, std::size_t index,
       audit_(*ring_, *shared.audit, *shared.audit_budget),
       analyses_(analysis_cache_bytes),
       turns_(*ring_),
+      http_(std::make_unique<http::WorkerState>(*ring_)),
       flows_(*ring_),
       index_(index) {}
+
+Worker::~Worker() = default;
 
 }  // namespace clawpatrol

@@ -34,6 +34,9 @@ class Analysts;      // analysts.h
 class Leaves;        // leaves.h
 class CancelKeys;    // postgres/cancel_keys.h
 class NameService;   // dns/service.h
+namespace http {
+struct WorkerState;  // http/worker_state.h
+}
 namespace postgres {
 class SaltedPasswords;  // postgres/salted_passwords.h
 }
@@ -123,11 +126,13 @@ class Worker {
  public:
   Worker(Shared& shared, std::unique_ptr<Ring> ring, std::size_t index,
          std::size_t analysis_cache_bytes = 32 << 20);
+  ~Worker();
   Ring& ring() { return *ring_; }
   Shared& shared() { return shared_; }
   AuditQueue& audit() { return audit_; }
   sql::Cache& analyses() { return analyses_; }
   PeerTurns& turns() { return turns_; }
+  http::WorkerState& http() { return *http_; }
   TaskGroup& flows() { return flows_; }
   std::size_t index() const { return index_; }
 
@@ -137,6 +142,7 @@ class Worker {
   AuditQueue audit_;
   sql::Cache analyses_;
   PeerTurns turns_;
+  std::unique_ptr<http::WorkerState> http_;
   TaskGroup flows_;
   std::size_t index_;
 };

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/gateway/dns/service.h"
+#include "daemon/gateway/guard.h"
 
 namespace clawpatrol {
 namespace {
@@ -64,6 +65,18 @@ Task<std::expected<void, Error>> connect_address(Worker& worker, SocketAddress a
       co_await worker.ring().connect(socket.get(), reinterpret_cast<const sockaddr*>(&raw), length, deadline);
   if (result < 0) co_return std::unexpected(os_error(-result, "connect: '" + address.address.text() + "'"));
   co_return std::expected<void, Error>{};
+}
+
+UpstreamHost upstream_host(Worker& worker, std::shared_ptr<const Policy> policy,
+                           const EndpointConfig& endpoint, const DestFacets& dest) {
+  for (const HostPort& host : endpoint.hosts)
+    if (!host.wildcard && host.host == dest.host && host.port == dest.port) return {host, {}};
+  HostPort host{
+      .host = dest.host, .port = dest.port, .wildcard = false, .address = Address::parse(dest.host)};
+  return {std::move(host), [policy = std::move(policy), networks = endpoint.networks,
+                            &seen = worker.shared().name_service->seen()](const Address& address) {
+            return dial_refusal(*policy, address, networks, seen);
+          }};
 }
 
 // So that an address that swallows what it is sent leaves time for those behind it.

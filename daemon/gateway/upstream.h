@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <memory>
 
 #include "daemon/gateway/gateway.h"
 #include "daemon/gateway/sockets.h"
@@ -13,6 +14,14 @@ namespace clawpatrol {
 // Why an address may not be dialled, as a literal; null: it may. None: the operator named this very host,
 // which may resolve anywhere.
 using AddressGuard = std::function<const char*(const Address&)>;
+
+// Where a flow's connections to its endpoint's server go.
+struct UpstreamHost {
+  HostPort host;
+  AddressGuard guard;  // none: the operator named this very host
+};
+UpstreamHost upstream_host(Worker& worker, std::shared_ptr<const Policy> policy,
+                           const EndpointConfig& endpoint, const DestFacets& dest);
 
 // Connects `socket` to the first address that answers and that the guard allows. TCP_NODELAY and keepalive
 // are set. The name is looked up as the flow's peer's, among its other lookups; a literal address needs no

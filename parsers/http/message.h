@@ -25,22 +25,23 @@ using Fields = std::vector<Field>;
 // connection (RFC 9110, 7.6.1: Connection and what it names, Keep-Alive, Proxy-Connection, TE but for
 // "trailers", Transfer-Encoding, Upgrade) and without Host, Content-Length and Expect, which the members say.
 struct RequestHead {
-  std::string method;
-  std::string target;  // path and query as sent, in origin form; "*" of OPTIONS
-  http1::Authority authority;
-  Fields fields;
+  std::string method = {};
+  std::string target = {};  // path and query as sent, in origin form; "*" of OPTIONS
+  http1::Authority authority = {};
+  Fields fields = {};
   bool has_body = false;
-  std::optional<std::uint64_t> content_length;  // none where there is no body, or its end is told otherwise
+  std::optional<std::uint64_t> content_length =
+      {};  // none where there is no body, or its end is told otherwise
   bool expects_continue = false;
-  std::string upgrade;  // what it asks to change to, lower case; "": nothing
+  std::string upgrade = {};  // what it asks to change to, lower case; "": nothing
 };
 
 struct ResponseHead {
   int status = 0;  // 100 to 199: another head follows
-  Fields fields;
-  bool has_body = false;                        // as the request's method and the status say (RFC 9112, 6.3)
-  std::optional<std::uint64_t> content_length;  // of HEAD and 304 too, where it was sent
-  std::string upgrade;
+  Fields fields = {};
+  bool has_body = false;  // as the request's method and the status say (RFC 9112, 6.3)
+  std::optional<std::uint64_t> content_length = {};  // of HEAD and 304 too, where it was sent
+  std::string upgrade = {};
 };
 
 // Whether a field of this name is for the connection alone, whatever Connection names; not so TE, which is

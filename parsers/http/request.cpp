@@ -52,10 +52,13 @@ bool says_other_charset(const Request& request) {
 }
 
 void read_body(const Request& request, const Options& options, HttpFacets& facets) {
-  if (request.body_state == BodyState::cut) {
-    facets.body = Unknown::over_limit;
-    facets.body_json = Unknown::over_limit;
-    facets.body_size = Unknown::over_limit;
+  if (request.body_state != BodyState::whole) {
+    const Unknown why = request.body_state == BodyState::cut ? Unknown::over_limit : Unknown::pending;
+    facets.body = why;
+    facets.body_json = why;
+    facets.body_size = why;
+    // A body that turns out shorter is no request, and goes nowhere.
+    if (request.declared_size) facets.body_size = static_cast<std::int64_t>(*request.declared_size);
     return;
   }
   facets.body_size = static_cast<std::int64_t>(request.body.size());

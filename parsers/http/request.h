@@ -1,7 +1,9 @@
 // What rules see of an HTTP request, whichever version of HTTP it came in.
 #pragma once
 
+#include <cstdint>
 #include <expected>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -17,7 +19,11 @@ struct Options {
   Paths paths = Paths::strict;  // strict: a path with two readings is refused
 };
 
-enum class BodyState : std::uint8_t { whole, cut };  // cut: there is more than a limit lets us see
+enum class BodyState : std::uint8_t {
+  whole,
+  cut,     // there is more than a limit lets us see
+  unread,  // it has not been looked at yet
+};
 
 // The parts of a request: views of the caller's, but for the host.
 struct Request {
@@ -28,6 +34,7 @@ struct Request {
   std::vector<http1::Header> headers;
   std::string_view body;  // without its framing, as sent
   BodyState body_state = BodyState::whole;
+  std::optional<std::uint64_t> declared_size = {};  // of the body, where the head says it; for one that is not whole
   bool upgrades = false;
 };
 

@@ -122,7 +122,8 @@ void read_tls(Build& build, const Table& table, EndpointConfig& endpoint) {
 
 // An endpoint that is loaded and not served would seem to be guarded.
 void check_served(Build& build, const Table& table, const EndpointConfig& endpoint) {
-  if (build.use == LoadFor::judge || endpoint.type == EndpointType::postgres) return;
+  const bool served = endpoint.type == EndpointType::postgres || endpoint.type == EndpointType::http;
+  if (build.use == LoadFor::judge || served) return;
   build.report.error(table.at("type"),
                      fmt::format("this gateway does not serve {} endpoints yet", name_of(endpoint.type)),
                      "Its rules can be tried with `cpctl test`; to run the gateway, leave the endpoint out.");

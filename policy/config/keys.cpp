@@ -149,12 +149,32 @@ constexpr Key keys[] = {
      "idle",
      Shape::duration,
      "",
-     "a logged-in connection without a byte, unless its agent waits for an answer; `\"0s\"`: no limit, TCP "
-     "keepalive",
+     "a logged-in connection, or an HTTP exchange, without a byte, unless a login's agent waits for an "
+     "answer; "
+     "`\"0s\"`: no limit, TCP keepalive",
      {},
      0,
      365 * day,
      &LimitsConfig::idle},
+    {"limits",
+     "keep_alive",
+     Shape::duration,
+     "",
+     "an agent's HTTP connection between two requests",
+     {},
+     s,
+     day,
+     &LimitsConfig::keep_alive},
+    {"limits",
+     "body_wait",
+     Shape::duration,
+     "",
+     "a request is held for this long until as much of its body is here as a rule asks for; past it what the "
+     "rule reads is unknown",
+     {},
+     100 * ms,
+     10 * minute,
+     &LimitsConfig::body_wait},
     {"limits",
      "dns_queries_per_second",
      Shape::count,
@@ -240,7 +260,7 @@ constexpr Key keys[] = {
     {"profile", "endpoints", Shape::strings, "`[]`", "endpoints that need no credential"},
 
     {"endpoint", "type", Shape::choice, "required",
-     "the protocol; this version serves `postgres` alone, and refuses to run with another (`cpctl test` "
+     "the protocol; this version serves `postgres` and `http`, and refuses to run with another (`cpctl test` "
      "judges "
      "all)",
      "postgres|http|https|kubernetes"},

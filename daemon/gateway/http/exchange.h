@@ -1,6 +1,9 @@
 // One request and its response on a connection: on an agent's, and on one of ours to an upstream. The same
 // for HTTP/1.1 and HTTP/2, so that what judges, injects and hands on need not know which it is.
 //
+// After a head of status 101, read() and send() carry bytes of the protocol that was changed to, and finish()
+// ends their direction.
+//
 // Reading and writing of one exchange may go on at once, each one call at a time. An exchange must be over or
 // broken off before it is destroyed, and lives no longer than its connection.
 #pragma once
@@ -16,9 +19,9 @@ namespace clawpatrol::http {
 // Some of a body. Valid until the next read of the same exchange. What has been read counts as consumed: the
 // sender may then send as much again (flow control, end to end).
 struct BodyPart {
-  std::string_view bytes;
-  bool end = false;  // nothing follows; `bytes` may still hold some
-  Fields trailers;   // only at the end
+  std::string_view bytes = {};
+  bool end = false;      // nothing follows; `bytes` may still hold some
+  Fields trailers = {};  // only at the end
 };
 
 class AgentExchange {
@@ -32,12 +35,13 @@ class AgentExchange {
   // Waits until the agent takes it.
   virtual Task<std::expected<void, Error>> send(std::string_view bytes, Deadline deadline) = 0;
   virtual Task<std::expected<void, Error>> finish(const Fields& trailers, Deadline deadline) = 0;
-  // The response cannot be finished: the agent must see that it is not whole. Wakes what waits.
+  // The response cannot be finished: the agent must see that it is not whole. Wakes what waits. After
+  // finish() it says that nothing more of the request is wanted.
   virtual void break_off() = 0;
 };
 
-// Error::code where the server says that it has not looked at the request (RFC 9113, 8.7): it may be sent again
-// on another connection, whatever its method.
+// Error::code where the server says that it has not looked at the request (RFC 9113, 8.7): it may be sent
+// again on another connection, whatever its method.
 inline constexpr int not_processed = EAGAIN;
 
 class UpstreamExchange {

@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "daemon/gateway/copy.h"
 #include "daemon/gateway/upstream.h"
@@ -29,22 +28,6 @@ Deadline stall_deadline(const LimitsConfig& limits) {
 }
 
 }  // namespace
-
-void ReceiveBuffer::consume(std::size_t count) {
-  begin_ += count;
-  if (begin_ == end_) begin_ = end_ = 0;
-}
-
-std::span<char> ReceiveBuffer::space() {
-  if (bytes_.empty()) bytes_.resize(std::min(first_size, most_));
-  if (end_ == bytes_.size() && begin_ > 0) {
-    std::memmove(bytes_.data(), bytes_.data() + begin_, end_ - begin_);
-    end_ -= begin_;
-    begin_ = 0;
-  }
-  if (end_ * 2 > bytes_.size()) bytes_.resize(std::min(bytes_.size() * 2, std::max(most_, bytes_.size())));
-  return std::span(bytes_).subspan(end_);
-}
 
 Connection::Connection(Worker& worker, Fd agent, ClaimedFlow claimed)
     : worker_(worker),

@@ -14,28 +14,12 @@
 #include "daemon/gateway/postgres/cancel_keys.h"
 #include "daemon/gateway/postgres/login.h"
 #include "daemon/gateway/postgres/session.h"
+#include "daemon/gateway/receive_buffer.h"
 #include "daemon/gateway/sockets.h"
 #include "daemon/gateway/stream.h"
 #include "daemon/gateway/upstream_places.h"
 
 namespace clawpatrol::postgres {
-
-// Bytes received and not yet consumed.
-class ReceiveBuffer {
- public:
-  explicit ReceiveBuffer(std::size_t most) : most_(most) {}
-  std::string_view view() const { return {bytes_.data() + begin_, end_ - begin_}; }
-  void consume(std::size_t count);
-  // Where the next bytes go; grows where it is full, up to `most`, and is empty past that.
-  std::span<char> space();
-  void received(std::size_t count) { end_ += count; }
-
- private:
-  static constexpr std::size_t first_size = 8 << 10;
-  std::size_t most_;
-  std::vector<char> bytes_;
-  std::size_t begin_ = 0, end_ = 0;
-};
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:

@@ -4,9 +4,7 @@
 
 #include <algorithm>
 
-#include "daemon/gateway/dns/service.h"
 #include "daemon/gateway/grant.h"
-#include "daemon/gateway/guard.h"
 #include "daemon/gateway/postgres/connection.h"
 #include "daemon/gateway/postgres/path_question.h"
 #include "daemon/gateway/postgres/upstream_login.h"
@@ -43,12 +41,6 @@ Denial tls_failed(const Error& error) {
 // Whoever listens, or stands between, learns nothing of what is sent.
 bool is_proven(const UpstreamContexts::Context& context) {
   return context && context->verify() != tls::Verify::nothing;
-}
-
-const HostPort* upstream_of(const EndpointConfig& endpoint, const DestFacets& dest) {
-  for (const HostPort& host : endpoint.hosts)
-    if (!host.wildcard && host.host == dest.host && host.port == dest.port) return &host;
-  return nullptr;
 }
 
 }  // namespace
@@ -153,16 +145,11 @@ Task<std::optional<Denial>> Connection::start_up(const Startup& startup, Deadlin
 Task<std::optional<Denial>> Connection::log_in_upstream(const LoginPlan& plan, Deadline deadline) {
   claimed_.flow->set_state("connecting");
   const EndpointConfig& endpoint = judge_.policy().endpoints.find(claimed_.endpoint_facets.name)->second;
-  const HostPort* configured = upstream_of(endpoint, claimed_.dest);
-  HostPort host = configured ? *configured
-                             : HostPort{.host = claimed_.dest.host,
-                                        .port = claimed_.dest.port,
-                                        .wildcard = false,
-                                        .address = Address::parse(claimed_.dest.host)};
+  UpstreamHost to = upstream_host(worker_, policy_, endpoint, claimed_.dest);
   auto context = worker_.shared().upstream_contexts.of(endpoint);
   if (!context) co_return tls_failed(context.error());
   server_context_ = std::move(*context);
-  server_name_ = host.host;
+  server_name_ = to.host.host;
   auto place = worker_.shared().upstream_places.take(claimed_.peer->id, claimed_.endpoint_facets.name,
                                                      policy_->limits.upstream_per_peer);
   if (!place) {
@@ -176,12 +163,8 @@ Task<std::optional<Denial>> Connection::log_in_upstream(const LoginPlan& plan, D
   place_.emplace(std::move(*place));
   const Deadline connect_deadline = Deadline::at(std::min(
       deadline.when(), Clock::now() + std::chrono::duration_cast<Clock::duration>(policy_->limits.connect)));
-  AddressGuard guard;
-  if (!configured)
-    guard = [policy = policy_, networks = endpoint.networks, &seen = worker_.shared().name_service->seen()](
-                const Address& address) { return dial_refusal(*policy, address, networks, seen); };
-  auto connected = co_await connect_upstream(worker_, *claimed_.flow, host, connect_deadline,
-                                             std::move(guard), server_.socket());
+  auto connected = co_await connect_upstream(worker_, *claimed_.flow, std::move(to.host), connect_deadline,
+                                             std::move(to.guard), server_.socket());
   if (!connected)
     co_return Denial{.code = "08001",
                      .message = "the gateway could not reach the server",

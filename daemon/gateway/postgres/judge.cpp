@@ -33,18 +33,6 @@ SqlFacets unknown_facets(Unknown why) {
   return facets;
 }
 
-Opinion opinion_of(const Policy& policy, const Action& action) {
-  Opinion opinion;
-  opinion.decision = decide(policy, action);
-  opinion.allowed = opinion.decision.verdict == Verdict::allow;
-  // Observing lets pass what rules and `unmatched` refuse, of statements only: what would have been denied
-  // gets no credential (attacks.md, 29).
-  if (!opinion.allowed && policy.gateway.mode == Mode::observe && action.type == ActionType::statement &&
-      !opinion.decision.awaits_params && action.sql && action.sql->verb.known())
-    opinion.allowed = opinion.observed = true;
-  return opinion;
-}
-
 const ParamsPointer& no_params() {
   static const ParamsPointer none = std::make_shared<const SqlParams>(SqlParams::Value());
   return none;
@@ -213,12 +201,7 @@ Opinion Judge::decide_now(ActionType type, ActionKind kind, const Subject& subje
 }
 
 audit::Durability Judge::durability_of(const Entry& entry) const {
-  const AuditSync sync = policy_->audit.sync;
-  if (sync == AuditSync::all) return audit::Durability::synced;
-  const bool changes = entry.kind != ActionKind::read && entry.kind != ActionKind::session;
-  if (sync == AuditSync::changes && changes && entry.verdict == ActionVerdict::allow)
-    return audit::Durability::synced;
-  return audit::Durability::handed;
+  return clawpatrol::durability_of(policy_->audit.sync, entry.kind, entry.verdict == ActionVerdict::allow);
 }
 
 std::uint64_t Judge::record(const Entry& entry) {

@@ -14,6 +14,7 @@
 #include "daemon/gateway/audit_line.h"
 #include "daemon/gateway/gateway.h"
 #include "daemon/gateway/grant.h"
+#include "daemon/gateway/opinion.h"
 
 namespace clawpatrol::postgres {
 
@@ -24,17 +25,6 @@ struct Identity {
   std::string declared_user;
   std::string database;
 };
-
-// What the policy says of an action. Nothing has been written down yet.
-struct Opinion {
-  Decision decision;
-  std::string guard;  // not empty: refused whatever the rules say, and this is why
-  bool allowed = false;
-  bool observed = false;  // allowed only because the gateway observes
-};
-
-// By the rules and, where the gateway observes, by that.
-Opinion opinion_of(const Policy& policy, const Action& action);
 
 // What an action is about, but for its parameters: constant, and the same for every execution of a statement.
 struct Subject {

@@ -1,0 +1,37 @@
+// From a judged request to a connection that it may be sent on.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "daemon/gateway/gateway.h"
+#include "daemon/gateway/http/pool.h"
+
+namespace clawpatrol::http {
+
+struct DialFailure {
+  int status = 502;
+  std::string_view told;  // to the agent, a literal
+  std::string why;        // for an operator
+};
+
+enum class Reuse : std::uint8_t { may_be_used, only_new };
+
+// What the connection is for: the endpoint is of `policy`.
+struct Destination {
+  std::shared_ptr<const Policy> policy;
+  const EndpointConfig& endpoint;
+  const DestFacets& dest;
+  PoolKey key;
+};
+
+using Dialled = std::expected<std::unique_ptr<Http1Upstream>, DialFailure>;
+Task<Dialled> dial(Worker& worker, const Flow& flow, const Destination& to, Reuse reuse);
+
+// Without TLS, whatever else is configured.
+bool is_clear_text(const EndpointConfig& endpoint);
+std::uint16_t scheme_port(const EndpointConfig& endpoint);  // that a Host need not name
+
+}  // namespace clawpatrol::http

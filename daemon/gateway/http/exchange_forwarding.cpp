@@ -1,0 +1,297 @@
+// A request that was allowed, on its way to the server, and the response on its way back: both at once.
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+
+#include "daemon/gateway/http/exchange_state.h"
+#include "daemon/gateway/http/upgraded.h"
+#include "parsers/http1/text.h"
+
+namespace clawpatrol::http {
+namespace {
+
+// How long an agent that asked waits for the server's 100 at most; then it may send its body all the same.
+constexpr auto continue_time = std::chrono::seconds(1);
+// For the agent to end the body of a request that has been answered.
+constexpr auto ending_time = std::chrono::seconds(5);
+constexpr std::uint64_t most_discarded = 256 << 10;
+constexpr int most_interim = 16;  // heads below 200 of one response
+
+bool is_idempotent(std::string_view method) {
+  constexpr std::array<std::string_view, 5> methods = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
+  return std::ranges::find(methods, method) != methods.end();
+}
+
+// RFC 6455, 4.2.2: what only a server that means it can know to answer.
+bool accepts(const ResponseHead& head, std::string_view key) {
+  const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  std::array<unsigned char, 20> digest{};
+  if (EVP_Digest(text.data(), text.size(), digest.data(), nullptr, EVP_sha1(), nullptr) != 1) return false;
+  std::array<unsigned char, 29> wanted{};
+  EVP_EncodeBlock(wanted.data(), digest.data(), digest.size());
+  const auto count = std::ranges::count_if(
+      head.fields, [](const Field& field) { return http1::same_name(field.name, "sec-websocket-accept"); });
+  return count == 1 && value_of(head.fields, "sec-websocket-accept") ==
+                           std::string_view(reinterpret_cast<const char*>(wanted.data()), 28);
+}
+
+}  // namespace
+
+Task<void> Exchange::forward() {
+  Flow& flow = flow_.flow();
+  const ClaimedFlow& claimed = flow_.claimed();
+  auto place = flow_.worker().shared().upstream_places.take(claimed.peer->id, claimed.endpoint_facets.name,
+                                                            policy_->limits.upstream_per_peer);
+  if (!place) {
+    flow_.worker().shared().refusals.count("too many connections of one peer to an endpoint",
+                                           claimed.peer->id);
+    co_await fail(503, "too-many", "This peer has too many requests at once at this endpoint.",
+                  "limits.upstream_per_peer is reached");
+    co_return note_outcome();
+  }
+  const Destination to{.policy = policy_,
+                       .endpoint = endpoint(),
+                       .dest = claimed.dest,
+                       .key = {.peer_id = claimed.peer->id,
+                               .generation = policy_->generation,
+                               .endpoint = claimed.endpoint_facets.name,
+                               .host = claimed.dest.host,
+                               .port = claimed.dest.port}};
+  Reuse reuse = outgoing_.upgrade.empty() ? Reuse::may_be_used : Reuse::only_new;
+  for (bool over = false; !over; reuse = Reuse::only_new) {
+    flow.set_state("connecting");
+    flow.set_wait();
+    auto connection = co_await dial(flow_.worker(), flow, to, reuse);
+    if (!connection) {
+      const DialFailure& failure = connection.error();
+      co_await fail(failure.status, "unreachable", failure.told, failure.why);
+      break;
+    }
+    flow.set_upstream((*connection)->address());
+    flow.set_state("active");
+    over = co_await forward_on(**connection);
+    if (over) flow_.worker().http().pool.put(to.key, std::move(*connection));
+  }
+  note_outcome();
+}
+
+Task<bool> Exchange::forward_on(Http1Upstream& connection) {
+  UpstreamExchange& server = connection.exchange();
+  server_ = &server;
+  if (flow_.closing()) server.break_off();
+  flow_.flow().set_wait();
+  auto sent = co_await server.send_head(outgoing_, stall_deadline());
+  const bool has_body = outgoing_.has_body;
+  if (sent && !has_body) sent = co_await server.finish({}, stall_deadline());
+  upload_over_ = !sent || !has_body;
+  if (!sent) why_ = sent.error().what;
+  Task<void> uploading = upload(server);
+  const bool again = co_await download(connection);
+  co_await end_upload(server);
+  co_await uploading;
+  server_ = nullptr;
+  co_return !again;
+}
+
+// Once there is a response, or none will come, what the agent still sends goes nowhere.
+Task<void> Exchange::end_upload(UpstreamExchange& server) {
+  if (upload_over_) co_return;
+  discarding_ = true;
+  server.break_off();
+  changed_.notify();
+  const Deadline deadline = Deadline::after(ending_time);
+  while (!upload_over_) {
+    const bool in_time = co_await changed_.wait(deadline);
+    if (!in_time) break;
+  }
+  if (!upload_over_) agent_.break_off();
+}
+
+// False: the body is not to be asked for.
+Task<bool> Exchange::await_continue() {
+  if (!outgoing_.expects_continue) co_return true;
+  const Deadline deadline = Deadline::after(continue_time);
+  while (!server_continues_ && !discarding_) {
+    const bool in_time = co_await changed_.wait(deadline);
+    if (!in_time) break;
+  }
+  co_return !response_begun_ && !discarding_;
+}
+
+// True: that was all of the body.
+Task<bool> Exchange::upload_held(UpstreamExchange& server) {
+  std::expected<void, Error> sent;
+  if (!held_.empty()) sent = co_await server.send(held_, stall_deadline());
+  if (sent) {
+    bytes_up_ += held_.size();
+    flow_.flow().bytes_up.fetch_add(held_.size(), std::memory_order_relaxed);
+  }
+  if (sent && held_all_) sent = co_await server.finish(held_trailers_, stall_deadline());
+  if (!sent) discarding_ = true;
+  co_return held_all_;
+}
+
+Task<void> Exchange::upload(UpstreamExchange& server) {
+  if (upload_over_) co_return;
+  bool over = !co_await await_continue();
+  if (!over) over = co_await upload_held(server);
+  while (!over && !discarding_) {
+    auto part = co_await agent_.read(stall_deadline());
+    if (!part) {
+      if (why_.empty()) why_ = "the agent's body: " + part.error().what;
+      server.break_off();
+      break;
+    }
+    over = part->end;
+    if (discarding_) break;
+    auto sent = co_await server.send(part->bytes, stall_deadline());
+    if (sent) {
+      bytes_up_ += part->bytes.size();
+      flow_.flow().bytes_up.fetch_add(part->bytes.size(), std::memory_order_relaxed);
+    }
+    if (sent && over) sent = co_await server.finish(part->trailers, stall_deadline());
+    if (!sent) discarding_ = true;  // the server may have answered all the same
+  }
+  if (!over && discarding_) co_await discard_body();
+  upload_over_ = true;
+  changed_.notify();
+}
+
+Task<void> Exchange::discard_body() {
+  std::uint64_t discarded = 0;
+  while (discarded <= most_discarded) {
+    auto part = co_await agent_.read(stall_deadline());
+    if (!part || part->end) co_return;
+    discarded += part->bytes.size();
+  }
+}
+
+// True: nothing has come, and the request may be sent again on another connection.
+Task<bool> Exchange::download(Http1Upstream& connection) {
+  UpstreamExchange& server = connection.exchange();
+  for (int interim = 0; interim <= most_interim; ++interim) {
+    flow_.flow().set_wait();
+    auto head = co_await server.read_head(stall_deadline());
+    if (!head) {
+      const bool stale = connection.was_used() && !connection.has_answered() && !flow_.closing();
+      if (stale && !outgoing_.has_body && is_idempotent(outgoing_.method)) co_return true;
+      const bool late = head.error().code == ETIMEDOUT, wrong = head.error().code == EPROTO;
+      if (why_.empty()) why_ = head.error().what;
+      co_await fail(late ? 504 : 502, wrong ? "malformed-response" : "no-response",
+                    late    ? "The server did not answer in time."
+                    : wrong ? "The server's response is malformed."
+                            : "The server closed the connection without a response.",
+                    why_);
+      co_return false;
+    }
+    server_continues_ = true;
+    response_begun_ = head->status >= 200;
+    changed_.notify();
+    if (head->status == 101) {
+      whole_ = co_await change_protocol(std::move(*head), server);
+      co_return false;
+    }
+    if (head->status >= 200) {
+      whole_ = co_await send_response_head(std::move(*head));
+      if (whole_) whole_ = co_await download_body(server);
+      if (!whole_) {
+        server.break_off();
+        agent_.break_off();
+      }
+      co_return false;
+    }
+    // An agent that did not ask does not expect it.
+    if (head->status == 100 && !outgoing_.expects_continue) continue;
+    auto sent = co_await agent_.send_head(*head, stall_deadline());
+    if (!sent) break;
+  }
+  server.break_off();
+  co_await fail(502, "malformed-response", "The server's response is malformed.",
+                "too many interim responses");
+  co_return false;
+}
+
+Task<bool> Exchange::send_response_head(ResponseHead head) {
+  // It would have the agent come by another way than the gateway.
+  std::erase_if(head.fields, [](const Field& field) { return http1::same_name(field.name, "alt-svc"); });
+  head.upgrade.clear();
+  status_ = head.status;
+  head_sent_ = true;
+  auto sent = co_await agent_.send_head(head, stall_deadline());
+  if (!sent) why_ = "the response's head: " + sent.error().what;
+  co_return sent.has_value();
+}
+
+Task<bool> Exchange::download_body(UpstreamExchange& server) {
+  while (true) {
+    flow_.flow().set_wait();
+    auto part = co_await server.read(stall_deadline());
+    if (!part) {
+      why_ = part.error().what;
+      co_return false;
+    }
+    auto sent = co_await agent_.send(part->bytes, stall_deadline());
+    if (sent) {
+      bytes_down_ += part->bytes.size();
+      flow_.flow().bytes_down.fetch_add(part->bytes.size(), std::memory_order_relaxed);
+    }
+    if (sent && part->end) sent = co_await agent_.finish(part->trailers, stall_deadline());
+    if (!sent) {
+      why_ = "the agent: " + sent.error().what;
+      co_return false;
+    }
+    if (part->end) co_return true;
+  }
+}
+
+// Opened only by a right 101 to a request that asked for it (attacks.md, 12).
+Task<bool> Exchange::change_protocol(ResponseHead head, UpstreamExchange& server) {
+  const bool asked = !outgoing_.upgrade.empty() && head.upgrade == outgoing_.upgrade;
+  if (!asked || !accepts(head, value_of(outgoing_.fields, "sec-websocket-key"))) {
+    server.break_off();
+    flow_.end_after_this();
+    co_await fail(502, "malformed-response", "The server changed to a protocol that was not asked for.",
+                  "101 that was not asked for, or is not right");
+    co_return false;
+  }
+  status_ = 101;
+  head_sent_ = true;
+  auto sent = co_await agent_.send_head(head, stall_deadline());
+  if (!sent) {
+    server.break_off();
+    agent_.break_off();
+    co_return false;
+  }
+  flow_.flow().set_state("websocket");
+  Upgraded upgraded{.flow = flow_.flow(),
+                    .agent = agent_,
+                    .server = server,
+                    .stall = std::chrono::duration_cast<Clock::duration>(policy_->limits.idle)};
+  const bool ended_well = co_await serve_upgraded(upgraded);
+  bytes_up_ += upgraded.bytes_up;
+  bytes_down_ += upgraded.bytes_down;
+  co_return ended_well;
+}
+
+Task<void> Exchange::fail(int status, std::string_view type, std::string_view told, std::string why) {
+  why_ = std::move(why);
+  if (head_sent_) {
+    agent_.break_off();
+    co_return;
+  }
+  const auto asked = flow_.flow().close_asked();
+  if (flow_.closing() && asked) {
+    status = 503;
+    type = "closed";
+    why_ = *asked;
+  }
+  co_await answer({.status = status,
+                   .type = type,
+                   .detail = flow_.closing() && asked ? "The gateway closes this connection: " + *asked
+                                                      : std::string(told),
+                   .rule = {},
+                   .id = action_id_text(action_)});
+}
+
+}  // namespace clawpatrol::http

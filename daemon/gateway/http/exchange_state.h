@@ -1,0 +1,86 @@
+// Inside of serve_exchange(): what the steps of one exchange share.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "daemon/gateway/http/dial.h"
+#include "daemon/gateway/http/problem.h"
+#include "daemon/gateway/http/served_flow.h"
+#include "daemon/gateway/http/worker_state.h"
+
+namespace clawpatrol::http {
+
+class Exchange {
+ public:
+  Exchange(ServedFlow& flow, AgentExchange& agent);
+  ~Exchange();
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  Task<void> serve();
+  void close();  // the flow is to end
+
+ private:
+  // Judging (exchange_judging.cpp).
+  std::string_view misdirected() const;
+  std::string_view unusable_upgrade();
+  Request request() const;
+  Task<bool> judge();      // false: the agent has been answered
+  Task<bool> hold_body();  // false: the body cannot be read; the agent has been answered or is gone
+  Task<bool> record();     // false: the agent has been answered
+  Task<void> refuse(int status, std::string_view type, std::string_view guard, std::string_view why);
+
+  // Handing on (exchange_forwarding.cpp).
+  Task<void> forward();
+  Task<bool> forward_on(Http1Upstream& connection);  // false: it may be sent again on another connection
+  Task<void> upload(UpstreamExchange& server);
+  Task<bool> await_continue();
+  Task<bool> upload_held(UpstreamExchange& server);
+  Task<void> discard_body();
+  Task<bool> download(Http1Upstream& connection);
+  Task<bool> download_body(UpstreamExchange& server);
+  Task<bool> send_response_head(ResponseHead head);
+  Task<bool> change_protocol(ResponseHead head, UpstreamExchange& server);
+  Task<void> end_upload(UpstreamExchange& server);
+  Task<void> fail(int status, std::string_view type, std::string_view told, std::string why);
+
+  Task<void> answer(Problem problem);
+  void note_outcome();
+  Deadline stall_deadline() const;
+  const EndpointConfig& endpoint() const;
+  const RequestHead& head() const { return agent_.head(); }
+
+  ServedFlow& flow_;
+  AgentExchange& agent_;
+  Judge::Generation policy_;
+  RequestHead outgoing_;  // what the server is sent
+  Seen seen_;
+  Opinion opinion_;
+  std::string credential_;  // name of the one chosen; "": none
+  std::uint64_t action_ = 0;
+
+  // The part of the body that was read before the verdict.
+  std::string held_;
+  HeldBodies::Share held_share_;
+  BodyState body_state_ = BodyState::unread;
+  bool held_all_ = false;
+  Fields held_trailers_;
+
+  UpstreamExchange* server_ = nullptr;  // while it goes on
+  Event changed_;                       // of what stands below
+  bool server_continues_ = false;       // it has sent 100, or its response
+  bool response_begun_ = false;         // a final head has come
+  bool head_sent_ = false;              // a final head has gone to the agent
+  bool discarding_ = false;             // what the agent still sends goes nowhere
+  bool upload_over_ = true;
+  bool whole_ = false;  // the response has been handed on to its end
+  int status_ = 0;
+  std::string why_;  // it was not, for an operator
+  std::uint64_t bytes_up_ = 0, bytes_down_ = 0;
+};
+
+}  // namespace clawpatrol::http

@@ -1,0 +1,237 @@
+#include "daemon/gateway/http/http1_agent.h"
+
+#include <sys/socket.h>
+
+#include "daemon/gateway/http/break_off.h"
+
+namespace clawpatrol::http {
+namespace {
+
+using Sent = std::expected<void, Error>;
+using Part = std::expected<BodyPart, Error>;
+
+constexpr std::size_t most_buffered = http1::max_head + (8 << 10);
+// Of a request that is not wanted, so that its connection can be used again.
+constexpr std::size_t most_drained = 256 << 10;
+// After the last answer, so that what the agent still sends does not have the kernel reset the connection and
+// the answer with it.
+constexpr std::size_t most_lingered = 1 << 20;
+
+std::unexpected<Error> ended() {
+  return std::unexpected(Error{ECONNRESET, "the agent closed the connection"});
+}
+
+std::unexpected<Error> receive_error(int result) {
+  if (result == 0) return ended();
+  return std::unexpected(os_error(-result, "receive from the agent"));
+}
+
+}  // namespace
+
+Http1Agent::Http1Agent(Stream& stream, Times times)
+    : stream_(stream), times_(times), buffer_(most_buffered) {}
+
+// As Ring::recv; 0 too where nothing is to be read any more.
+Task<int> Http1Agent::receive(Deadline deadline) {
+  if (reading_ended_ || broken_) co_return 0;
+  std::span<char> space = buffer_.space();
+  if (space.empty()) co_return -EMSGSIZE;
+  const int count = co_await stream_.recv(space, deadline);
+  if (count > 0) buffer_.received(static_cast<std::size_t>(count));
+  co_return reading_ended_&& count > 0 ? 0 : count;
+}
+
+Task<Http1Agent::Next> Http1Agent::next() {
+  if (buffer_.view().empty()) buffer_.release();
+  Deadline deadline = Deadline::after(buffer_.view().empty() ? times_.idle : times_.head);
+  bool begun = !buffer_.view().empty();
+  while (true) {
+    auto step = reader_.next(buffer_.view());
+    if (auto* wrong = std::get_if<Malformed>(&step)) {
+      why_ = wrong->why;
+      begin({.method = "GET", .target = "/"});
+      last_ = body_over_ = true;
+      co_return Next::malformed;
+    }
+    if (auto* parsed = std::get_if<Parsed<http1::Event>>(&step)) {
+      const auto& head = std::get<http1::Head>(parsed->event);
+      begin(request_head(head));
+      minor_version_ = head.minor_version;
+      last_ = !head.keep_alive || !head.upgrade.empty();
+      buffer_.consume(parsed->size);
+      if (body_over_) (void)reader_.next("");  // the end of a body that is none covers no byte
+      co_return Next::request;
+    }
+    const int count = co_await receive(deadline);
+    if (count <= 0) co_return Next::ended;
+    if (!begun) deadline = Deadline::after(times_.head);
+    begun = true;
+  }
+}
+
+void Http1Agent::begin(RequestHead head) {
+  head_ = std::move(head);
+  minor_version_ = 1;
+  part_ = 0;
+  body_over_ = !head_.has_body;
+  body_begun_ = last_ = answered_ = finished_ = changed_ = false;
+  body_end_ = http1::BodyEnd::none;
+}
+
+void Http1Agent::drop_part() {
+  buffer_.consume(std::exchange(part_, 0));
+}
+
+Task<Part> Http1Agent::read(Deadline deadline) {
+  drop_part();
+  if (changed_) {
+    Part part = co_await read_changed(deadline);
+    co_return part;
+  }
+  body_begun_ = true;
+  while (!body_over_) {
+    auto step = reader_.next(buffer_.view());
+    if (auto* wrong = std::get_if<Malformed>(&step)) {
+      why_ = wrong->why;
+      last_ = true;
+      co_return std::unexpected(Error{EPROTO, std::string(wrong->why)});
+    }
+    if (auto* parsed = std::get_if<Parsed<http1::Event>>(&step)) {
+      if (auto* data = std::get_if<http1::Data>(&parsed->event)) {
+        part_ = parsed->size;
+        co_return BodyPart{.bytes = data->bytes};
+      }
+      body_over_ = true;
+      BodyPart part{.end = true, .trailers = trailers_of(std::get<http1::End>(parsed->event))};
+      buffer_.consume(parsed->size);
+      co_return part;
+    }
+    const int count = co_await receive(deadline);
+    if (count <= 0) {
+      last_ = true;
+      co_return receive_error(count);
+    }
+  }
+  co_return BodyPart{.end = true};
+}
+
+Task<Part> Http1Agent::read_changed(Deadline deadline) {
+  if (buffer_.view().empty()) {
+    const int count = co_await receive(deadline);
+    if (count == 0) co_return BodyPart{.end = true};
+    if (count < 0) co_return receive_error(count);
+  }
+  part_ = buffer_.view().size();
+  co_return BodyPart{.bytes = buffer_.view()};
+}
+
+Task<Sent> Http1Agent::send_all(std::string_view bytes, Deadline deadline) {
+  if (broken_) co_return ended();
+  Sent sent = co_await stream_.send_all(bytes, deadline);
+  if (!sent) last_ = true;
+  co_return sent;
+}
+
+http1::ResponseForm Http1Agent::form_of(const ResponseHead& head) {
+  using http1::BodyEnd;
+  http1::ResponseForm form;
+  if (head.has_body)
+    form.end = head.content_length ? BodyEnd::length : minor_version_ ? BodyEnd::chunked : BodyEnd::by_close;
+  // Whether an agent that was not told to continue sends its body all the same cannot be known.
+  const bool unknown_rest = head_.expects_continue && !body_begun_ && !body_over_;
+  if (form.end == BodyEnd::by_close || unknown_rest) last_ = true;
+  form.connection = last_ ? "close" : minor_version_ == 0 ? "keep-alive" : "";
+  return form;
+}
+
+Task<Sent> Http1Agent::send_head(const ResponseHead& head, Deadline deadline) {
+  const bool changes = head.status == 101;
+  if (head.status < 200 && minor_version_ == 0) co_return Sent{};  // it would take it for the last
+  http1::ResponseForm form;
+  if (changes) form.connection = "Upgrade";
+  if (head.status >= 200) form = form_of(head);
+  out_.clear();
+  auto written = http1::append_response(out_, head, form);
+  if (!written) co_return std::unexpected(Error{EPROTO, std::string(written.error())});
+  if (changes) changed_ = last_ = true;
+  if (changes || head.status >= 200) answered_ = true;
+  body_end_ = form.end;
+  length_left_ = form.end == http1::BodyEnd::length ? *head.content_length : 0;
+  Sent sent = co_await send_all(out_, deadline);
+  co_return sent;
+}
+
+Task<Sent> Http1Agent::send(std::string_view bytes, Deadline deadline) {
+  if (bytes.empty()) co_return Sent{};
+  if (body_end_ == http1::BodyEnd::chunked) {
+    out_.clear();
+    http1::append_chunk_size(out_, bytes.size());
+    out_.append(bytes).append("\r\n");
+    bytes = out_;
+  } else if (body_end_ == http1::BodyEnd::length) {
+    if (bytes.size() > length_left_)
+      co_return std::unexpected(Error{EPROTO, "the body is longer than its head said"});
+    length_left_ -= bytes.size();
+  } else if (!changed_ && body_end_ == http1::BodyEnd::none) {
+    co_return std::unexpected(Error{EPROTO, "a body where there is none"});
+  }
+  Sent sent = co_await send_all(bytes, deadline);
+  co_return sent;
+}
+
+Task<Sent> Http1Agent::finish(const Fields& trailers, Deadline deadline) {
+  if (length_left_ > 0) co_return std::unexpected(Error{EPROTO, "the body is shorter than its head said"});
+  finished_ = true;
+  if (body_end_ != http1::BodyEnd::chunked) co_return Sent{};
+  out_.clear();
+  http1::append_last_chunk(out_, trailers);
+  Sent sent = co_await send_all(out_, deadline);
+  co_return sent;
+}
+
+// A reset: neither the end of the connection nor of TLS may be taken for the body's.
+void Http1Agent::break_off() {
+  last_ = true;
+  if (finished_) return stop_reading();
+  broken_ = true;
+  disconnect(stream_.fd());
+}
+
+void Http1Agent::go_away() {
+  stop_reading();
+}
+
+void Http1Agent::stop_reading() {
+  reading_ended_ = last_ = true;
+  ::shutdown(stream_.fd(), SHUT_RD);
+}
+
+Task<bool> Http1Agent::finish() {
+  if (broken_) co_return false;
+  if (!finished_) break_off();
+  const Deadline deadline = Deadline::after(times_.farewell);
+  std::size_t drained = 0;
+  while (!last_ && !body_over_) {
+    auto part = co_await read(deadline);
+    if (!part) co_return false;
+    drained += part->bytes.size();
+    if (drained > most_drained) last_ = true;
+  }
+  drop_part();
+  co_return !last_;
+}
+
+Task<void> Http1Agent::close() {
+  if (broken_) co_return;
+  stream_.shut_down(SHUT_WR);
+  const Deadline deadline = Deadline::after(times_.farewell);
+  std::size_t lingered = 0;
+  while (lingered < most_lingered && !reading_ended_) {
+    buffer_.consume(buffer_.view().size());
+    const int count = co_await receive(deadline);
+    if (count <= 0) break;
+    lingered += static_cast<std::size_t>(count);
+  }
+}
+
+}  // namespace clawpatrol::http

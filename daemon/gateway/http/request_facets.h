@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+#include "parsers/facets.h"
+
+namespace clawpatrol::http {
+
+// What an audit line says of a request (docs/formats.md), as the members of a JSON object: which request it
+// was, not what it carried. `k8s` may be null.
+std::string facets_json(const HttpFacets& http, const K8sFacets* k8s);
+
+}  // namespace clawpatrol::http

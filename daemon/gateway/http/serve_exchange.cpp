@@ -1,0 +1,111 @@
+#include "daemon/gateway/http/serve_exchange.h"
+
+#include <algorithm>
+
+#include "daemon/gateway/copy.h"
+#include "daemon/gateway/http/exchange_state.h"
+#include "daemon/gateway/unix_time.h"
+
+namespace clawpatrol::http {
+namespace {
+
+// An answer of our own is worth this much waiting.
+constexpr auto farewell_time = std::chrono::seconds(5);
+
+ProblemForm form_for(const ClaimedFlow& claimed) {
+  return claimed.endpoint_facets.type == name_of(EndpointType::kubernetes) ? ProblemForm::kubernetes_status
+                                                                           : ProblemForm::problem_json;
+}
+
+Task<bool> send_answer(AgentExchange& agent, Answer answer) {
+  const Deadline deadline = Deadline::after(farewell_time);
+  auto sent = co_await agent.send_head(answer.head, deadline);
+  if (sent) sent = co_await agent.send(answer.body, deadline);
+  if (sent) sent = co_await agent.finish({}, deadline);
+  if (!sent) agent.break_off();
+  co_return sent.has_value();
+}
+
+}  // namespace
+
+Task<void> serve_exchange(ServedFlow& flow, AgentExchange& agent) {
+  Exchange exchange(flow, agent);
+  co_await exchange.serve();
+}
+
+Task<void> refuse_malformed(ServedFlow& flow, AgentExchange& agent, std::string_view why) {
+  std::string id = co_await flow.record_malformed(why);
+  Problem problem{
+      .status = 400, .type = "malformed", .detail = std::string(why), .rule = {}, .id = std::move(id)};
+  (void)co_await send_answer(agent, answer_of(problem, form_for(flow.claimed()), agent.head().method));
+}
+
+Exchange::Exchange(ServedFlow& flow, AgentExchange& agent)
+    : flow_(flow),
+      agent_(agent),
+      held_share_(flow.worker().http().held, flow.claimed().peer->id),
+      changed_(flow.worker().ring()) {
+  flow_.exchanges_.push_back(this);
+}
+
+Exchange::~Exchange() {
+  std::erase(flow_.exchanges_, this);
+}
+
+Task<void> Exchange::serve() {
+  flow_.flow().set_state("active");
+  co_await flow_.worker().turns().turn(flow_.claimed().peer->id);
+  policy_ = flow_.judge().take_generation();
+  const bool stands = policy_ && flow_.judge().stands();
+  if (!stands) {
+    flow_.end_after_this();
+    co_await answer({.status = 503,
+                     .type = "closed",
+                     .detail = "The gateway does not serve this connection any more.",
+                     .rule = {},
+                     .id = {}});
+    co_return;
+  }
+  const bool judged = co_await judge();
+  if (!judged) co_return;
+  const bool allowed = co_await record();
+  if (allowed) co_await forward();
+}
+
+// What was sent to the agent cannot be taken back; what was not is said.
+void Exchange::close() {
+  if (server_) server_->break_off();
+  if (head_sent_) agent_.break_off();
+  changed_.notify();
+}
+
+Task<void> Exchange::answer(Problem problem) {
+  head_sent_ = true;
+  status_ = problem.status;
+  const bool sent =
+      co_await send_answer(agent_, answer_of(problem, form_for(flow_.claimed()), head().method));
+  if (!sent) why_ = "the agent does not take its answer";
+}
+
+const EndpointConfig& Exchange::endpoint() const {
+  return policy_->endpoints.find(flow_.claimed().endpoint_facets.name)->second;
+}
+
+// Of bytes that do not come, or that the other side does not take.
+Deadline Exchange::stall_deadline() const {
+  const auto limit = policy_->limits.idle;
+  if (limit <= std::chrono::nanoseconds::zero()) return Deadline::never();
+  return Deadline::after(std::chrono::duration_cast<Clock::duration>(limit));
+}
+
+void Exchange::note_outcome() {
+  flow_.worker().audit().note(AuditLines::outcome({.id = action_,
+                                                   .ok = whole_,
+                                                   .bytes_up = bytes_up_,
+                                                   .bytes_down = bytes_down_,
+                                                   .code = std::to_string(status_),
+                                                   .why = why_,
+                                                   .time_unix_ns = now_unix_ns()}));
+}
+
+}  // namespace clawpatrol::http

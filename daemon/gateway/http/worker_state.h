@@ -1,0 +1,55 @@
+// What the HTTP connections of one worker share.
+#pragma once
+
+#include <cstdint>
+#include <map>
+
+#include "daemon/gateway/http/pool.h"
+
+namespace clawpatrol::http {
+
+// Bytes of bodies that wait for their verdict, by peer: one peer's requests must not take the memory that all
+// have (attacks.md, 28).
+class HeldBodies {
+ public:
+  static constexpr std::size_t most_per_peer = 64 << 20;
+
+  // Of one body; gives back at its end what it has taken.
+  class Share {
+   public:
+    Share(HeldBodies& bodies, std::uint32_t peer_id) : bodies_(bodies), peer_id_(peer_id) {}
+    ~Share() { bodies_.give_back(peer_id_, taken_); }
+    Share(const Share&) = delete;
+    Share& operator=(const Share&) = delete;
+    // False: the peer has as much as it may have.
+    bool take(std::size_t bytes) {
+      std::size_t& held = bodies_.held_[peer_id_];
+      if (held + bytes > most_per_peer) return false;
+      held += bytes;
+      taken_ += bytes;
+      return true;
+    }
+
+   private:
+    HeldBodies& bodies_;
+    std::uint32_t peer_id_;
+    std::size_t taken_ = 0;
+  };
+
+ private:
+  void give_back(std::uint32_t peer_id, std::size_t bytes) {
+    auto found = held_.find(peer_id);
+    if (found == held_.end()) return;
+    found->second -= bytes;
+    if (found->second == 0) held_.erase(found);
+  }
+  std::map<std::uint32_t, std::size_t> held_;
+};
+
+struct WorkerState {
+  explicit WorkerState(Ring& ring) : pool(ring) {}
+  UpstreamPool pool;
+  HeldBodies held;
+};
+
+}  // namespace clawpatrol::http

@@ -1,0 +1,86 @@
+// A gateway in front of a server that the test plays itself, and agents that speak raw bytes; all on
+// loopback.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "daemon/gateway/gateway.h"
+#include "daemon/ring/fd.h"
+
+namespace clawpatrol::http::lab {
+
+// One side of a connection: blocking, every read bounded by ten seconds.
+class Side {
+ public:
+  explicit Side(Fd socket) : socket_(std::move(socket)) {}
+  void send(std::string_view bytes);
+  // What has come, once it holds `end`; all there is where the connection ends before that.
+  std::string until(std::string_view end);
+  std::string head() { return until("\r\n\r\n"); }
+  std::string exactly(std::size_t count);
+  std::string rest();  // to the end of the connection
+  bool was_reset() const { return was_reset_; }
+  bool is_quiet();  // nothing has come, and it has not ended
+  void hang_up() { socket_ = Fd(); }
+  void end_sending();
+
+ private:
+  bool fill();
+  Fd socket_;
+  std::string buffer_;
+  bool was_reset_ = false;
+};
+
+struct Setup {
+  std::string rules = "";        // [[rule]] tables
+  std::string settings = "";     // further tables, such as [limits]
+  std::string of_endpoint = "";  // further keys
+  std::string type = "http";
+  std::string of_gateway = "";        // further keys
+  std::size_t audit_bytes = 1 << 30;  // that the peer may write before it is denied
+};
+
+// Serves 127.0.0.1:port() as endpoint `api` of name `api.internal` for peer `tester`.
+class Gateway {
+ public:
+  explicit Gateway(Setup setup);
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  Side agent() const;            // a connection to the gateway
+  Side server() const;           // the next connection of the gateway to its server
+  bool server_is_quiet() const;  // no connection waits to be taken
+  void use(std::string rules);   // another generation
+  Shared& shared() { return shared_; }
+  bool logs(std::string_view text) const;  // once it is written, which an outcome waits for
+  std::string authority() const { return "127.0.0.1:" + std::to_string(server_port_); }
+
+ private:
+  std::shared_ptr<Policy> load(const std::string& rules);
+  void accept(Fd socket);
+
+  Setup setup_;
+  std::filesystem::path directory_;
+  Fd server_listener_, listener_;
+  std::uint16_t server_port_ = 0, port_ = 0;
+  Shared shared_;
+  std::unique_ptr<Worker> worker_;
+  std::unique_ptr<Ring::Acceptor> acceptor_;
+  std::uint64_t generation_ = 0;
+  std::thread thread_;
+};
+
+inline constexpr const char* allow_all = R"toml(
+[[rule]]
+name = "all"
+endpoint = "api"
+verdict = "allow"
+)toml";
+
+}  // namespace clawpatrol::http::lab
