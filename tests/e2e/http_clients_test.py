@@ -1,0 +1,96 @@
+#!/usr/bin/python3
+"""Real clients of HTTP cannot tell that the gateway is there: the same program, directly and through it, says the same."""
+
+import re
+import unittest
+
+from http_lab import HttpLab
+from lab import ROOT, environment, run
+
+CLIENTS = ROOT / "tests" / "e2e" / "clients"
+# What is of the connection, and not of the exchange (a reason is nobody's, RFC 9112, 4); and times.
+CHANGING = [(r"(?m)(HTTP/1.1 \d+) .*$", r"\1"), (r"(?im)^(< )?(date|keep-alive|connection|server|etag|last-modified): .*\r?\n", ""),
+            (r"(?im)^ *(Date|Keep-Alive|Connection|Server|ETag|Last-Modified): .*\n", ""), (r"\d\d:\d\d:\d\d", "T"),
+            (r"(?m)^--.*$", "--"), (r"\d+\.\d+\.\d+\.\d+", "IP"), (r"[\d.,]+ [KMG]B/s", "SPEED")]
+
+
+class HttpClients(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = HttpLab().__enter__()
+        cls.node = cls.lab.url("node", "")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.lab.__exit__(None, None, None)
+
+    def same(self, *argv, merge=False, lines_in_order=True):
+        said = []
+        for namespace in (self.lab.gateway, self.lab.agent):
+            result = run(*self.lab.inside(namespace, *argv), check=False, env=environment(), timeout=120, cwd="/")
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+            text = result.stdout + (result.stderr if merge else "")
+            for pattern, replacement in CHANGING:
+                text = re.sub(pattern, replacement, text)
+            if not lines_in_order:  # of a head: Content-Length may stand elsewhere
+                text = "\n".join(sorted(text.splitlines()))
+            said.append(text)
+        self.assertEqual(said[0], said[1])
+        return said[0]
+
+    def test_curl(self):
+        for name in ("nginx", "h2o", "caddy"):
+            for path in ("/", "/large", "/none", "/a"):
+                with self.subTest(name + path):
+                    self.same("sh", "-c", f"curl -sS {self.lab.url(name, path)} | md5sum") if path == "/large" \
+                        else self.same("curl", "-sS", "-i", self.lab.url(name, path), lines_in_order=False)
+        for options in (["/echo?a=b"], ["--compressed", "/gzip"], ["-d", "a=b", "/echo"], ["-T", "/etc/services", "/echo"],
+                        ["-X", "DELETE", "/echo"], ["-I", "/echo"], ["-L", "/redirect"], ["-X", "PATCH", "-d", "a=b", "/echo"],
+                        ["-T", "-", "/echo"], ["-H", "Expect: 100-continue", "-d", "x", "/echo"],
+                        ["--http1.0", "-o", "-", "-r", "0-99", "/large"], ["-r", "0-99", "/large"], ["/chunked"], ["/cookie"], ["/empty"], ["--http2", "/echo"],
+                        ["--path-as-is", "/a/../echo"]):
+            with self.subTest(options):
+                self.same("curl", "-sS", "-i", "-o", "-", *options[:-1], self.node + options[-1], lines_in_order=False) if "/large" not in options[-1] \
+                    else self.same("sh", "-c", f"curl -sS {' '.join(options[:-1])} {self.node}{options[-1]} | md5sum")
+
+    def test_wget(self):
+        self.same("wget", "-S", "-q", "-O", "-", self.lab.url("nginx"), merge=True, lines_in_order=False)
+        self.same("wget", "-q", "-O", "-", "--post-data=a=b", self.node + "/echo")
+        self.same("sh", "-c", f"wget -q -O - {self.lab.url('nginx', '/large')} | md5sum")
+
+    def test_python_requests(self):
+        self.assertIn("done", self.same("/usr/bin/python3", CLIENTS / "requests_client.py", self.node))
+
+    def test_python_httpx(self):
+        self.assertIn("done", self.same("/usr/bin/python3", CLIENTS / "httpx_client.py", self.node))
+
+    def test_python_aiohttp(self):
+        self.assertIn("done", self.same("/usr/bin/python3", CLIENTS / "aiohttp_client.py", self.node))
+
+    def test_node_fetch(self):
+        self.assertIn("done", self.same("node", CLIENTS / "fetch_client.mjs", self.node))
+
+    def test_git_clone_and_push(self):
+        script = """
+            set -e; export HOME=$(mktemp -d) GIT_AUTHOR_DATE="2020-01-01T00:00:00Z" GIT_COMMITTER_DATE="2020-01-01T00:00:00Z"
+            cd $HOME; git config --global user.email a@b; git config --global user.name n; git config --global init.defaultBranch m
+            rm -rf SERVERS/x.git; git init -q --bare SERVERS/x.git; git -C SERVERS/x.git config http.receivepack true
+            git clone -q URL/x.git one 2>/dev/null; cd one
+            head -c 3000000 /dev/zero | openssl enc -aes-128-ctr -K 00 -iv 00 2>/dev/null > large; echo text > file
+            git add .; git commit -q -m first; git push -q origin m
+            cd ..; git clone -q URL/x.git two; git -C two log --format=%H; md5sum two/large; rm -rf $HOME; echo done
+        """.replace("URL", self.lab.url("git", "")).replace("SERVERS", str(self.lab.servers))
+        self.assertIn("done", self.same("sh", "-c", script))
+
+    def test_what_was_asked_is_in_the_audit_log(self):
+        before = len(self.lab.judged())
+        run(*self.lab.inside(self.lab.agent, "curl", "-sS", "-o", "/dev/null", self.node + "/large"))
+        run(*self.lab.inside(self.lab.agent, "curl", "-sS", "-o", "/dev/null", self.node + "/echo"))
+        line = self.lab.judged()[before]
+        self.assertEqual((line["facets"]["method"], line["facets"]["path"], line["verdict"], line["kind"]),
+                         ("GET", "/large", "allow", "read"))
+        self.assertEqual((line["outcome"]["ok"], line["outcome"]["code"], line["outcome"]["bytes_down"]), (True, "200", 10 << 20))
+
+
+if __name__ == "__main__":
+    unittest.main()
