@@ -75,6 +75,25 @@ TEST_CASE("rules are found by how what they test begins") {
   CHECK(rules.tried(delete_from("users")) == Positions{0, 2, 5, 6, 8});
 }
 
+TEST_CASE("rules are found through the variables of cel.bind") {
+  const Rules rules(
+      {"cel.bind(v, sql.verb, v == 'delete' && sql.unbounded)",
+       "cel.bind(v, sql.verb, v in ['drop', 'alter'])",
+       "cel.bind(t, sql.tables, t.exists(x, x.startsWith('user')))", "cel.bind(t, sql.tables, 'orders' in t)",
+       "cel.bind(ddl, sql.verb == 'drop', ddl && sql.statement.contains('x'))",
+       "cel.bind(a, sql.verb, cel.bind(b, a, b == 'drop' || b == 'alter'))",
+       // The slot of a value's own variable is the variable's.
+       "cel.bind(t, sql.tables.exists(x, x == 'orders'), t)", "cel.bind(c, sql.copy, c.target == 'program')",
+       "cel.block([sql.verb, cel.index(0) == 'drop'], cel.index(1))",
+       "cel.bind(v, sql.verb, v.endsWith('e'))", "cel.bind(v, 'delete', v == 'drop' || v == sql.verb)",
+       "cel.bind(v, sql.unbounded, v ? sql.verb == 'x' : true)"});
+  CHECK(rules.tried(delete_from("users")) == Positions{0, 2, 7, 9, 10, 11});
+  // What a variable stands for is not looked at without end.
+  std::string doubled = "sql.verb == 'drop'";
+  for (int i = 0; i < 40; ++i) doubled = fmt::format("cel.bind(v{0}, {1}, v{0} || v{0})", i, doubled);
+  CHECK(Rules({doubled}).tried(delete_from("users")) == Positions{0});
+}
+
 TEST_CASE("a rule whose condition could be true without a constant's help is always tried") {
   const Rules rules({"sql.verb != 'drop'", "!sql.unbounded", "sql.tables.all(t, t == 'x')", "true",
                      "sql.verb == 'drop' || sql.statement.contains('x')", "sql.verb.endsWith('e')",
