@@ -106,6 +106,8 @@ void Policy::add_types(RuleIndex& index) {
       if (std::ranges::find(rule->on, static_cast<ActionType>(type)) == rule->on.end()) continue;
       rules.push_back(rule);
       index.read_more[type] |= reads_more_than_facets(*rule);
+      if (!rule->condition) continue;
+      for (FacetId facet : rule->condition->facets()) index.reads[type].set(static_cast<std::size_t>(facet));
     }
     index.by_type[type] = RuleDispatch(std::move(rules));
   }
@@ -142,6 +144,12 @@ bool Policy::sees(std::string_view endpoint, ActionType type) const {
 bool Policy::decides_by_facets_alone(std::string_view endpoint, ActionType type) const {
   auto found = by_endpoint_.find(endpoint);
   return found == by_endpoint_.end() || !found->second.read_more[static_cast<std::size_t>(type)];
+}
+
+bool Policy::reads(std::string_view endpoint, ActionType type, FacetId facet) const {
+  auto found = by_endpoint_.find(endpoint);
+  return found != by_endpoint_.end() &&
+         found->second.reads[static_cast<std::size_t>(type)].test(static_cast<std::size_t>(facet));
 }
 
 bool Policy::reaches(std::string_view profile, std::string_view endpoint) const {

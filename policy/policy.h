@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <chrono>
 #include <cstdint>
 #include <expected>
@@ -167,6 +168,10 @@ class Policy {
   // same, whatever the parameters and the time.
   bool decides_by_facets_alone(std::string_view endpoint, ActionType type) const;
 
+  // Whether a rule of this endpoint, a shadow rule too, asks such actions for this facet: what no rule asks
+  // for need not be made, but for the audit log.
+  bool reads(std::string_view endpoint, ActionType type, FacetId facet) const;
+
   // Which endpoint claims host (a name, or an address in text form) and port, for a profile that may reach
   // it; null: none. Exact beats wildcard, the longest suffix wins.
   const EndpointConfig* claim(std::string_view host, std::uint16_t port, std::string_view profile) const;
@@ -196,6 +201,7 @@ class Policy {
     std::vector<const Rule*> all;
     std::array<RuleDispatch, action_types> by_type;  // by ActionType
     std::array<bool, action_types> read_more{};      // some rule of the type reads parameters or the time
+    std::array<std::bitset<static_cast<std::size_t>(FacetId::count)>, action_types> reads;
   };
 
   static void add_types(RuleIndex& index);

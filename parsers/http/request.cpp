@@ -67,6 +67,7 @@ void read_body(const Request& request, const Options& options, HttpFacets& facet
     facets.body_json = Document{Document::Members()};
     return;
   }
+  if (options.bodies == Bodies::unread) return;
   auto body = decode(request.body, codings_of(request), options.body_inspect);
   if (body && (!is_utf8(*body) || says_other_charset(request))) body = std::unexpected(Unknown::undecodable);
   if (!body) {
@@ -74,6 +75,7 @@ void read_body(const Request& request, const Options& options, HttpFacets& facet
     facets.body_json = body.error();
     return;
   }
+  if (options.bodies == Bodies::text) return void(facets.body = std::move(*body));
   auto json = read_json_document(*body);
   facets.body_json = json ? Facet<Document>(std::move(*json)) : Facet<Document>(json.error());
   facets.body = std::move(*body);

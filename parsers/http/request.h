@@ -14,8 +14,16 @@ namespace clawpatrol::http {
 
 enum class Paths : std::uint8_t { strict, lenient };
 
+// How far a body is looked into. What is not asked for does not apply.
+enum class Bodies : std::uint8_t {
+  parsed,  // http.body and http.body_json
+  text,    // http.body
+  unread,  // neither: it need not be here, and its size is that of what is
+};
+
 struct Options {
   std::size_t body_inspect = 1 << 20;
+  Bodies bodies = Bodies::parsed;
   Paths paths = Paths::strict;  // strict: a path with two readings is refused
 };
 

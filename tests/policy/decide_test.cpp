@@ -284,3 +284,15 @@ TEST_CASE("a plain decision that allows allocates nothing") {
   CHECK(allocations == before);
   CHECK(decision.verdict == Verdict::allow);
 }
+
+TEST_CASE("what no rule of an endpoint asks for is known, by type of action") {
+  auto policy = policy_from(
+      base + rule("reads", when("sql.params.size() > 1 || (false && sql.database == 'x')") + deny + shadow) +
+      rule("login", "on = [\"login\"]\n" + when("sql.declared_user == 'x'") + deny) + rule("all", allow));
+  auto reads = [&](ActionType type, FacetId facet) { return policy->reads("pg", type, facet); };
+  CHECK(reads(ActionType::statement, FacetId::sql_params));
+  CHECK_FALSE(reads(ActionType::statement, FacetId::sql_columns));
+  CHECK_FALSE(reads(ActionType::statement, FacetId::sql_declared_user));
+  CHECK(reads(ActionType::login, FacetId::sql_declared_user));
+  CHECK_FALSE(policy->reads("nowhere", ActionType::statement, FacetId::sql_params));
+}

@@ -267,3 +267,20 @@ TEST_CASE("a wire is every request of it, and why what is behind them is none") 
   CHECK(wrong.requests.size() == 1);
   CHECK(wrong.refused == "bare LF");
 }
+
+TEST_CASE("a body is decoded and parsed as far as it is asked for") {
+  const std::string wire = post(R"({"a":1})");
+  http::Options options;
+  CHECK(one(wire, options).facets.body_json.known());
+  options.bodies = http::Bodies::text;
+  const HttpFacets text = one(wire, options).facets;
+  CHECK(*text.body == R"({"a":1})");
+  CHECK(text.body_json.why() == Unknown::not_applicable);
+  options.bodies = http::Bodies::unread;
+  const HttpFacets unread = one(wire, options).facets;
+  CHECK(unread.body.why() == Unknown::not_applicable);
+  CHECK(unread.body_json.why() == Unknown::not_applicable);
+  CHECK(*unread.body_size == 7);
+  // Where there is none, that is known without a look.
+  CHECK(one("GET / HTTP/1.1\r\nHost: a\r\n\r\n", options).facets.body->empty());
+}
