@@ -46,10 +46,54 @@ Words with_none(Words words) {
   return words;
 }
 
-// docs/facets.md; the API server's own verbs, and lower-case methods for paths that are no resource.
+// docs/facets.md; the API server's own verbs, and for paths that are no resource the methods that IANA has
+// registered, in lower case.
 Words kubernetes_verbs() {
-  return {"get",   "list", "watch", "create", "update",  "patch",   "delete", "deletecollection",
-          "proxy", "post", "put",   "head",   "options", "connect", "trace"};
+  return {"get",
+          "list",
+          "watch",
+          "create",
+          "update",
+          "patch",
+          "delete",
+          "deletecollection",
+          "proxy",
+          "post",
+          "put",
+          "head",
+          "options",
+          "connect",
+          "trace",
+          "acl",
+          "baseline-control",
+          "bind",
+          "checkin",
+          "checkout",
+          "copy",
+          "label",
+          "link",
+          "lock",
+          "merge",
+          "mkactivity",
+          "mkcalendar",
+          "mkcol",
+          "mkredirectref",
+          "mkworkspace",
+          "move",
+          "orderpatch",
+          "pri",
+          "propfind",
+          "proppatch",
+          "query",
+          "rebind",
+          "report",
+          "search",
+          "unbind",
+          "uncheckout",
+          "unlink",
+          "unlock",
+          "updateredirectref",
+          "version-control"};
 }
 
 Words derived_actions() {

@@ -129,6 +129,23 @@ TEST_CASE("no warning of what can be") {
   }
 }
 
+TEST_CASE("the verb of a path that is no resource is its method, whichever") {
+  auto warnings = [](const std::string& verb) {
+    LoadResult loaded =
+        load_policy_text(base + "[endpoint.k]\ntype = \"kubernetes\"\nhosts = [\"k.internal:6443\"]\n" +
+                             "[[rule]]\nname = \"k\"\nendpoint = \"k\"\ncondition = \"k8s.verb == '" + verb +
+                             "'\"\nverdict = \"deny\"\n",
+                         "x.toml", LoadFor::judge);
+    return std::ranges::count(loaded.diagnostics.items, "CP0202", &Diagnostic::code);
+  };
+  for (const char* verb :
+       {"get", "deletecollection", "proxy", "post", "head", "propfind", "version-control"}) {
+    INFO(verb);
+    CHECK(warnings(verb) == 0);
+  }
+  CHECK(warnings("remove") == 1);
+}
+
 TEST_CASE("every verb and class that the analysis gives is one that the lints know") {
   std::ifstream cases(CLAWPATROL_FIXTURES "/postgres/regress15.jsonl");
   REQUIRE(cases);
