@@ -1,6 +1,9 @@
 // cpctl check in the forms that other tools read, and cpctl explain-code.
+#include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "policy/lints/codes.h"
 #include "tests/cpctl/fake_daemon.h"
@@ -73,8 +76,49 @@ TEST_CASE("check as GitHub's workflow commands, escaped so that nothing is added
   CHECK_FALSE(contains(result.out, "\x1b"));
 }
 
-// The parts of the schema of SARIF 2.1.0 that readers need: required members and their types, and that what
-// refers to something finds it.
+// The members that the schema of SARIF 2.1.0 gives to what is written: those that must be there, and those
+// that may; it takes no others.
+struct Members {
+  const char* of;
+  std::set<std::string> required, allowed;
+};
+const Members sarif_members[] = {
+    {"log", {"version", "runs"}, {"$schema"}},
+    {"runs", {"tool"}, {"results", "columnKind"}},
+    {"tool", {"driver"}, {}},
+    {"driver", {"name"}, {"version", "semanticVersion", "informationUri", "rules"}},
+    {"rules",
+     {"id"},
+     {"name", "shortDescription", "fullDescription", "help", "helpUri", "defaultConfiguration"}},
+    {"defaultConfiguration", {}, {"level"}},
+    {"shortDescription", {"text"}, {}},
+    {"fullDescription", {"text"}, {}},
+    {"help", {"text"}, {}},
+    {"results", {"message"}, {"ruleId", "ruleIndex", "level", "locations", "relatedLocations"}},
+    {"message", {"text"}, {}},
+    {"locations", {}, {"physicalLocation"}},
+    {"relatedLocations", {}, {"id", "physicalLocation", "message"}},
+    {"physicalLocation", {"artifactLocation"}, {"region"}},
+    {"artifactLocation", {}, {"uri"}},
+    {"region", {}, {"startLine", "startColumn", "endLine", "endColumn"}},
+};
+
+void check_members(const Json& value, const std::string& of) {
+  INFO(of << ": " << value.dump());
+  if (value.is_array())
+    for (const Json& item : value) check_members(item, of);
+  if (!value.is_object()) return;
+  const auto* members =
+      std::ranges::find_if(sarif_members, [&](const Members& known) { return known.of == of; });
+  REQUIRE(members != std::end(sarif_members));
+  for (const std::string& name : members->required) CHECK(value.contains(name));
+  for (const auto& [name, member] : value.items()) {
+    CHECK(members->required.contains(name) + members->allowed.contains(name) == 1);
+    check_members(member, name);
+  }
+}
+
+// What refers to something finds it, and what is counted is in its range.
 void check_location(const Json& location) {
   const Json& physical = location.at("physicalLocation");
   const std::string uri = physical.at("artifactLocation").at("uri");
@@ -90,6 +134,10 @@ void check_location(const Json& location) {
 
 Json check_sarif(const std::string& text) {
   Json log = Json::parse(text);
+  check_members(log, "log");
+  std::set<std::string> ids;
+  for (const Json& rule : log.at("runs").at(0).at("tool").at("driver").at("rules"))
+    CHECK(ids.insert(rule.at("id")).second);
   CHECK(log.at("version") == "2.1.0");
   CHECK(log.at("$schema").get<std::string>().ends_with("sarif-schema-2.1.0.json"));
   REQUIRE(log.at("runs").size() == 1);
@@ -106,6 +154,7 @@ Json check_sarif(const std::string& text) {
   }
   for (const Json& result : run.at("results")) {
     CHECK_FALSE(result.at("message").at("text").get<std::string>().empty());
+    CHECK(std::set<std::string>{"none", "note", "warning", "error"}.contains(result.at("level")));
     CHECK(driver["rules"].at(result.at("ruleIndex").get<std::size_t>()).at("id") == result.at("ruleId"));
     for (const Json& location : result.at("locations")) check_location(location);
     if (!result.contains("relatedLocations")) continue;
