@@ -70,6 +70,9 @@ class UpstreamLab(Lab):
         run("ip", "-n", self.gateway, "neigh", "add", VOID, "lladdr", "02:00:00:00:00:09", "dev", "up0", "nud", "permanent")
 
 
+SETTINGS = (("search_path", b'"$user", public'), ("role", b"none"))
+
+
 class FakeServer:
     """Says what a test tells it to. Counts the cancel requests that reach it, and holds their connections open."""
 
@@ -88,6 +91,15 @@ class FakeServer:
                 return
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
+    @staticmethod
+    def tell_path(session):
+        """What the gateway asks behind every login."""
+        for name, value in SETTINGS:
+            asked = session.read()
+            if asked != ("Q", wire.text(f"SHOW {name}")):
+                raise wire.Closed(f"not the question of the path: {asked}")
+            session.send(wire.frame("D", struct.pack(">HI", 1, len(value)) + value), wire.frame("Z", b"I"))
+
     def serve(self, connection):
         session = wire.Connection(connection)
         try:
@@ -101,6 +113,7 @@ class FakeServer:
             for name, value in (("client_encoding", "UTF8"), ("standard_conforming_strings", "on")):
                 session.send(wire.frame("S", wire.text(name) + wire.text(value)))
             session.send(wire.frame("K", struct.pack(">II", 1, 2)), wire.frame("Z", b"I"))
+            self.tell_path(session)
             self.tell(self.sessions, session)
             while True:
                 self.tell(self.queries, session.read())
