@@ -60,9 +60,8 @@ std::string known_offers(std::string_view offered) {
   return known;
 }
 
-std::expected<Extensions, Malformed> settled(std::string_view answered, std::string_view offered) {
+std::expected<Deflate, Malformed> settled(std::string_view answered, std::string_view offered) {
   const auto refuse = [](std::string_view why) { return std::unexpected(Malformed{why}); };
-  Extensions extensions;
   std::optional<Parameters> chosen;
   bool good = true;
   http1::each_member(answered, [&](std::string_view member) {
@@ -70,13 +69,10 @@ std::expected<Extensions, Malformed> settled(std::string_view answered, std::str
     return good;
   });
   if (!good) return refuse("WebSocket extension that was not offered");
-  if (!chosen) return extensions;
+  if (!chosen) return Deflate::no;
   if (offered.empty()) return refuse("WebSocket extension that was not offered");
   if (chosen->client_bits == 0) return refuse("client_max_window_bits without a value");
-  extensions.deflate = Deflate::negotiated;
-  extensions.client = {chosen->client_bits.value_or(15), !chosen->client_forgets};
-  extensions.server = {chosen->server_bits.value_or(15), !chosen->server_forgets};
-  return extensions;
+  return Deflate::negotiated;
 }
 
 }  // namespace clawpatrol::websocket

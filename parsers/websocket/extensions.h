@@ -10,25 +10,12 @@
 
 namespace clawpatrol::websocket {
 
-// How the messages of one sender are compressed.
-struct Compression {
-  int window_bits = 15;
-  bool keeps_context = true;  // from one message to the next
-  bool operator==(const Compression&) const = default;
-};
-
-struct Extensions {
-  Deflate deflate = Deflate::no;
-  Compression client, server;
-  bool operator==(const Extensions&) const = default;
-};
-
 // Of what a client offers (all of its fields, joined with ","), what is handed on: each permessage-deflate
 // that is written as RFC 7692 has it. "": nothing.
 std::string known_offers(std::string_view offered);
 
 // What the server's answer, to what known_offers() gave, settles. Malformed: an extension that was not
 // offered, two of them, or parameters that RFC 7692 does not have in an answer.
-std::expected<Extensions, Malformed> settled(std::string_view answered, std::string_view offered);
+std::expected<Deflate, Malformed> settled(std::string_view answered, std::string_view offered);
 
 }  // namespace clawpatrol::websocket
