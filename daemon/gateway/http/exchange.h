@@ -9,6 +9,7 @@
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <string_view>
 
 #include "daemon/ring/ring.h"
@@ -38,6 +39,9 @@ class AgentExchange {
   // The response cannot be finished: the agent must see that it is not whole. Wakes what waits. After
   // finish() it says that nothing more of the request is wanted.
   virtual void break_off() = 0;
+  // Called, from the ring, once the agent has broken the exchange off, where a version can tell before
+  // somebody writes. Not called once the exchange is destroyed.
+  virtual void on_broken_off(std::function<void()>) {}
 };
 
 // Error::code where the server says that it has not looked at the request (RFC 9113, 8.7): it may be sent

@@ -79,7 +79,7 @@ Task<void> Exchange::forward() {
 Task<bool> Exchange::forward_on(Http1Upstream& connection) {
   UpstreamExchange& server = connection.exchange();
   server_ = &server;
-  if (flow_.closing()) server.break_off();
+  if (flow_.closing() || agent_left_) server.break_off();
   flow_.flow().set_wait();
   auto sent = co_await server.send_head(outgoing_, stall_deadline());
   const bool has_body = outgoing_.has_body;

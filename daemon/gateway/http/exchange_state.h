@@ -76,6 +76,7 @@ class Exchange {
   bool response_begun_ = false;         // a final head has come
   bool head_sent_ = false;              // a final head has gone to the agent
   bool discarding_ = false;             // what the agent still sends goes nowhere
+  bool agent_left_ = false;             // it has broken the exchange off
   bool upload_over_ = true;
   bool whole_ = false;  // the response has been handed on to its end
   int status_ = 0;

@@ -32,7 +32,10 @@ class Http2AgentExchange final : public AgentExchange {
   Task<std::expected<void, Error>> finish(const Fields& trailers, Deadline deadline) override {
     return connection_.finish(id_, trailers, deadline);
   }
-  void break_off() override { connection_.break_off(id_, NGHTTP2_INTERNAL_ERROR); }
+  void break_off() override { connection_.break_off_answer(id_); }
+  void on_broken_off(std::function<void()> told) override {
+    connection_.places_.find(id_)->second.broken_off = std::move(told);
+  }
 
  private:
   Http2AgentConnection& connection_;
@@ -62,9 +65,15 @@ void Http2AgentConnection::arrived(http2::Event& event) {
   came_.notify();
 }
 
+void Http2AgentConnection::go_away() {
+  leaving_ = true;
+  Http2Connection::go_away();
+  came_.notify();
+}
+
 Task<std::expected<Http2AgentConnection::Arrival, Error>> Http2AgentConnection::accept(Deadline deadline) {
   while (waiting_.empty()) {
-    if (is_lost()) co_return Arrival{};
+    if (is_lost() || leaving_) co_return Arrival{};
     if (!co_await came_.wait(deadline))
       co_return std::unexpected(os_error(ETIMEDOUT, "waiting for a request of HTTP/2"));
   }

@@ -2,10 +2,11 @@
 #pragma once
 
 #include "daemon/gateway/http/http2_connection.h"
+#include "daemon/gateway/http/served_flow.h"
 
 namespace clawpatrol::http {
 
-class Http2AgentConnection final : public Http2Connection {
+class Http2AgentConnection final : public Http2Connection, public AgentConnection {
  public:
   // `already_received`: what was read from the stream before it was known to be HTTP/2.
   Http2AgentConnection(Ring& ring, Stream& stream, std::string_view already_received);
@@ -18,8 +19,10 @@ class Http2AgentConnection final : public Http2Connection {
     // and can still answer, unless nghttp2 has already broken it off.
     std::string_view malformed;
   };
-  // In the order in which they came. An exchange must not outlive the connection.
+  // In the order in which they came; after go_away() what has come, and then nothing. An exchange must not
+  // outlive the connection.
   Task<std::expected<Arrival, Error>> accept(Deadline deadline);
+  void go_away() override;
 
  private:
   friend class Http2AgentExchange;
@@ -32,6 +35,7 @@ class Http2AgentConnection final : public Http2Connection {
     std::string_view malformed;
   };
   std::deque<Waiting> waiting_;
+  bool leaving_ = false;
   Event came_;
 };
 

@@ -81,9 +81,16 @@ Task<void> Http2Connection::write_all() {
 // Nothing more goes either way. Whoever waits sees it.
 void Http2Connection::lose() {
   if (!std::exchange(lost_, true)) ended();
-  for (auto& [id, place] : places_) place.changed.notify();
+  for (auto& [id, place] : places_) {
+    place.changed.notify();
+    tell_broken_off(place);
+  }
   to_write_.notify();
   done_.notify();
+}
+
+void Http2Connection::tell_broken_off(Place& place) {
+  if (place.has_exchange && place.broken_off) place.broken_off();
 }
 
 void Http2Connection::go_away() {
@@ -127,11 +134,11 @@ void Http2Connection::tell(http2::Event& event) {
     place.heads.push_back(std::move(head->head));
   } else if (auto* closed = std::get_if<http2::Closed>(&event)) {
     place.closed = closed->code;
-    if (!place.has_exchange)
+    if (!place.has_exchange) {
       places_.erase(found);
-    else
-      place.changed.notify();
-    return;
+      return;
+    }
+    if (closed->code != NGHTTP2_NO_ERROR) tell_broken_off(place);
   }
   place.changed.notify();
 }
@@ -215,6 +222,13 @@ Task<std::expected<void, Error>> Http2Connection::finish(StreamId id, const Fiel
   session_.finish(id, trailers);
   wake_writer();
   co_return co_await wait_sent(id, 0, deadline);
+}
+
+void Http2Connection::break_off_answer(StreamId id) {
+  if (!session_.is_finished(id) || session_.unsent(id) > 0) return break_off(id, NGHTTP2_INTERNAL_ERROR);
+  Place& place = places_.find(id)->second;
+  if (!place.closed) place.closed = NGHTTP2_NO_ERROR;  // the session says so behind the answer's last frame
+  place.changed.notify();
 }
 
 void Http2Connection::break_off(StreamId id, std::uint32_t code) {

@@ -26,7 +26,7 @@ class Http2Connection {
   Http2Connection& operator=(const Http2Connection&) = delete;
 
   // No new exchange; those that there are go on.
-  void go_away();
+  virtual void go_away();
   // Says goodbye, sends what waits, and ends. Call it once, when no exchange is left.
   Task<void> close();
   // Whether nothing can be received or sent any more.
@@ -48,6 +48,7 @@ class Http2Connection {
     std::deque<ResponseHead> heads;
     std::optional<std::uint32_t> closed;  // with this code
     bool has_exchange = true;
+    std::function<void()> broken_off;  // is told when the other side ends the stream before it is over
     Event changed;
   };
 
@@ -66,6 +67,8 @@ class Http2Connection {
   Task<std::expected<void, Error>> send(http2::StreamId id, std::string_view bytes, Deadline deadline);
   Task<std::expected<void, Error>> finish(http2::StreamId id, const Fields& trailers, Deadline deadline);
   void break_off(http2::StreamId id, std::uint32_t code);
+  // Where all of the answer has been written, only the rest of the request is not wanted.
+  void break_off_answer(http2::StreamId id);
   Error why_closed(const Place& place) const;
   void wake_writer() { to_write_.notify(); }
 
@@ -81,6 +84,7 @@ class Http2Connection {
   void tell();
   void tell(http2::Event& event);
   void lose();
+  static void tell_broken_off(Place& place);
   Task<std::expected<void, Error>> wait_sent(http2::StreamId id, std::size_t may_wait, Deadline deadline);
 
   Stream& stream_;

@@ -46,9 +46,15 @@ Exchange::Exchange(ServedFlow& flow, AgentExchange& agent)
       held_share_(flow.worker().http().held, flow.claimed().peer->id),
       changed_(flow.worker().ring()) {
   flow_.exchanges_.push_back(this);
+  agent_.on_broken_off([this] {
+    agent_left_ = true;
+    if (server_) server_->break_off();
+    changed_.notify();
+  });
 }
 
 Exchange::~Exchange() {
+  agent_.on_broken_off(nullptr);
   std::erase(flow_.exchanges_, this);
 }
 

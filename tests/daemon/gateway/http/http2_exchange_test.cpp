@@ -1,0 +1,123 @@
+// Agents of HTTP/2, as they write their frames, through the whole gateway.
+#include <catch2/catch.hpp>
+
+#include "tests/daemon/gateway/http/lab.h"
+#include "tests/daemon/http2/frames.h"
+
+using namespace clawpatrol::http::lab;
+using namespace clawpatrol::tests;
+
+namespace {
+
+const std::string ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nAlt-Svc: h3=\":443\"\r\n\r\nok";
+
+Pairs fields(const Gateway& gateway, const std::string& method, const std::string& path) {
+  return {{":method", method}, {":scheme", "http"}, {":path", path}, {":authority", gateway.authority()}};
+}
+
+const char* by_path = R"toml(
+[[rule]]
+name = "no-secrets"
+endpoint = "api"
+priority = 5
+condition = "http.path == '/secrets'"
+verdict = "deny"
+reason = "Not for agents"
+
+[[rule]]
+name = "no-drop"
+endpoint = "api"
+priority = 5
+condition = "http.method == 'POST' && http.body.contains('drop')"
+verdict = "deny"
+
+[[rule]]
+name = "rest"
+endpoint = "api"
+verdict = "allow"
+)toml";
+
+}  // namespace
+
+TEST_CASE("an agent's HTTP/2 reaches a server of HTTP/1.1: body, cookies and trailers with it") {
+  Gateway gateway({.rules = allow_all});
+  Side agent = gateway.agent();
+  Pairs post = fields(gateway, "POST", "/x?y");
+  post.insert(post.end(), {{"cookie", "a=1"}, {"te", "trailers"}, {"cookie", "b=2"}});
+  agent.send(with_settings(head(1, post, end_headers) + frame(data, 0, 1, "abc") + frame(data, 0, 1, "def") +
+                           head(1, {{"x-sum", "6"}})));
+  Side server = gateway.server();
+  const std::string request = server.until("x-sum: 6\r\n\r\n");
+  CHECK(
+      request.starts_with("POST /x?y HTTP/1.1\r\nHost: " + gateway.authority() + "\r\ncookie: a=1; b=2\r\n"));
+  CHECK(request.contains("Transfer-Encoding: chunked\r\n"));
+  CHECK(request.contains("abc"));
+  CHECK(request.ends_with("0\r\nx-sum: 6\r\n\r\n"));
+  server.send(ok);
+  agent.until(frame(data, end_stream, 1, "ok"));
+  CHECK(gateway.logs(R"("type":"outcome","ok":true,"bytes_up":6,"bytes_down":2,"code":"200")"));
+}
+
+TEST_CASE("streams of one connection are judged each for itself, and answered as they are ready") {
+  Gateway gateway({.rules = by_path});
+  Side agent = gateway.agent();
+  agent.send(
+      with_settings(head(1, fields(gateway, "GET", "/slow")) + head(3, fields(gateway, "GET", "/secrets")) +
+                    head(5, fields(gateway, "POST", "/a"), end_headers) +
+                    frame(data, end_stream, 5, "please drop it") + head(7, fields(gateway, "GET", "/fast"))));
+  Side first = gateway.server(), second = gateway.server();
+  const std::string one = first.head(), other = second.head();
+  CHECK((one + other).contains("GET /slow "));
+  CHECK((one + other).contains("GET /fast "));
+  (one.contains("/fast") ? first : second).send(ok);
+  const std::string heard = agent.until(frame(data, end_stream, 7, "ok"));
+  CHECK(heard.contains("urn:clawpatrol:denied"));
+  CHECK(heard.contains("Not for agents"));
+  CHECK(heard.contains("no-drop"));
+  (one.contains("/slow") ? first : second).send(ok);
+  agent.until(frame(data, end_stream, 1, "ok"));
+  CHECK(gateway.server_is_quiet());
+}
+
+TEST_CASE(
+    "attack 11: a stream of HTTP/2 for another host than its connection's is 421, and its neighbours go on") {
+  Gateway gateway({.rules = allow_all});
+  Side agent = gateway.agent();
+  Pairs other = fields(gateway, "GET", "/");
+  other[3].second = "other.internal";
+  Pairs ported = fields(gateway, "GET", "/");
+  ported[3].second = "127.0.0.1:1";
+  agent.send(with_settings(head(1, other) + head(3, ported) + head(5, fields(gateway, "GET", "/"))));
+  Side server = gateway.server();
+  CHECK(server.head().starts_with("GET / HTTP/1.1\r\nHost: " + gateway.authority()));
+  server.send(ok);
+  const std::string heard = agent.until(frame(data, end_stream, 5, "ok"));
+  const std::size_t found = heard.find("urn:clawpatrol:misdirected");
+  REQUIRE(found != std::string::npos);
+  CHECK(heard.find("urn:clawpatrol:misdirected", found + 1) != std::string::npos);
+  CHECK(gateway.server_is_quiet());
+  CHECK(gateway.logs(R"("guard":"names that disagree")"));
+}
+
+TEST_CASE("a malformed stream is refused and recorded, and comes to no server") {
+  Gateway gateway({.rules = allow_all});
+  Side agent = gateway.agent();
+  Pairs split = fields(gateway, "GET", "/"), two = fields(gateway, "GET", "/");
+  split.push_back({"x", "a\r\nhost: b"});
+  two.push_back({"host", "b"});
+  agent.send(with_settings(head(1, split) + head(3, two)));
+  agent.until("urn:clawpatrol:malformed");
+  CHECK(gateway.logs(R"("guard":"malformed request")"));
+  CHECK(gateway.server_is_quiet());
+}
+
+TEST_CASE("a stream that the agent breaks off is broken off at the server") {
+  Gateway gateway({.rules = allow_all});
+  Side agent = gateway.agent();
+  agent.send(with_settings(head(1, fields(gateway, "GET", "/slow"))));
+  Side server = gateway.server();
+  server.head();
+  agent.send(frame(rst_stream, 0, 1, std::string("\0\0\0\x8", 4)));
+  CHECK(server.rest() == "");
+  CHECK(gateway.logs(R"("type":"outcome","ok":false)"));
+}
