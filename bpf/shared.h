@@ -65,7 +65,7 @@ struct steer_own_key {
   __u8 address[16];
 };
 
-enum { STEER_OWN_SERVICES = 1 }; /* agents may ask it for DNS and ping it */
+enum { STEER_OWN_SERVICES = 1 }; /* agents may ask it for DNS, for ca.crt and env.sh by HTTP, and ping it */
 
 struct steer_drop_key {
   __u32 peer; /* 0: of no known peer */

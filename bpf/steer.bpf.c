@@ -316,7 +316,8 @@ static __noinline bool our_resolver_v6(struct __sk_buff* skb, struct packet* p) 
 static __noinline int judge_tcp(struct __sk_buff* skb, struct packet* p) {
   struct tcphdr tcp;
   if (!load(skb, p->transport, &tcp, sizeof tcp) || tcp.doff < 5) return DROP_MALFORMED;
-  if (p->own && !(p->services && tcp.dest == bpf_htons(53))) return DROP_OWN_ADDRESS;
+  bool service = tcp.dest == bpf_htons(53) || tcp.dest == bpf_htons(80);
+  if (p->own && !(p->services && service)) return DROP_OWN_ADDRESS;
   if (!tcp.syn || tcp.ack) return slot_filled(0) ? DROP_NONE : DROP_NO_LISTENER;
   if (!slot_filled(0)) return DROP_NO_LISTENER;
   if (!(p->v6 ? our_listener_v6(skb, p, tcp.dest) : our_listener_v4(skb, p, tcp.dest)))

@@ -24,10 +24,10 @@ Task<void> send_alert(Stream& agent, Alert alert, Deadline deadline) {
   (void)co_await agent.send_all({record, sizeof record}, deadline);
 }
 
-// Best first; "" where none is offered, nothing where none of ours is.
-std::optional<std::string> agreed(const tls::ClientHello& hello, std::span<const std::string_view> ours) {
-  if (hello.protocols.empty()) return "";
-  for (std::string_view protocol : ours)
+// "" where none is offered and none needs to be; nothing: there is no protocol to speak.
+std::optional<std::string> agreed(const tls::ClientHello& hello, const Protocols& protocols) {
+  if (hello.protocols.empty() && protocols.offer == Protocols::Offer::optional) return "";
+  for (std::string_view protocol : protocols.ours)
     if (std::ranges::find(hello.protocols, protocol) != hello.protocols.end()) return std::string(protocol);
   return std::nullopt;
 }
@@ -81,12 +81,10 @@ std::string ticket_owner(const ClaimedFlow& claimed, std::string_view name) {
 
 Task<std::expected<AgentTls, TlsRefusal>> accept_tls(Worker& worker, Stream& agent,
                                                      const ClaimedFlow& claimed, Opening opening,
-                                                     std::span<const std::string_view> protocols,
-                                                     Deadline deadline) {
+                                                     Protocols protocols, Deadline deadline) {
   if (!opening.hello) co_return std::unexpected(TlsRefusal{"no TLS where TLS is spoken", ""});
   const tls::ClientHello& hello = *opening.hello;
-  const bool literal = Address::parse(claimed.dest.host).has_value();
-  if (hello.server_name != (literal ? "" : claimed.dest.host)) {
+  if (!hello.server_name.empty() && hello.server_name != claimed.dest.host) {
     co_await send_alert(agent, Alert::unrecognized_name, deadline);
     co_return std::unexpected(TlsRefusal{"TLS for another name than the one that was dialled", ""});
   }

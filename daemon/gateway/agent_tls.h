@@ -25,13 +25,17 @@ struct TlsRefusal {
   std::string detail;
 };
 
-// `opening` is what the agent has sent, with its ClientHello; `protocols` are ours, best first. The server
-// name must be that of the claim, or absent where the claim is of a literal address, and one of the protocols
-// must be offered where any is; else the agent is told by the alert for it. On an error the stream is of no
-// use.
+struct Protocols {
+  enum class Offer : std::uint8_t { optional, required };
+  std::span<const std::string_view> ours;  // best first
+  Offer offer = Offer::optional;           // by the agent
+};
+
+// `opening` is what the agent has sent, with its ClientHello. A server name must be that of the claim, and
+// one of the protocols must be offered where any is; else the agent is told by the alert for it. Without a
+// server name the address that was dialled has said which it is. On an error the stream is of no use.
 Task<std::expected<AgentTls, TlsRefusal>> accept_tls(Worker& worker, Stream& agent,
                                                      const ClaimedFlow& claimed, Opening opening,
-                                                     std::span<const std::string_view> protocols,
-                                                     Deadline deadline);
+                                                     Protocols protocols, Deadline deadline);
 
 }  // namespace clawpatrol

@@ -1,7 +1,9 @@
 #include "daemon/gateway/dispatch.h"
 
+#include "daemon/gateway/agent_files.h"
 #include "daemon/gateway/dns/tcp.h"
 #include "daemon/gateway/grant.h"
+#include "daemon/gateway/guard.h"
 #include "daemon/gateway/http/handler.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/passthrough.h"
@@ -83,6 +85,14 @@ Task<void> serve(Worker& worker, Fd socket, ClaimedFlow claimed) {
   worker.shared().flows.close(*flow);
 }
 
+void serve_files(Worker& worker, Fd socket, std::shared_ptr<const Peer> peer, const PeerConfig& config) {
+  Shared& shared = worker.shared();
+  auto flow = shared.flows.open(peer->id, shared.policy.current()->limits);
+  if (!flow) return refuse(worker, std::move(socket), "too many connections", peer->id);
+  worker.flows().spawn(
+      serve_agent_files(worker, std::move(socket), std::move(peer), config.profile, std::move(flow)));
+}
+
 }  // namespace
 
 void dispatch(Worker& worker, Fd socket) {
@@ -102,6 +112,8 @@ void dispatch(Worker& worker, Fd socket) {
   auto dialled = dialled_host(shared, *policy, destination->address, peer->id);
   if (!dialled) return refuse(worker, std::move(socket), "virtual address that no name owns", peer->id);
   const EndpointConfig* endpoint = policy->claim(dialled->host, destination->port, config->profile);
+  if (!endpoint && destination->port == 80 && is_local_address(destination->address))
+    return serve_files(worker, std::move(socket), std::move(peer), *config);
   if (!endpoint && policy->unknown_host == UnknownHost::deny)
     return refuse(worker, std::move(socket), "no endpoint claims the destination", peer->id);
   auto flow = shared.flows.open(peer->id, policy->limits);

@@ -231,8 +231,8 @@ TEST_CASE_METHOD(OpenFilter, "fragments are dropped, first, middle and last; `do
 }
 
 TEST_CASE_METHOD(OpenFilter,
-                 "attack 14: the gateway's own and other peers' addresses serve DNS where they serve agents, "
-                 "and nothing else") {
+                 "attack 14: the gateway's own and other peers' addresses serve DNS and two files where they "
+                 "serve agents, and nothing else") {
   CHECK(judge(v4(6, tcp(22), "10.86.0.1")) == DROP_OWN_ADDRESS);
   CHECK(judge(v4(6, tcp(22, ack), "10.86.0.1")) == DROP_OWN_ADDRESS);
   CHECK(judge(v4(17, udp(123), "10.86.0.1")) == DROP_OWN_ADDRESS);
@@ -243,6 +243,11 @@ TEST_CASE_METHOD(OpenFilter,
   CHECK(judge(v6(6, tcp(22), "fd86::1")) == DROP_OWN_ADDRESS);
   CHECK(judge(v6(6, tcp(22), "2001:db8::1")) == DROP_OWN_ADDRESS);
   CHECK(judge(v6(6, tcp(53), "fd86::1")) == passes);
+  CHECK(judge(v4(6, tcp(80), "10.86.0.1")) == passes);
+  CHECK(judge(v6(6, tcp(80), "fd86::1")) == passes);
+  CHECK(judge(v4(6, tcp(80), "192.0.2.1")) == DROP_OWN_ADDRESS);
+  CHECK(judge(v4(6, tcp(443), "10.86.0.1")) == DROP_OWN_ADDRESS);
+  CHECK(judge(v4(17, udp(80), "10.86.0.1")) == DROP_OWN_ADDRESS);
 }
 
 TEST_CASE_METHOD(OpenFilter, "attack 14: an address that is added later is protected once it is told") {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/gateway/agent_tls.h"
 #include "daemon/gateway/gateway.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
 #include "daemon/gateway/postgres/login.h"
@@ -35,6 +36,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<bool> log_in(Deadline deadline);
   Task<std::optional<FirstPacket>> first_packet(
       Deadline deadline);  // its views live until the buffer is consumed
+  Task<bool> encrypt_agent(Protocols::Offer alpn, Deadline deadline);
   // These answer with what the agent is to be told where the login ends here.
   Task<std::optional<Denial>> start_up(const Startup& startup, Deadline deadline);
   Task<std::optional<Denial>> log_in_upstream(const LoginPlan& plan, Deadline deadline);
@@ -76,6 +78,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Event progress_;                  // the server's side has moved, or ended
   std::uint64_t server_turns_ = 0;  // counts what a session that waits may have waited for
   Clock::time_point moved_;         // when a byte last came, from either side
+  bool at_first_byte_ = true;       // of the agent
   bool server_done_ = false;
   bool sending_to_agent_ = false;
   std::size_t cancels_ = 0;

@@ -58,6 +58,12 @@ Task<void> Connection::refuse(Denial denial, Deadline deadline) {
 
 Task<std::optional<FirstPacket>> Connection::first_packet(Deadline deadline) {
   while (true) {
+    // TLS without a request for it; no packet begins like this.
+    const bool direct = at_first_byte_ && !from_agent_.view().empty() && tls::may_be_tls(from_agent_.view());
+    if (!from_agent_.view().empty()) at_first_byte_ = false;
+    if (direct) {
+      if (!co_await encrypt_agent(Protocols::Offer::required, deadline)) co_return std::nullopt;
+    }
     auto step = parse_first_packet(from_agent_.view());
     if (auto* packet = std::get_if<Parsed<FirstPacket>>(&step)) co_return std::move(packet->event);
     if (auto* malformed = std::get_if<Malformed>(&step)) {
@@ -97,18 +103,37 @@ Task<bool> Connection::log_in(Deadline deadline) {
       if (failure) co_await refuse(std::move(*failure), deadline);
       co_return !failure;
     }
-    // Encryption: not yet. Once each, and with nothing behind the request (attacks.md, 15).
+    // Once each, in the clear, and with nothing behind the request (attacks.md, 15).
     const bool ssl = std::holds_alternative<SslRequest>(*packet);
-    const bool again = ssl ? asked_ssl : asked_gss;
+    const bool again = agent_.encrypted() || (ssl ? asked_ssl : asked_gss);
     (ssl ? asked_ssl : asked_gss) = true;
     from_agent_.consume(8);
     if (again || !from_agent_.view().empty()) {
       worker_.shared().refusals.count("bytes around an encryption request", claimed_.peer->id);
       co_return false;
     }
-    auto sent = co_await agent_.send_all("N", deadline);
+    auto sent = co_await agent_.send_all(ssl ? "S" : "N", deadline);
     if (!sent) co_return false;
+    if (ssl && !co_await encrypt_agent(Protocols::Offer::optional, deadline)) co_return false;
   }
+}
+
+// False: the connection is over, and it has been counted why.
+Task<bool> Connection::encrypt_agent(Protocols::Offer alpn, Deadline deadline) {
+  static constexpr std::string_view ours[] = {"postgresql"};
+  std::string taken(from_agent_.view());
+  from_agent_.consume(taken.size());
+  claimed_.flow->set_wait();
+  Opening opening = co_await read_opening(worker_.ring(), agent_.fd(), deadline, std::move(taken));
+  const char* problem = opening.problem;
+  if (!problem) {
+    auto agreed = co_await accept_tls(worker_, agent_, claimed_, std::move(opening),
+                                      {.ours = ours, .offer = alpn}, deadline);
+    if (agreed) co_return true;
+    problem = agreed.error().what;
+  }
+  worker_.shared().refusals.count(problem, claimed_.peer->id);
+  co_return false;
 }
 
 Task<std::optional<Denial>> Connection::start_up(const Startup& startup, Deadline deadline) {

@@ -36,7 +36,8 @@ Task<void> serve(Worker& worker, Fd socket, const ClaimedFlow& claimed, Outcome&
   Stream agent(worker.ring(), std::move(socket));
   const Deadline deadline = Deadline::after(20s);
   Opening opening = co_await read_opening(worker.ring(), agent.fd(), deadline);
-  auto agreed = co_await accept_tls(worker, agent, claimed, std::move(opening), protocols, deadline);
+  auto agreed =
+      co_await accept_tls(worker, agent, claimed, std::move(opening), {.ours = protocols}, deadline);
   if (!agreed) {
     outcome.refusal = agreed.error().what;
     outcome.refusal_detail = agreed.error().detail;
@@ -152,8 +153,8 @@ TEST_CASE("a ClientHello in many segments, and bytes of the next message behind 
 
 TEST_CASE("attack 11: a server name that is not the one that was dialled is refused before any handshake") {
   TlsGateway gateway;
-  for (const auto& [dialled, sent] : {std::pair{"api.example", "other.example"}, std::pair{"api.example", ""},
-                                      std::pair{"10.0.0.1", "api.example"}}) {
+  for (const auto& [dialled, sent] :
+       {std::pair{"api.example", "other.example"}, std::pair{"10.0.0.1", "api.example"}}) {
     tls::Client client(gateway.shared.authority->certificate_pem());
     client.begin(sent);
     int alert = 0;
@@ -163,6 +164,17 @@ TEST_CASE("attack 11: a server name that is not the one that was dialled is refu
     CHECK(alert == SSL_AD_UNRECOGNIZED_NAME);
     CHECK(gateway.shared.leaves->size() == 0);  // attack 28: for claimed names alone
   }
+}
+
+TEST_CASE("without a server name the address that was dialled says which it is") {
+  TlsGateway gateway;
+  tls::Client client(gateway.shared.authority->certificate_pem());
+  client.begin("");
+  SSL_set1_host(client.ssl(), "api.example");
+  const Outcome outcome = meet(gateway, claim_of(gateway, "api.example"), client, say_hello);
+  REQUIRE(outcome.agreed);
+  CHECK(outcome.agreed->name.empty());
+  CHECK(outcome.heard == "hello");
 }
 
 TEST_CASE("an address that the policy names is served without a server name") {

@@ -16,6 +16,7 @@
 #include "daemon/audit/budget.h"
 #include "daemon/audit/log.h"
 #include "daemon/gateway/analysts.h"
+#include "daemon/gateway/leaves.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
 #include "daemon/gateway/postgres/handler.h"
@@ -184,6 +185,9 @@ Gateway::Gateway(Setup setup) : setup_(std::move(setup)), directory_(scratch("cl
   if (!setup_.password.empty()) REQUIRE(shared_.credentials->set("pg", setup_.password));
   shared_.cancel_keys = std::make_unique<CancelKeys>();
   shared_.analysts = std::make_unique<Analysts>();
+  shared_.authority = *tls::Authority::open(*tls::make_authority(std::time(nullptr)));
+  shared_.leaves = std::make_unique<Leaves>(*shared_.authority);
+  shared_.server_context = *tls::ServerContext::create();
   std::tie(listener_, port_) = listen_on_loopback();
   std::promise<void> ready;
   thread_ = std::thread([&] {

@@ -281,7 +281,7 @@ TEST_CASE("a login that the server refuses is FATAL in our words and tells no se
   CHECK(agent.closed());
 }
 
-TEST_CASE("encryption requests are answered N, once each and with nothing behind them") {
+TEST_CASE("attack 15: a request for encryption is read once, and with nothing behind it") {
   lab::Gateway gateway({.rules = lab::allow_all});
   std::string ssl;
   Writer(ssl).u32(8).u32(80877103);
