@@ -79,13 +79,17 @@ std::string ticket_owner(const ClaimedFlow& claimed, std::string_view name) {
 
 }  // namespace
 
+Task<void> refuse_name(Stream& agent, Deadline deadline) {
+  return send_alert(agent, Alert::unrecognized_name, deadline);
+}
+
 Task<std::expected<AgentTls, TlsRefusal>> accept_tls(Worker& worker, Stream& agent,
                                                      const ClaimedFlow& claimed, Opening opening,
                                                      Protocols protocols, Deadline deadline) {
   if (!opening.hello) co_return std::unexpected(TlsRefusal{"no TLS where TLS is spoken", ""});
   const tls::ClientHello& hello = *opening.hello;
   if (!hello.server_name.empty() && hello.server_name != claimed.dest.host) {
-    co_await send_alert(agent, Alert::unrecognized_name, deadline);
+    co_await refuse_name(agent, deadline);
     co_return std::unexpected(TlsRefusal{"TLS for another name than the one that was dialled", ""});
   }
   auto protocol = agreed(hello, protocols);

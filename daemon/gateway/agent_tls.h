@@ -38,4 +38,7 @@ Task<std::expected<AgentTls, TlsRefusal>> accept_tls(Worker& worker, Stream& age
                                                      const ClaimedFlow& claimed, Opening opening,
                                                      Protocols protocols, Deadline deadline);
 
+// To a client whose name nobody here has, in place of a handshake.
+Task<void> refuse_name(Stream& agent, Deadline deadline);
+
 }  // namespace clawpatrol

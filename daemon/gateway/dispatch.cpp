@@ -1,10 +1,15 @@
 #include "daemon/gateway/dispatch.h"
 
+#include <algorithm>
+
 #include "daemon/gateway/agent_files.h"
+#include "daemon/gateway/agent_tls.h"
+#include "daemon/gateway/close_requests.h"
 #include "daemon/gateway/dns/tcp.h"
 #include "daemon/gateway/grant.h"
 #include "daemon/gateway/guard.h"
 #include "daemon/gateway/http/handler.h"
+#include "daemon/gateway/https.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/passthrough.h"
 #include "daemon/gateway/postgres/handler.h"
@@ -72,17 +77,84 @@ ClaimedFlow claimed_flow(std::shared_ptr<Flow> flow, std::shared_ptr<const Peer>
   return claimed;
 }
 
-// One flow from its claim to its end.
-Task<void> serve(Worker& worker, Fd socket, ClaimedFlow claimed) {
+// One flow from its claim to its end. `opening`: what has been read of it already, if anything.
+Task<void> serve(Worker& worker, Fd socket, ClaimedFlow claimed, Opening opening) {
   std::shared_ptr<Flow> flow = claimed.flow;
+  const std::string type = claimed.endpoint_facets.type;  // others do not load
   if (claimed.endpoint_facets.name.empty())
-    co_await serve_passthrough(worker, std::move(socket), std::move(claimed));
-  else if (claimed.endpoint_facets.type == name_of(EndpointType::postgres))  // others do not load
+    co_await serve_passthrough(worker, std::move(socket), std::move(claimed), std::move(opening));
+  else if (type == name_of(EndpointType::postgres))
     co_await serve_postgres(worker, std::move(socket), std::move(claimed));
-  else if (claimed.endpoint_facets.type == name_of(EndpointType::http))
+  else if (type == name_of(EndpointType::https))
+    co_await serve_https(worker, std::move(socket), std::move(claimed), std::move(opening));
+  else if (type == name_of(EndpointType::http))
     co_await serve_http(worker, std::make_unique<Stream>(worker.ring(), std::move(socket)),
                         std::move(claimed), http::Version::http1);
   worker.shared().flows.close(*flow);
+}
+
+// Who came, and where to.
+struct Arrival {
+  std::shared_ptr<Flow> flow;
+  std::shared_ptr<const Peer> peer;
+  SocketAddress source, destination;
+  DialledHost dialled;
+};
+
+// Null `endpoint`: passthrough.
+ClaimedFlow claim(Shared& shared, const Policy& policy, const PeerConfig& config,
+                  const EndpointConfig* endpoint, Arrival arrival) {
+  ClaimedFlow claimed = claimed_flow(std::move(arrival.flow), std::move(arrival.peer), config, endpoint,
+                                     {arrival.dialled.host, arrival.destination.port}, arrival.source,
+                                     arrival.destination.address);
+  claimed.name_hold = std::move(arrival.dialled.hold);
+  give_grant(shared, *claimed.flow,
+             Grant(policy, *claimed.peer, config.profile, claimed.endpoint_facets.name, claimed.dest));
+  return claimed;
+}
+
+// Whether a ClientHello at this port may name an endpoint of the profile.
+bool may_be_named(const Policy& policy, std::string_view profile, std::uint16_t port) {
+  return std::ranges::any_of(policy.endpoints, [&](const auto& entry) {
+    const EndpointConfig& endpoint = entry.second;
+    return endpoint.type == EndpointType::https && policy.reaches(profile, endpoint.name) &&
+           std::ranges::any_of(endpoint.hosts, [port](const HostPort& host) { return host.port == port; });
+  });
+}
+
+constexpr auto passthrough_opening = std::chrono::milliseconds(250);  // its server may speak first
+
+// A literal address that nothing claims, where TLS may name an endpoint: an agent that has looked the name up
+// elsewhere. What is dialled for it is what the name resolves to, never that address.
+Task<void> serve_by_server_name(Worker& worker, Fd socket, Arrival arrival) {
+  Shared& shared = worker.shared();
+  std::shared_ptr<Flow> flow = arrival.flow;
+  Opening opening;
+  {
+    auto policy = shared.policy.current();
+    CloseRequests requests(worker.ring(), *flow, socket.get());
+    const Deadline first = policy->unknown_host == UnknownHost::passthrough
+                               ? Deadline::after(passthrough_opening)
+                               : Deadline::after(policy->limits.handshake);
+    opening = co_await read_opening(worker.ring(), socket.get(), first);
+  }
+  auto policy = shared.policy.current();
+  const PeerConfig* config = configured(*policy, *arrival.peer);
+  const EndpointConfig* endpoint = nullptr;
+  if (config && opening.hello)
+    endpoint = policy->claim(opening.hello->server_name, arrival.destination.port, config->profile);
+  if (endpoint && endpoint->type != EndpointType::https) endpoint = nullptr;
+  if (endpoint) arrival.dialled.host = opening.hello->server_name;
+  const bool passes = endpoint || (config && policy->unknown_host == UnknownHost::passthrough);
+  if (passes && !flow->close_asked())
+    co_return co_await serve(worker, std::move(socket),
+                             claim(shared, *policy, *config, endpoint, std::move(arrival)),
+                             std::move(opening));
+  shared.refusals.count("no endpoint claims the destination", arrival.peer->id);
+  shared.flows.close(*flow);
+  if (!opening.hello) co_return reset(std::move(socket));
+  Stream agent(worker.ring(), std::move(socket));
+  co_await refuse_name(agent, Deadline::after(std::chrono::seconds(1)));
 }
 
 void serve_files(Worker& worker, Fd socket, std::shared_ptr<const Peer> peer, const PeerConfig& config) {
@@ -114,16 +186,19 @@ void dispatch(Worker& worker, Fd socket) {
   const EndpointConfig* endpoint = policy->claim(dialled->host, destination->port, config->profile);
   if (!endpoint && destination->port == 80 && is_local_address(destination->address))
     return serve_files(worker, std::move(socket), std::move(peer), *config);
-  if (!endpoint && policy->unknown_host == UnknownHost::deny)
+  const bool literal = !dialled->hold;
+  const bool by_name = !endpoint && literal && may_be_named(*policy, config->profile, destination->port);
+  if (!endpoint && !by_name && policy->unknown_host == UnknownHost::deny)
     return refuse(worker, std::move(socket), "no endpoint claims the destination", peer->id);
   auto flow = shared.flows.open(peer->id, policy->limits);
   if (!flow) return refuse(worker, std::move(socket), "too many connections", peer->id);
-  ClaimedFlow claimed = claimed_flow(std::move(flow), std::move(peer), *config, endpoint,
-                                     {dialled->host, destination->port}, *source, destination->address);
-  claimed.name_hold = std::move(dialled->hold);
-  give_grant(shared, *claimed.flow,
-             Grant(*policy, *claimed.peer, config->profile, claimed.endpoint_facets.name, claimed.dest));
-  worker.flows().spawn(serve(worker, std::move(socket), std::move(claimed)));
+  Arrival arrival{std::move(flow), std::move(peer), *source, *destination, std::move(*dialled)};
+  if (by_name) {
+    worker.flows().spawn(serve_by_server_name(worker, std::move(socket), std::move(arrival)));
+    return;
+  }
+  worker.flows().spawn(
+      serve(worker, std::move(socket), claim(shared, *policy, *config, endpoint, std::move(arrival)), {}));
 }
 
 }  // namespace clawpatrol

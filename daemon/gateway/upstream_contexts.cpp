@@ -28,6 +28,7 @@ std::expected<void, Error> UpstreamContexts::renew(const Policy& policy) {
   }
   std::lock_guard lock(mutex_);
   contexts_ = std::move(made);
+  identified_.clear();
   return {};
 }
 
@@ -40,6 +41,25 @@ std::expected<UpstreamContexts::Context, Error> UpstreamContexts::of(const Endpo
   }
   // A connection that rests on an earlier generation.
   return tls::ClientContext::create(verify_of(endpoint.tls), endpoint.ca);
+}
+
+std::expected<UpstreamContexts::Context, Error> UpstreamContexts::of(const EndpointConfig& endpoint,
+                                                                     const ClientCertificate& certificate) {
+  if (endpoint.tls == UpstreamTls::disable)
+    return std::unexpected(Error{0, "a client certificate needs TLS, which the endpoint's `tls` forgoes"});
+  const std::pair<std::string, Key> key{certificate.credential, {endpoint.tls, endpoint.ca}};
+  {
+    std::lock_guard lock(mutex_);
+    auto found = identified_.find(key);
+    if (found != identified_.end() && found->second.version == certificate.version)
+      return found->second.context;
+  }
+  auto made = tls::ClientContext::create(verify_of(endpoint.tls), endpoint.ca, certificate.identity);
+  if (!made)
+    return std::unexpected(Error{0, "credential '" + certificate.credential + "': " + made.error().what});
+  std::lock_guard lock(mutex_);
+  identified_[key] = {certificate.version, *made};
+  return *made;
 }
 
 }  // namespace clawpatrol

@@ -23,10 +23,24 @@ class UpstreamContexts {
   // Null: the endpoint speaks without TLS.
   std::expected<Context, Error> of(const EndpointConfig& endpoint);
 
+  // A credential that is a certificate, with the value of this version.
+  struct ClientCertificate {
+    std::string credential;
+    std::uint64_t version = 0;
+    tls::ClientIdentity identity{};
+  };
+  // The same where the server is shown who we are. Made once for each version.
+  std::expected<Context, Error> of(const EndpointConfig& endpoint, const ClientCertificate& certificate);
+
  private:
   using Key = std::pair<UpstreamTls, std::string>;  // and the roots, in PEM
   std::mutex mutex_;
   std::map<Key, Context> contexts_;
+  struct Identified {
+    std::uint64_t version = 0;
+    Context context;
+  };
+  std::map<std::pair<std::string, Key>, Identified> identified_;  // by credential; of the policy in force
 };
 
 }  // namespace clawpatrol

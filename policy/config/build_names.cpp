@@ -122,7 +122,7 @@ void read_tls(Build& build, const Table& table, EndpointConfig& endpoint) {
 
 // An endpoint that is loaded and not served would seem to be guarded.
 void check_served(Build& build, const Table& table, const EndpointConfig& endpoint) {
-  const bool served = endpoint.type == EndpointType::postgres || endpoint.type == EndpointType::http;
+  const bool served = endpoint.type != EndpointType::kubernetes;
   if (build.use == LoadFor::judge || served) return;
   build.report.error(table.at("type"),
                      fmt::format("this gateway does not serve {} endpoints yet", name_of(endpoint.type)),

@@ -20,6 +20,21 @@ Failed not_encrypted(std::string why) {
   return Failed({502, "The gateway could not set up TLS with the server.", std::move(why)});
 }
 
+// A session is resumed by who may use its connection again, under the same roots, and nobody else
+// (attacks.md, 15).
+tls::Wish wish_for(Worker& worker, const Destination& to, std::string name) {
+  const PoolKey& key = to.key;
+  std::string session_key;
+  for (const std::string& part :
+       {std::to_string(key.peer_id), std::to_string(key.generation), key.endpoint, key.host,
+        std::to_string(key.port), key.credential, std::to_string(key.credential_version)})
+    session_key += part + "/";
+  return {.name = std::move(name),
+          .protocols = {"http/1.1"},
+          .sessions = &worker.shared().upstream_sessions,
+          .session_key = std::move(session_key)};
+}
+
 }  // namespace
 
 bool is_clear_text(const EndpointConfig& endpoint) {
@@ -49,8 +64,7 @@ Task<Dialled> dial(Worker& worker, const Flow& flow, const Destination& to, Reus
   auto address = peer_address(stream->fd());
   if (!address) co_return not_reached(address.error());
   if (context) {
-    auto encrypted =
-        co_await stream->encrypt(context, {.name = name, .protocols = {"http/1.1"}}, Deadline::after(limit));
+    auto encrypted = co_await stream->encrypt(context, wish_for(worker, to, name), Deadline::after(limit));
     if (!encrypted) {
       worker.shared().refusals.count("TLS with a server failed", flow.peer_id);
       co_return not_encrypted(encrypted.error().what);
