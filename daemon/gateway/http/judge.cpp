@@ -40,7 +40,12 @@ bool Judge::stands() const {
 
 std::expected<Seen, std::string_view> Judge::see(const Policy& policy, const Request& request) const {
   const EndpointConfig& endpoint = policy.endpoints.find(facets_->endpoint.name)->second;
+  // What is asked of a Kubernetes body is in its JSON whatever the rules read: the audit line names the
+  // object.
+  const bool parses = endpoint.type == EndpointType::kubernetes ||
+                      policy.reads(endpoint.name, ActionType::request, FacetId::http_body_json);
   const Options options{.body_inspect = policy.limits.body_inspect,
+                        .bodies = parses ? Bodies::parsed : Bodies::text,
                         .paths = endpoint.lenient_paths ? Paths::lenient : Paths::strict};
   Seen seen;
   if (endpoint.type == EndpointType::kubernetes) {
