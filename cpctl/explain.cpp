@@ -131,22 +131,26 @@ void show_tried(Console& console, const Message& explanation) {
   if (tried.empty())
     return console.line("rules tried: none; no rule of the endpoint is for this kind of action");
   console.line("rules tried, in order:");
-  Table table({{"", Align::left},
-               {"OUTCOME", Align::left},
-               {"RULE", Align::left, 10},
-               {"VERDICT", Align::left},
-               {"AT", Align::left, 8, 2},
-               {"WHY", Align::left, 36}});
+  std::vector<Column> columns = {{"", Align::left},
+                                 {"OUTCOME", Align::left},
+                                 {"RULE", Align::left, 24},
+                                 {"VERDICT", Align::left},
+                                 {"AT", Align::left, 20, 2, Keeps::end}};
+  const bool any_cause =
+      std::ranges::any_of(tried, [](const Message& rule) { return !rule.text_or_empty("cause").empty(); });
+  if (any_cause) columns.push_back({"WHY", Align::left, 24});
+  Table table(std::move(columns));
   for (const Message& rule : tried) {
     std::string outcome = rule.text_or_empty("outcome");
     Style style = outcome == "matched" ? Style::bold : outcome == "unevaluable" ? Style::warning : Style::dim;
     std::string verdict = shown(rule, "verdict");
-    table.row({{rule.flag("decided") ? ">" : " ", Style::bold},
-               {printable(outcome), style},
-               {shown(rule, "rule"), style},
-               {verdict, rule.flag("decided") ? style_of_verdict(verdict) : Style::dim},
-               {place_text(rule.object("place")), Style::dim},
-               {shown(rule, "cause")}});
+    std::vector<Cell> cells = {{rule.flag("decided") ? ">" : " ", Style::bold},
+                               {printable(outcome), style},
+                               {shown(rule, "rule"), style},
+                               {verdict, rule.flag("decided") ? style_of_verdict(verdict) : Style::dim},
+                               {place_text(rule.object("place")), Style::dim}};
+    if (any_cause) cells.push_back({shown(rule, "cause")});
+    table.row(std::move(cells));
   }
   std::vector<std::string> lines = table.lines(console, console.width());
   console.line(lines.front());

@@ -28,15 +28,15 @@ std::string time_of_day(std::string_view rfc3339) {
 Table flow_table(const std::vector<control::Message>& flows) {
   Table table({{"FLOW", Align::right},
                {"PEER", Align::left, 8},
-               {"ENDPOINT", Align::left, 8},
-               {"AGE", Align::right, 0, 3},
-               {"STATE", Align::left, 6, 5},
-               {"UP", Align::right, 0, 2},
-               {"DOWN", Align::right, 0, 1},
-               {"ACTION", Align::left, 0, 4},
+               {"ENDPOINT", Align::left, 8, 1},
+               {"AGE", Align::right, 0, 2},
+               {"STATE", Align::left, 6, 6},
+               {"UP", Align::right, 0, 4},
+               {"DOWN", Align::right, 0, 3},
+               {"ACTION", Align::left, 0, 5},
                {"VERDICT", Align::left},
-               {"RULE", Align::left, 8},
-               {"LAST ACTION", Align::left, 15}});
+               {"RULE", Align::left, 21},
+               {"LAST ACTION", Align::left, 12}});
   for (const control::Message& flow : flows) {
     control::Message last = flow.object("last");
     std::string verdict = last.text_or_empty("verdict");

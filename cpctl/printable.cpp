@@ -134,6 +134,18 @@ std::string clipped(std::string_view printable_text, std::size_t columns) {
   return std::string(printable_text.substr(0, end)) + "…";
 }
 
+std::string clipped_to_end(std::string_view printable_text, std::size_t columns) {
+  std::size_t width = display_width(printable_text);
+  if (width <= columns) return std::string(printable_text);
+  if (columns == 0) return "";
+  while (width > columns - 1) {
+    const Character character = decode(printable_text);
+    width -= character.size == 0 ? 1 : width_of(character.value);
+    printable_text.remove_prefix(std::max<std::size_t>(1, character.size));
+  }
+  return "…" + std::string(printable_text);
+}
+
 std::string printable_lines(std::string_view text) {
   std::string out;
   while (!text.empty()) {

@@ -17,6 +17,8 @@ std::size_t display_width(std::string_view printable_text);
 
 // Its beginning, at most `columns` wide; what is cut is said by an ellipsis.
 std::string clipped(std::string_view printable_text, std::size_t columns);
+// Its end, likewise: of a path that is what tells.
+std::string clipped_to_end(std::string_view printable_text, std::size_t columns);
 
 // Text of several lines, as it is: each through printable().
 std::string printable_lines(std::string_view text);

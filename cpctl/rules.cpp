@@ -38,8 +38,8 @@ std::string place_text(const Message& rule) {
 }
 
 Table table_of(RulesView view) {
-  const Column name{"RULE", Align::left, 10}, place{"AT", Align::left, 8, 3};
-  const Column unevaluable{"UNEVALUABLE", Align::right, 0, 2}, last{"LAST ACTION", Align::left, 0, 1};
+  const Column name{"RULE", Align::left, 24}, place{"AT", Align::left, 20, 1, Keeps::end};
+  const Column unevaluable{"UNEVALUABLE", Align::right, 0, 2}, last{"LAST ACTION", Align::left, 0, 3};
   const Column since{"SINCE", Align::left, 0, 4};
   if (view == RulesView::unused) return Table({name, {"VERDICT"}, place, since});
   if (view == RulesView::hits)

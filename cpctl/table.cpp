@@ -53,7 +53,9 @@ std::string Table::line(const Console& console, const std::vector<Fit>& fits,
   std::size_t pending = 0;  // blanks that are written only if something follows
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     if (!fits[i].shown) continue;
-    std::string text = clipped(cells[i].text, fits[i].width);
+    const bool beginning = columns_[i].keeps == Keeps::beginning;
+    std::string text =
+        beginning ? clipped(cells[i].text, fits[i].width) : clipped_to_end(cells[i].text, fits[i].width);
     std::size_t pad = fits[i].width - std::min(fits[i].width, display_width(text));
     if (columns_[i].align == Align::right) pending += std::exchange(pad, 0);
     if (!text.empty()) {

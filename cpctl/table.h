@@ -12,6 +12,7 @@
 namespace clawpatrol::cpctl {
 
 enum class Align : std::uint8_t { left, right };
+enum class Keeps : std::uint8_t { beginning, end };  // of a text for which there is no room
 
 struct Column {
   std::string title;
@@ -20,6 +21,7 @@ struct Column {
   std::size_t least = 0;
   // Left out where narrowing is not enough, highest first; 0: never.
   int expendable = 0;
+  Keeps keeps = Keeps::beginning;
 };
 
 struct Cell {

@@ -196,7 +196,7 @@ decided by rule "pg-no-ddl" at clawpatrol.toml:41
   policy generation 3
 
 rules tried, in order:
-   OUTCOME  RULE       VERDICT  AT                  WHY
+   OUTCOME  RULE       VERDICT  AT
    no       first      allow    clawpatrol.toml:30
 >  matched  pg-no-ddl  deny     clawpatrol.toml:41
 
@@ -246,7 +246,7 @@ TEST_CASE(
       sql.user == 'x'                       not asked
 )"));
   CHECK(contains(result.out, R"(rules tried, in order:
-   OUTCOME  RULE     VERDICT  AT        WHY
+   OUTCOME  RULE     VERDICT  AT
    no       reads    allow    c.toml:3
       action.kind == 'read' is false: action.kind is 'write'
 >  matched  no-bulk  deny     c.toml:9

@@ -46,6 +46,18 @@ TEST_CASE("the last column gives way first, then those before it, then whole col
   CHECK(sample().lines(console, 20)[0].find("STATE") == std::string::npos);
 }
 
+TEST_CASE("of a path its end is kept") {
+  Console console = no_terminal();
+  Table table({{"AT", Align::left, 6, 0, Keeps::end}, {"N"}});
+  table.row({{"/etc/clawpatrol/clawpatrol.toml:41"}, {"1"}});
+  table.row({{"/日本語/日本語/日本語.toml:7"}, {"2"}});
+  CHECK(table.lines(console, 16)[1] == "…trol.toml:41  1");
+  CHECK(table.lines(console, 16)[2] == "…本語.toml:7   2");
+  CHECK(clipped_to_end("abc", 3) == "abc");
+  CHECK(clipped_to_end("abc", 2) == "…c");
+  CHECK(clipped_to_end("abc", 0).empty());
+}
+
 TEST_CASE("a terminal narrower than what may not be cut is not a crash") {
   Console console = no_terminal();
   CHECK(sample().lines(console, 1).size() == 3);

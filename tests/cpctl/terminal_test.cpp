@@ -100,6 +100,24 @@ TEST_CASE("a table follows the width of the terminal and never wraps, nor does a
   }
 }
 
+TEST_CASE("at 80 columns a live flow says who, what was decided, and by which rule") {
+  setenv("TERM", "xterm-256color", 1);
+  unsetenv("NO_COLOR");
+  FakeDaemon daemon;
+  daemon.on(
+      "flows",
+      {R"~({"v":1,"type":"flow","id":7,"peer":"builder-1","endpoint":"pg-prod","state":"active","age_s":65,)~"
+       R"~("bytes_up":1228,"bytes_down":34816,"last":{"id":"a-18f3aabbccddee","verdict":"allow",)~"
+       R"~("rule":"read-and-update-users","text":"SELECT pg_sleep(60)"}})~"});
+  Terminal terminal(80);
+  CHECK(run_on(terminal, daemon, {"flows"}) == 0);
+  const auto lines = lines_of(terminal.read_until("SELECT"));
+  REQUIRE(lines.size() >= 2);
+  INFO(lines[1]);
+  CHECK(lines[1].starts_with("   7  builder-1  pg-prod "));
+  CHECK(contains(lines[1], " allow    read-and-update-users  SELECT "));
+}
+
 TEST_CASE("NO_COLOR, TERM=dumb and -o json have no colour") {
   FakeDaemon daemon;
   daemon.on("flows", {flow});
