@@ -187,7 +187,9 @@ class UpstreamTls(unittest.TestCase):
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            result = self.lab.psql("SELECT 1", check=False, host="fake.internal", options=("-p", "5555"))
+            # Not sslmode=prefer, which tries again without TLS where a login inside it fails.
+            result = self.lab.psql("SELECT 1", check=False, host="fake.internal", options=("-p", "5555"),
+                                   database="dbname=app sslmode=disable")
         finally:
             thread.join(20)
             listener.close()
