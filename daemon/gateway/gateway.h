@@ -12,6 +12,8 @@
 
 #include "daemon/audit/log.h"
 #include "daemon/audit/written_texts.h"
+#include "daemon/credentials/http/choose.h"
+#include "daemon/credentials/http/value.h"
 #include "daemon/credentials/store.h"
 #include "daemon/gateway/audit_queue.h"
 #include "daemon/gateway/flows.h"
@@ -106,6 +108,8 @@ struct Shared {
   std::unique_ptr<audit::PeerBudget> audit_budget;
   audit::WrittenTexts written_texts;
   std::unique_ptr<credentials::Store> credentials;
+  credentials::Values credential_values;
+  credentials::PlaceholdersInForce placeholders;
   std::unique_ptr<VirtualNames> names;
   std::unique_ptr<CancelKeys> cancel_keys;
   std::unique_ptr<postgres::SaltedPasswords> salted_passwords;

@@ -17,7 +17,7 @@ namespace clawpatrol::credentials {
 inline constexpr std::size_t longest_needle = 8 << 10;
 inline constexpr std::size_t shortest_needle = 4;
 // A shorter run of base64 or hexadecimal digits would be found where nobody wrote it.
-inline constexpr std::size_t shortest_digits = 8;
+inline constexpr std::size_t shortest_digits = 6;
 
 struct Needle {
   std::string_view text;  // shortest_needle to longest_needle bytes, no control bytes

@@ -41,6 +41,8 @@ bool accepts(const ResponseHead& head, std::string_view key) {
 Task<void> Exchange::forward() {
   Flow& flow = flow_.flow();
   const ClaimedFlow& claimed = flow_.claimed();
+  const bool given = co_await give_credential();
+  if (!given) co_return note_outcome();
   auto place = flow_.worker().shared().upstream_places.take(claimed.peer->id, claimed.endpoint_facets.name,
                                                             policy_->limits.upstream_per_peer);
   if (!place) {
@@ -57,7 +59,8 @@ Task<void> Exchange::forward() {
                                .generation = policy_->generation,
                                .endpoint = claimed.endpoint_facets.name,
                                .host = claimed.dest.host,
-                               .port = claimed.dest.port}};
+                               .port = claimed.dest.port,
+                               .credential = credential_key()}};
   Reuse reuse = outgoing_.upgrade.empty() ? Reuse::may_be_used : Reuse::only_new;
   for (bool over = false; !over; reuse = Reuse::only_new) {
     flow.set_state("connecting");
@@ -121,15 +124,30 @@ Task<bool> Exchange::await_continue() {
 
 // True: that was all of the body.
 Task<bool> Exchange::upload_held(UpstreamExchange& server) {
-  std::expected<void, Error> sent;
-  if (!held_.empty()) sent = co_await server.send(held_, stall_deadline());
-  if (sent) {
-    bytes_up_ += held_.size();
-    flow_.flow().bytes_up.fetch_add(held_.size(), std::memory_order_relaxed);
-  }
+  std::expected<void, Error> sent = co_await send_up(server, held_);
   if (sent && held_all_) sent = co_await server.finish(held_trailers_, stall_deadline());
   if (!sent) discarding_ = true;
   co_return held_all_;
+}
+
+Task<std::expected<void, Error>> Exchange::send_up(UpstreamExchange& server, std::string_view bytes) {
+  if (bytes.empty()) co_return std::expected<void, Error>();
+  auto sent = co_await server.send(bytes, stall_deadline());
+  if (sent) {
+    bytes_up_ += bytes.size();
+    flow_.flow().bytes_up.fetch_add(bytes.size(), std::memory_order_relaxed);
+  }
+  co_return sent;
+}
+
+Task<std::expected<void, Error>> Exchange::send_down(std::string_view bytes) {
+  if (bytes.empty()) co_return std::expected<void, Error>();
+  auto sent = co_await agent_.send(bytes, stall_deadline());
+  if (sent) {
+    bytes_down_ += bytes.size();
+    flow_.flow().bytes_down.fetch_add(bytes.size(), std::memory_order_relaxed);
+  }
+  co_return sent;
 }
 
 Task<void> Exchange::upload(UpstreamExchange& server) {
@@ -145,15 +163,19 @@ Task<void> Exchange::upload(UpstreamExchange& server) {
     }
     over = part->end;
     if (discarding_) break;
-    auto sent = co_await server.send(part->bytes, stall_deadline());
-    if (sent) {
-      bytes_up_ += part->bytes.size();
-      flow_.flow().bytes_up.fetch_add(part->bytes.size(), std::memory_order_relaxed);
+    auto passed = guarded(part->bytes);
+    if (!passed) {
+      refused_body_ = passed.error().what;
+      discarding_ = true;
+      server.break_off();
+      break;
     }
+    auto sent = co_await send_up(server, *passed);
+    if (sent && over && body_guard_) sent = co_await send_up(server, body_guard_->finish());
     if (sent && over) sent = co_await server.finish(part->trailers, stall_deadline());
     if (!sent) discarding_ = true;  // the server may have answered all the same
   }
-  if (!over && discarding_) co_await discard_body();
+  if (!over && discarding_ && refused_body_.empty()) co_await discard_body();
   upload_over_ = true;
   changed_.notify();
 }
@@ -188,6 +210,13 @@ Task<bool> Exchange::download(Http1Upstream& connection) {
     server_continues_ = true;
     response_begun_ = head->status >= 200;
     changed_.notify();
+    if (auto clean = clean_->head(*head); !clean) {
+      server.break_off();
+      co_await fail(502, "withheld",
+                    "The gateway withholds a response in which it cannot look for the credential.",
+                    std::string(clean.error()));
+      co_return false;
+    }
     if (head->status == 101) {
       whole_ = co_await change_protocol(std::move(*head), server);
       co_return false;
@@ -223,6 +252,16 @@ Task<bool> Exchange::send_response_head(ResponseHead head) {
   co_return sent.has_value();
 }
 
+Task<std::expected<void, Error>> Exchange::send_clean(std::string_view bytes) {
+  do {
+    if (auto fed = clean_->feed(bytes); !fed)
+      co_return std::unexpected(Error{EPROTO, "the response's body: " + std::string(fed.error())});
+    auto sent = co_await send_down(clean_->text());
+    if (!sent) co_return std::unexpected(Error{sent.error().code, "the agent: " + sent.error().what});
+  } while (!bytes.empty() || clean_->more());
+  co_return std::expected<void, Error>();
+}
+
 Task<bool> Exchange::download_body(UpstreamExchange& server) {
   while (true) {
     flow_.flow().set_wait();
@@ -231,14 +270,16 @@ Task<bool> Exchange::download_body(UpstreamExchange& server) {
       why_ = part.error().what;
       co_return false;
     }
-    auto sent = co_await agent_.send(part->bytes, stall_deadline());
-    if (sent) {
-      bytes_down_ += part->bytes.size();
-      flow_.flow().bytes_down.fetch_add(part->bytes.size(), std::memory_order_relaxed);
+    auto sent = co_await send_clean(part->bytes);
+    if (sent && part->end) {
+      auto ended = clean_->finish();
+      sent = co_await send_down(clean_->text());
+      if (sent && !ended) sent = std::unexpected(Error{EPROTO, std::string(ended.error())});
+      clean_->trailers(part->trailers);
     }
     if (sent && part->end) sent = co_await agent_.finish(part->trailers, stall_deadline());
     if (!sent) {
-      why_ = "the agent: " + sent.error().what;
+      why_ = sent.error().what;
       co_return false;
     }
     if (part->end) co_return true;
@@ -281,6 +322,12 @@ Task<void> Exchange::fail(int status, std::string_view type, std::string_view to
     co_return;
   }
   const auto asked = flow_.flow().close_asked();
+  const bool refused = !refused_body_.empty();
+  if (refused) {
+    status = 403;
+    type = "credential";
+    told = why_ = refused_body_;
+  }
   if (flow_.closing() && asked) {
     status = 503;
     type = "closed";

@@ -103,6 +103,8 @@ Task<bool> Exchange::judge() {
   outgoing_.authority = {flow_.claimed().dest.host, flow_.claimed().dest.port};
   const bool empty = !head().has_body || head().content_length == 0;
   if (empty) body_state_ = BodyState::whole;
+  const bool chosen = co_await choose_credential();
+  if (!chosen) co_return false;
   while (true) {
     std::expected<Seen, std::string_view> seen = std::unexpected("");
     {
@@ -117,11 +119,12 @@ Task<bool> Exchange::judge() {
       co_return false;
     }
     seen_ = std::move(*seen);
-    if (body_state_ != BodyState::unread || !waits_for_body(opinion_)) co_return true;
+    if (body_state_ != BodyState::unread || !waits_for_body(opinion_)) break;
     const bool held = co_await hold_body();
     if (!held) co_return false;
-    if (body_state_ == BodyState::unread) co_return true;  // it did not come in time
+    if (body_state_ == BodyState::unread) break;  // it did not come in time
   }
+  co_return co_await check_body();
 }
 
 // Until enough of the body is here for what rules read of it, or certainly more than they may see.

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/credentials/http/inject.h"
+#include "daemon/credentials/http/response.h"
 #include "daemon/gateway/http/dial.h"
 #include "daemon/gateway/http/problem.h"
 #include "daemon/gateway/http/served_flow.h"
@@ -34,12 +36,23 @@ class Exchange {
   Task<bool> record();     // false: the agent has been answered
   Task<void> refuse(int status, std::string_view type, std::string_view guard, std::string_view why);
 
+  // What it is given (exchange_credential.cpp).
+  credentials::Asking asking() const;
+  Task<bool> choose_credential();  // false: the agent has been answered
+  Task<bool> check_body();         // as far as it is here, for placeholders
+  Task<bool> give_credential();    // false: the agent has been answered
+  std::expected<std::string_view, credentials::Refusal> guarded(std::string_view bytes);
+  std::string credential_key() const;  // of the pool: what has been said on the connection
+
   // Handing on (exchange_forwarding.cpp).
   Task<void> forward();
   Task<bool> forward_on(Http1Upstream& connection);  // false: it may be sent again on another connection
   Task<void> upload(UpstreamExchange& server);
   Task<bool> await_continue();
   Task<bool> upload_held(UpstreamExchange& server);
+  Task<std::expected<void, Error>> send_up(UpstreamExchange& server, std::string_view bytes);
+  Task<std::expected<void, Error>> send_down(std::string_view bytes);
+  Task<std::expected<void, Error>> send_clean(std::string_view bytes);
   Task<void> discard_body();
   Task<bool> download(Http1Upstream& connection);
   Task<bool> download_body(UpstreamExchange& server);
@@ -60,7 +73,13 @@ class Exchange {
   RequestHead outgoing_;  // what the server is sent
   Seen seen_;
   Opinion opinion_;
-  std::string credential_;  // name of the one chosen; "": none
+  std::shared_ptr<const credentials::Placeholders> placeholders_;
+  credentials::Choice choice_;  // of policy_
+  std::string credential_;      // name of the one chosen; "": none
+  std::shared_ptr<const credentials::Value> value_, certificate_;
+  std::optional<credentials::BodyGuard> body_guard_;  // none: the body holds the credential's place
+  std::string refused_body_;                          // why it goes no further; "": it does
+  std::optional<credentials::CleanResponse> clean_{std::in_place, nullptr};
   std::uint64_t action_ = 0;
 
   // The part of the body that was read before the verdict.

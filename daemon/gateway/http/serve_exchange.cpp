@@ -55,6 +55,7 @@ Exchange::Exchange(ServedFlow& flow, AgentExchange& agent)
 
 Exchange::~Exchange() {
   agent_.on_broken_off(nullptr);
+  if (value_) credentials::wipe(outgoing_);
   std::erase(flow_.exchanges_, this);
 }
 

@@ -1,0 +1,31 @@
+// Puts a credential into a request that has been judged and recorded. What comes out is what went in but for
+// the value: it is written, read again and compared before it is given back.
+#pragma once
+
+#include <chrono>
+#include <expected>
+#include <string>
+
+#include "daemon/credentials/http/choose.h"
+#include "daemon/credentials/http/value.h"
+
+namespace clawpatrol::credentials {
+
+struct Giving {
+  const Choice& choice;
+  const Value& value;
+  const Asking& asking;  // the host that was verified, once more (attacks.md, 17)
+  std::uint16_t default_port = 443;
+};
+
+// Changes `head` (and `body`, where the place is in there; null: it is not here). On an error neither is to
+// be sent.
+std::expected<void, Refusal> inject(const Giving& how, http::RequestHead& head, std::string* body);
+
+// What a credentialed request does not ask for: ranges, in which half a secret could stand, and codings that
+// cannot be looked into. On a copy of the head, before it is sent.
+void limit_responses(http::RequestHead& head);
+
+void wipe(http::RequestHead& head);
+
+}  // namespace clawpatrol::credentials

@@ -1,0 +1,204 @@
+#include "daemon/credentials/http/place.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "daemon/credentials/http/base64.h"
+#include "parsers/http/target.h"
+#include "parsers/http1/text.h"
+
+namespace clawpatrol::credentials {
+namespace {
+
+using http::Field;
+using http::RequestHead;
+using Kind = SecretPlace::Kind;
+using Counted = std::expected<std::size_t, std::string_view>;
+
+constexpr std::string_view signature_scheme = "AWS4-HMAC-SHA256";
+constexpr std::string_view signature_key = "X-Amz-Credential";
+
+std::string percent_encoded(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    if (http1::is_letter(c) || http1::is_digit(c) || std::string_view("-._~").contains(c))
+      out += c;
+    else
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return out;
+}
+
+// Drops the fields of this name that `rewrite` answers nothing for.
+Counted rewrite_fields(RequestHead& head, std::string_view name, const Rewrite& rewrite) {
+  std::size_t count = 0;
+  std::erase_if(head.fields, [&](Field& field) {
+    if (!http1::same_name(field.name, name)) return false;
+    ++count;
+    auto value = rewrite(field.value);
+    if (value) field.value = std::move(*value);
+    return !value;
+  });
+  return count;
+}
+
+// "Basic" 1*SP base64(user ":" password); none where it is something else.
+std::optional<std::string> basic_of(std::string_view value) {
+  if (value.size() < 6 || !http1::same_name(value.substr(0, 6), "basic ")) return std::nullopt;
+  return base64_decoded(http1::trimmed(value.substr(6)));
+}
+
+// Another scheme at the same place is what `rewrite` is given as it stands: it may remove it.
+Counted rewrite_basic(RequestHead& head, const Rewrite& rewrite) {
+  return rewrite_fields(head, "authorization", [&](std::string value) -> std::optional<std::string> {
+    auto pair = basic_of(value);
+    auto next = rewrite(pair ? *pair : value);
+    if (!next || next == (pair ? *pair : value)) return next ? std::optional(value) : std::nullopt;
+    return "Basic " + base64_encoded(*next);
+  });
+}
+
+std::string form_decoded(std::string_view text) {
+  std::string plain(text);
+  std::ranges::replace(plain, '+', ' ');
+  return http::percent_decoded(plain).value_or(plain);
+}
+
+Counted rewrite_query(RequestHead& head, std::string_view key, const Rewrite& rewrite) {
+  const std::size_t mark = head.target.find('?');
+  if (mark == std::string::npos) return 0;
+  std::size_t count = 0;
+  std::string next;
+  std::string_view rest = std::string_view(head.target).substr(mark + 1);
+  for (bool more = true; more;) {
+    const std::size_t end = rest.find('&');
+    const std::string_view pair = rest.substr(0, end);
+    more = end != std::string_view::npos;
+    rest.remove_prefix(more ? end + 1 : rest.size());
+    const std::size_t equals = std::min(pair.find('='), pair.size());
+    std::string kept(pair);
+    // What stands behind a ";" is another pair to some servers.
+    for (std::size_t i = pair.find(';'); i != std::string_view::npos; i = pair.find(';', i + 1)) {
+      if (form_decoded(pair.substr(i + 1, pair.find_first_of("=;", i + 1) - i - 1)) == key)
+        return std::unexpected("a ';' in the query, before the credential's key");
+    }
+    if (form_decoded(pair.substr(0, equals)) == key) {
+      ++count;
+      const std::string value = form_decoded(pair.substr(std::min(equals + 1, pair.size())));
+      auto wanted = rewrite(value);
+      if (!wanted) continue;
+      if (*wanted != value) kept = fmt::format("{}={}", pair.substr(0, equals), percent_encoded(*wanted));
+    }
+    if (!next.empty()) next += '&';
+    next += kept;
+  }
+  if (count > 0) head.target = head.target.substr(0, mark) + (next.empty() ? "" : "?" + next);
+  return count;
+}
+
+// name=value pairs of one Cookie field. Servers differ in what they make of spaces and quotes.
+std::string rewritten_cookies(std::string_view cookies, std::string_view name, const Rewrite& rewrite,
+                              std::size_t& count) {
+  std::string next;
+  for (bool more = true; more;) {
+    const std::size_t end = cookies.find(';');
+    const std::string_view pair = http1::trimmed(cookies.substr(0, end));
+    more = end != std::string_view::npos;
+    cookies.remove_prefix(more ? end + 1 : cookies.size());
+    const std::size_t equals = std::min(pair.find('='), pair.size());
+    std::string kept(pair);
+    if (http1::same_name(http1::trimmed(pair.substr(0, equals)), name)) {
+      ++count;
+      const std::string value(http1::trimmed(pair.substr(std::min(equals + 1, pair.size()))));
+      auto wanted = rewrite(value);
+      if (!wanted) continue;
+      if (*wanted != value) kept = fmt::format("{}={}", name, *wanted);
+    }
+    if (kept.empty()) continue;
+    if (!next.empty()) next += "; ";
+    next += kept;
+  }
+  return next;
+}
+
+Counted rewrite_cookie(RequestHead& head, std::string_view name, const Rewrite& rewrite) {
+  std::size_t count = 0;
+  std::erase_if(head.fields, [&](Field& field) {
+    if (!http1::same_name(field.name, "cookie")) return false;
+    const std::size_t before = count;
+    std::string next = rewritten_cookies(field.value, name, rewrite, count);
+    if (count > before) field.value = std::move(next);
+    return field.value.empty();
+  });
+  return count;
+}
+
+// KEYID/20250101/us-east-1/s3/aws4_request: the id is what stands before the first "/".
+std::optional<std::string> rewritten_scope(std::string_view scope, const Rewrite& rewrite) {
+  const std::size_t slash = std::min(scope.find('/'), scope.size());
+  auto id = rewrite(std::string(scope.substr(0, slash)));
+  return id ? std::optional(*id + std::string(scope.substr(slash))) : std::nullopt;
+}
+
+Counted rewrite_signature(RequestHead& head, const Rewrite& rewrite) {
+  std::size_t count = 0;
+  static_cast<void>(
+      rewrite_fields(head, "authorization", [&](std::string value) -> std::optional<std::string> {
+        constexpr std::string_view mark = "Credential=";
+        const std::size_t at = value.find(mark);
+        if (!value.starts_with(signature_scheme) || at == std::string::npos) return value;
+        ++count;
+        const std::size_t end = std::min(value.find_first_of(", ", at), value.size());
+        auto scope = rewritten_scope(std::string_view(value).substr(at + mark.size(), end - at - mark.size()),
+                                     rewrite);
+        if (!scope) return std::nullopt;
+        return value.substr(0, at + mark.size()) + *scope + value.substr(end);
+      }));
+  auto in_query =
+      rewrite_query(head, signature_key, [&](std::string value) { return rewritten_scope(value, rewrite); });
+  if (!in_query) return in_query;
+  return count + *in_query;
+}
+
+}  // namespace
+
+Counted rewrite_place(RequestHead& head, const SecretPlace& place, const Rewrite& rewrite) {
+  switch (place.kind) {
+    case Kind::none:
+    case Kind::json: return 0;
+    case Kind::header: return rewrite_fields(head, place.name, rewrite);
+    case Kind::basic: return rewrite_basic(head, rewrite);
+    case Kind::query: return rewrite_query(head, place.name, rewrite);
+    case Kind::cookie: return rewrite_cookie(head, place.name, rewrite);
+    case Kind::sigv4: return rewrite_signature(head, rewrite);
+  }
+  __builtin_unreachable();
+}
+
+void add_at_place(RequestHead& head, const SecretPlace& place, std::string_view value) {
+  const bool query = head.target.contains('?');
+  switch (place.kind) {
+    case Kind::header: head.fields.push_back({place.name, std::string(value)}); return;
+    case Kind::basic: head.fields.push_back({"authorization", "Basic " + base64_encoded(value)}); return;
+    case Kind::cookie: head.fields.push_back({"cookie", fmt::format("{}={}", place.name, value)}); return;
+    case Kind::query:
+      head.target += query && !head.target.ends_with('?') ? "&" : query ? "" : "?";
+      head.target += percent_encoded(place.name) + "=" + percent_encoded(value);
+      return;
+    case Kind::none:
+    case Kind::json:
+    case Kind::sigv4: return;
+  }
+}
+
+std::string_view unusable_at(const SecretPlace& place, std::string_view value) {
+  const bool control = std::ranges::any_of(value, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  if (control) return "it has a control byte in it";
+  if (value.starts_with(' ') || value.ends_with(' ')) return "it begins or ends with a space";
+  if (place.kind == Kind::cookie && value.find_first_of(" \",;\\") != std::string_view::npos)
+    return "a cookie has no space, quote, comma, semicolon or backslash in it";
+  return "";
+}
+
+}  // namespace clawpatrol::credentials

@@ -1,0 +1,217 @@
+#include "daemon/credentials/http/value.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "daemon/credentials/http/place.h"
+#include "parsers/http1/text.h"
+
+namespace clawpatrol::credentials {
+namespace {
+
+using Type = CredentialType;
+using Read = std::expected<Value, std::string>;
+
+struct Part {
+  std::string_view name;
+  Secret* into;
+  bool required = true;
+};
+
+// A flat JSON object of strings, read straight into locked pages: a general parser would leave copies behind.
+class Object {
+ public:
+  explicit Object(std::string_view text) : text_(text) {}
+
+  std::expected<void, std::string> read(std::span<const Part> parts) {
+    if (!take('{')) return wrong();
+    for (bool first = true; !take('}'); first = false) {
+      if (!first && !take(',')) return wrong();
+      auto name = string();
+      if (!name || !take(':')) return wrong();
+      auto value = string();
+      if (!value) return wrong();
+      auto part = std::ranges::find(parts, name->reveal(), &Part::name);
+      if (part == parts.end()) return std::unexpected("it has a part that this type does not have");
+      if (!part->into->empty()) return std::unexpected(fmt::format("its '{}' stands twice", part->name));
+      *part->into = std::move(*value);
+    }
+    if (at_ != text_.size()) return wrong();
+    for (const Part& part : parts)
+      if (part.required && part.into->empty())
+        return std::unexpected(fmt::format("it has no '{}'", part.name));
+    return {};
+  }
+
+ private:
+  static std::unexpected<std::string> wrong() {
+    return std::unexpected(std::string("it is not a JSON object of strings"));
+  }
+
+  void skip_spaces() {
+    while (at_ < text_.size() && std::string_view(" \t\r\n").contains(text_[at_])) ++at_;
+  }
+  bool take(char c) {
+    skip_spaces();
+    if (at_ == text_.size() || text_[at_] != c) return false;
+    ++at_;
+    skip_spaces();
+    return true;
+  }
+
+  // Escapes of one byte alone: a secret, and PEM, need no others.
+  std::optional<Secret> string() {
+    if (at_ == text_.size() || text_[at_] != '"') return std::nullopt;
+    Secret room(text_.size());
+    std::size_t size = 0;
+    for (++at_; at_ < text_.size() && text_[at_] != '"'; ++at_) {
+      char c = text_[at_];
+      if (c == '\\') {
+        auto unescaped = escape();
+        if (!unescaped) return std::nullopt;
+        c = *unescaped;
+      }
+      room.writable()[size++] = c;
+    }
+    if (at_ == text_.size()) return std::nullopt;
+    ++at_;
+    skip_spaces();
+    return Secret(room.reveal().substr(0, size));
+  }
+
+  std::optional<char> escape() {
+    constexpr std::string_view written = "nrt\"\\/", meant = "\n\r\t\"\\/";
+    if (++at_ == text_.size()) return std::nullopt;
+    if (text_[at_] == 'u') return four_digits();
+    const std::size_t known = written.find(text_[at_]);
+    return known == std::string_view::npos ? std::nullopt : std::optional(meant[known]);
+  }
+
+  std::optional<char> four_digits() {
+    int code = 0;
+    for (int i = 0; i < 4; ++i) {
+      const int digit = ++at_ < text_.size() ? http1::hex_digit(text_[at_]) : -1;
+      if (digit < 0) return std::nullopt;
+      code = code * 16 + digit;
+    }
+    return code < 0x80 ? std::optional(static_cast<char>(code)) : std::nullopt;
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+};
+
+std::expected<void, std::string> read_parts(const CredentialConfig& config, std::string_view stored,
+                                            Value& value) {
+  const bool object = stored.starts_with('{');
+  switch (config.type) {
+    case Type::aws: {
+      const Part parts[] = {{"access_key_id", &value.key_id},
+                            {"secret_access_key", &value.secret},
+                            {"session_token", &value.session_token, false}};
+      return Object(stored).read(parts);
+    }
+    case Type::mtls: {
+      const Part parts[] = {{"certificate", &value.certificate}, {"private_key", &value.private_key}};
+      return Object(stored).read(parts);
+    }
+    case Type::github_app: {
+      const Part parts[] = {{"private_key", &value.private_key}};
+      return Object(stored).read(parts);
+    }
+    case Type::oauth2: {
+      const bool refresh = config.tokens && config.tokens->grant == OAuthGrant::refresh_token;
+      const Part parts[] = {{"client_secret", &value.secret, !refresh},
+                            {"refresh_token", &value.refresh_token, refresh}};
+      if (object || refresh) return Object(stored).read(parts);
+      value.secret = Secret(stored);
+      return {};
+    }
+    case Type::basic: {
+      const std::size_t colon = stored.find(':');
+      if (!config.user.empty()) {
+        value.user = Secret(std::string_view(config.user));
+        value.secret = Secret(stored);
+      } else if (colon == std::string_view::npos) {
+        return std::unexpected("it is not user:password (or name the 'user' in the configuration)");
+      } else {
+        value.user = Secret(stored.substr(0, colon));
+        value.secret = Secret(stored.substr(colon + 1));
+      }
+      return {};
+    }
+    default: value.secret = Secret(stored); return {};
+  }
+}
+
+// What may not be a part of a request, or could not be told from other text in a response.
+std::expected<void, std::string> check_sent(const CredentialConfig& config, const Value& value) {
+  for (const Secret* part : {&value.secret, &value.session_token, &value.key_id, &value.user}) {
+    if (auto why = unusable_at(config.place, part->reveal()); !part->empty() && !why.empty())
+      return std::unexpected(std::string(why));
+  }
+  const bool sends =
+      config.type != Type::mtls && config.type != Type::github_app && value.refresh_token.empty();
+  if (sends && value.secret.reveal().size() < shortest_needle)
+    return std::unexpected(fmt::format(
+        "a secret of less than {} bytes cannot be told from other text in a response", shortest_needle));
+  for (const Secret* part : {&value.secret, &value.session_token, &value.refresh_token})
+    if (part->reveal().size() > longest_needle) return std::unexpected("a secret is at most 8 KiB long");
+  return {};
+}
+
+std::shared_ptr<const Patterns> patterns_of(const CredentialConfig& config, const Value& value) {
+  std::vector<Needle> needles;
+  for (const Secret* part : {&value.secret, &value.session_token, &value.refresh_token})
+    if (part->reveal().size() >= shortest_needle) needles.push_back({part->reveal(), config.placeholder});
+  return needles.empty() ? nullptr : std::make_shared<const Patterns>(needles);
+}
+
+}  // namespace
+
+Read read_value(const CredentialConfig& config, std::string_view stored) {
+  Value value;
+  if (auto read = read_parts(config, stored, value); !read) return std::unexpected(read.error());
+  if (auto sent = check_sent(config, value); !sent) return std::unexpected(sent.error());
+  value.patterns = patterns_of(config, value);
+  return value;
+}
+
+Read token_value(const CredentialConfig& config, std::string_view token, std::uint64_t version) {
+  Value value;
+  value.version = version;
+  value.secret = Secret(token);
+  if (auto sent = check_sent(config, value); !sent) return std::unexpected(sent.error());
+  value.patterns = patterns_of(config, value);
+  return value;
+}
+
+// Version first: a value that is set in between is then a new one at the next look.
+std::expected<std::shared_ptr<const Value>, Error> Values::get(const Store& store,
+                                                               const CredentialConfig& config) {
+  const std::uint64_t version = store.version(config.name);
+  {
+    std::lock_guard lock(mutex_);
+    auto kept = kept_.find(config.name);
+    const bool same = kept != kept_.end() && kept->second.value->version == version &&
+                      kept->second.type == config.type && kept->second.user == config.user;
+    if (same && version != 0) return kept->second.value;
+    if (kept != kept_.end()) kept_.erase(kept);  // and wiped, once no request holds it
+  }
+  auto stored = store.get(config.name);
+  if (!stored) return std::unexpected(stored.error());
+  auto value = read_value(config, stored->reveal());
+  if (!value)
+    return std::unexpected(
+        Error{EINVAL, fmt::format("cannot use credential '{}': {}", config.name, value.error())});
+  value->version = version;
+  auto shared = std::make_shared<const Value>(std::move(*value));
+  std::lock_guard lock(mutex_);
+  kept_.insert_or_assign(config.name, Kept{config.type, config.user, shared});
+  return shared;
+}
+
+}  // namespace clawpatrol::credentials

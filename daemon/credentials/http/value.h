@@ -1,0 +1,61 @@
+// What is stored under a credential's name, read as its type has it. Every part is in locked pages.
+//
+//   bearer, header, cookie, query, anthropic, openai, gemini   the text itself
+//   basic         user:password, or the password where the configuration names the user
+//   aws           {"access_key_id": "...", "secret_access_key": "...", "session_token": "..."}
+//   mtls          {"certificate": "PEM, the chain", "private_key": "PEM"}
+//   github_app    {"private_key": "PEM"}
+//   oauth2        the client's secret, or {"client_secret": "...", "refresh_token": "..."}
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "daemon/credentials/http/patterns.h"
+#include "daemon/credentials/store.h"
+#include "policy/policy.h"
+
+namespace clawpatrol::credentials {
+
+struct Value {
+  std::uint64_t version = 0;
+  Secret secret;         // what is sent, or signed with; of basic the password; of oauth2 the client's secret
+  Secret user;           // basic
+  Secret key_id;         // aws
+  Secret session_token;  // aws
+  Secret certificate;    // mtls
+  Secret private_key;    // mtls, github_app
+  Secret refresh_token;  // oauth2
+  // Of all that an upstream may learn from a request, ready to be looked for in its responses.
+  std::shared_ptr<const Patterns> patterns;
+};
+
+// The error says what is wrong with it, and nothing of what is in it.
+std::expected<Value, std::string> read_value(const CredentialConfig& config, std::string_view stored);
+
+// What a credential sends at last, where that is not what is stored: a token that oauth2 or github_app gave.
+std::expected<Value, std::string> token_value(const CredentialConfig& config, std::string_view token,
+                                              std::uint64_t version);
+
+// Values that are in use, so that a request costs no file. Any thread.
+class Values {
+ public:
+  // The value as it is set now.
+  std::expected<std::shared_ptr<const Value>, Error> get(const Store& store, const CredentialConfig& config);
+
+ private:
+  struct Kept {
+    CredentialType type;
+    std::string user;
+    std::shared_ptr<const Value> value;
+  };
+  std::mutex mutex_;
+  std::map<std::string, Kept, std::less<>> kept_;
+};
+
+}  // namespace clawpatrol::credentials

@@ -1,0 +1,84 @@
+// Which credential a request gets, before it is judged; and giving it, once it has been recorded.
+#include "daemon/gateway/http/exchange_state.h"
+#include "parsers/http1/text.h"
+
+namespace clawpatrol::http {
+
+credentials::Asking Exchange::asking() const {
+  const ClaimedFlow& claimed = flow_.claimed();
+  return {.profile = claimed.peer_facets.profile,
+          .endpoint = claimed.endpoint_facets.name,
+          .host = claimed.dest.host,
+          .port = static_cast<std::uint16_t>(claimed.dest.port)};
+}
+
+Task<bool> Exchange::choose_credential() {
+  placeholders_ = flow_.worker().shared().placeholders.of(policy_);
+  auto choice = credentials::choose(*policy_, *placeholders_, asking(), head());
+  if (choice && choice->needs_body && body_state_ == BodyState::unread) {
+    const bool held = co_await hold_body();
+    if (!held) co_return false;
+    if (held_all_) choice = credentials::choose(*policy_, *placeholders_, asking(), head(), held_);
+  }
+  if (!choice) {
+    co_await refuse(403, "credential", "credential that cannot be chosen", choice.error().what);
+    co_return false;
+  }
+  choice_ = *choice;
+  credential_ = choice_.name();
+  const bool in_body =
+      choice_.credential && choice_.credential->place.kind == SecretPlace::Kind::json && held_all_;
+  if (!in_body) body_guard_.emplace(placeholders_);
+  co_return true;
+}
+
+Task<bool> Exchange::check_body() {
+  auto passed = guarded(held_);
+  if (passed) co_return true;
+  co_await refuse(403, "credential", "placeholder out of its place", passed.error().what);
+  co_return false;
+}
+
+// What may be sent of the body.
+std::expected<std::string_view, credentials::Refusal> Exchange::guarded(std::string_view bytes) {
+  return body_guard_ ? body_guard_->feed(bytes)
+                     : std::expected<std::string_view, credentials::Refusal>(bytes);
+}
+
+// Never sent without: what cannot be given refuses the request.
+Task<bool> Exchange::give_credential() {
+  const Shared& shared = flow_.worker().shared();
+  for (auto [config, into] :
+       {std::pair(choice_.credential, &value_), {choice_.client_certificate, &certificate_}}) {
+    if (!config) continue;
+    auto value = flow_.worker().shared().credential_values.get(*shared.credentials, *config);
+    if (value) {
+      *into = std::move(*value);
+      continue;
+    }
+    co_await fail(503, "credential", "The credential for this request cannot be used.", value.error().what);
+    co_return false;
+  }
+  if (!choice_.credential) co_return true;
+  credentials::limit_responses(outgoing_);
+  // Frames are looked into as they are.
+  std::erase_if(outgoing_.fields,
+                [](const Field& field) { return http1::same_name(field.name, "sec-websocket-extensions"); });
+  auto given = credentials::inject(
+      {.choice = choice_, .value = *value_, .asking = asking(), .default_port = scheme_port(endpoint())},
+      outgoing_, held_all_ ? &held_ : nullptr);
+  clean_.emplace(value_->patterns);
+  if (given) co_return true;
+  co_await fail(403, "credential", given.error().what, given.error().what);
+  co_return false;
+}
+
+std::string Exchange::credential_key() const {
+  std::string key;
+  for (auto [config, value] :
+       {std::pair(choice_.credential, &value_), {choice_.client_certificate, &certificate_}})
+    if (config) key += config->name + ":" + std::to_string((*value)->version) + " ";
+  return key;
+}
+
+}  // namespace clawpatrol::http

@@ -1,0 +1,140 @@
+// attack 18: what a request becomes with its credential.
+#include "daemon/credentials/http/inject.h"
+
+#include "parsers/http1/write.h"
+#include "tests/daemon/credentials/http/requests.h"
+#include "tests/daemon/credentials/http/written.h"
+
+using namespace clawpatrol;
+using namespace clawpatrol::credentials;
+using namespace clawpatrol::tests;
+
+namespace {
+
+// The head as it is sent, or what is refused.
+std::string sent(const std::string& lines, const std::string& stored, const std::string& request,
+                 std::string* body = nullptr) {
+  auto policy = policy_with("'c'", bearer("c", lines));
+  const CredentialConfig& config = policy->credentials.at("c");
+  auto value = read_value(config, stored);
+  if (!value) return "value: " + value.error();
+  http::RequestHead head = head_of(request);
+  Placeholders placeholders(*policy);
+  auto choice = choose(*policy, placeholders, asking, head, body ? std::optional(*body) : std::nullopt);
+  if (!choice) return "choice: " + choice.error().what;
+  auto done = inject({*choice, *value, asking}, head, body);
+  if (!done) return done.error().what;
+  std::string text;
+  auto written = http1::append_request(text, head, 443);
+  REQUIRE(written);
+  return text;
+}
+
+std::string request(const std::string& target = "/", const std::string& fields = "") {
+  return "GET " + target + " HTTP/1.1\r\nHost: api.example.com" + fields;
+}
+std::string wanted(const std::string& target, const std::string& fields) {
+  return "GET " + target + " HTTP/1.1\r\nHost: api.example.com\r\n" + fields + "\r\n\r\n";
+}
+
+}  // namespace
+
+TEST_CASE("attack 18: a slot holds the secret alone, whatever the agent put there") {
+  const std::string two = "\r\nauthorization: Bearer mine\r\nAUTHORIZATION: Basic eDp5\r\nX: 1";
+  CHECK(sent("type = 'bearer'", "s3cret", request()) == wanted("/", "authorization: Bearer s3cret"));
+  CHECK(sent("type = 'bearer'", "s3cret", request("/", two)) ==
+        wanted("/", "authorization: Bearer s3cret\r\nX: 1"));
+  CHECK(sent("type = 'basic'", "me:s3cret", request("/", two)) ==
+        wanted("/", "authorization: Basic " + base64("me:s3cret") + "\r\nX: 1"));
+  CHECK(sent("type = 'basic'\nuser = 'bot'", "s3:cret", request()) ==
+        wanted("/", "authorization: Basic " + base64("bot:s3:cret")));
+  CHECK(sent("type = 'cookie'\nname = 'sid'", "s3cret",
+             request("/", "\r\nCookie: sid=mine; a=b\r\nCookie: c=d;SID=x")) ==
+        wanted("/", "Cookie: sid=s3cret; a=b\r\nCookie: c=d"));
+  CHECK(sent("type = 'cookie'\nname = 'sid'", "s3cret", request()) == wanted("/", "cookie: sid=s3cret"));
+  CHECK(sent("type = 'query'\nname = 'key'", "s3 c&r=t", request("/p?a=1&key=mine&%6bey=mine&b")) ==
+        "GET /p?a=1&key=s3%20c%26r%3Dt&b HTTP/1.1\r\nHost: api.example.com\r\n\r\n");
+  CHECK(sent("type = 'query'\nname = 'key'", "s3cret", request("/p"))
+            .starts_with("GET /p?key=s3cret HTTP/1.1\r\n"));
+  CHECK(sent("type = 'query'\nname = 'key'", "s3cret", request("/p?a=1;key=mine"))
+            .starts_with("Credential \"c\" cannot"));
+  CHECK(sent("type = 'header'\nname = 'X-Key'\nprefix = 'Token '", "s3cret",
+             request("/", "\r\nx-key: a\r\nX-KEY: b")) == wanted("/", "x-key: Token s3cret"));
+}
+
+TEST_CASE("a placeholder becomes the secret, and nothing else changes") {
+  CHECK(sent("type = 'bearer'", "s3cret", request("/", "\r\nA: b\r\nAuthorization: token {{c}}\r\nC: d")) ==
+        wanted("/", "A: b\r\nAuthorization: token s3cret\r\nC: d"));
+  CHECK(sent("type = 'bearer'\nat = 'basic'\nuser = 'x'", "s3cret",
+             request("/", "\r\nAuthorization: Basic " + base64("git:{{c}}"))) ==
+        wanted("/", "Authorization: Basic " + base64("git:s3cret")));
+  CHECK(sent("type = 'query'\nname = 'key'", "s3c/ret", request("/?z=%41&key=%7b%7bc%7D%7D&a=b"))
+            .starts_with("GET /?z=%41&key=s3c%2Fret&a=b HTTP/1.1\r\n"));
+  CHECK(sent("type = 'cookie'\nname = 'sid'", "s3cret", request("/", "\r\nCookie: a=b; sid={{c}}; d=e")) ==
+        wanted("/", "Cookie: a=b; sid=s3cret; d=e"));
+  CHECK(sent("type = 'basic'", "me:s3cret", request("/", "\r\nAuthorization: Basic " + base64("x:{{c}}"))) ==
+        wanted("/", "Authorization: Basic " + base64("me:s3cret")));
+}
+
+TEST_CASE("a placeholder in a JSON body becomes the secret, and Content-Length is put right") {
+  std::string body = R"({"a": "x", "auth": {"token": "Bearer {{c}}"}, "z": [1]})";
+  const std::string post =
+      "POST / HTTP/1.1\r\nHost: api.example.com\r\nContent-Type: application/json\r\nContent-Length: " +
+      std::to_string(body.size());
+  const std::string text = sent("type = 'bearer'\nat = 'json:/auth/token'", "s\"3c\\ret", post, &body);
+  CHECK(body == R"({"a": "x", "auth": {"token": "Bearer s\"3c\\ret"}, "z": [1]})");
+  CHECK(text.find("Content-Length: " + std::to_string(body.size()) + "\r\n") != std::string::npos);
+}
+
+TEST_CASE("attack 18: a value that could be read as more than one is refused") {
+  auto value = [](const std::string& lines, const std::string& stored) {
+    return sent(lines, stored, request());
+  };
+  CHECK(value("type = 'bearer'", "a1234\r\nX: y") == "value: it has a control byte in it");
+  CHECK(value("type = 'bearer'", "a1234 ") == "value: it begins or ends with a space");
+  CHECK(value("type = 'cookie'\nname = 'a'", "s3cret; b=c").starts_with("value: a cookie has no space"));
+  CHECK(value("type = 'basic'", "nocolon").starts_with("value: it is not user:password"));
+  CHECK(value("type = 'bearer'", "abc").starts_with("value: a secret of less than 4 bytes"));
+  CHECK(value("type = 'aws'", "text") == "value: it is not a JSON object of strings");
+  CHECK(value("type = 'aws'", R"({"access_key_id": "AKIA"})") == "value: it has no 'secret_access_key'");
+  CHECK(value("type = 'aws'", R"({"access_key_id": "AKIA", "secret_access_key": "a\nb123"})") ==
+        "value: it has a control byte in it");
+  CHECK(
+      value("type = 'aws'", R"({"access_key_id": "A", "access_key_id": "B", "secret_access_key": "abcd"})") ==
+      "value: its 'access_key_id' stands twice");
+}
+
+TEST_CASE("attack 17: at injection the host is asked for once more") {
+  auto policy = policy_with("'c'", bearer("c", "type = 'bearer'\nhosts = ['api.example.com']"));
+  const CredentialConfig& config = policy->credentials.at("c");
+  auto value = read_value(config, "s3cret");
+  REQUIRE(value);
+  http::RequestHead head = head_of(request());
+  const Choice choice{.credential = &config, .way = Way::slot};
+  const Asking other{"data", "web", "evil.example.com", 443};
+  CHECK(inject({choice, *value, other}, head, nullptr).error().what ==
+        "Credential \"c\" cannot be put into this request: it is not for this host.");
+}
+
+TEST_CASE(
+    "attack 16: a credentialed request asks for no part of a response, and for no coding we cannot read") {
+  http::RequestHead head =
+      head_of(request("/",
+                      "\r\nRange: bytes=0-9\r\nIf-Range: x\r\nAccept-Encoding: gzip;q=0.5, "
+                      "dcb, br\r\nAccept-Encoding: *"));
+  limit_responses(head);
+  CHECK(head.fields == http::Fields{{"accept-encoding", "gzip;q=0.5, br"}});
+  limit_responses(head = head_of(request()));
+  CHECK(head.fields == http::Fields{{"accept-encoding", "identity"}});
+}
+
+TEST_CASE("an mtls value is a chain and a key") {
+  auto policy = policy_with("'c'", bearer("c", "type = 'mtls'"));
+  auto value =
+      read_value(policy->credentials.at("c"),
+                 R"({"certificate": "-----BEGIN CERTIFICATE-----\nMII\u002b\n", "private_key": "k\n"})");
+  REQUIRE(value);
+  CHECK(value->certificate.reveal() == "-----BEGIN CERTIFICATE-----\nMII+\n");
+  CHECK(value->private_key.reveal() == "k\n");
+  CHECK_FALSE(value->patterns);
+}
