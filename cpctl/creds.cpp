@@ -6,6 +6,7 @@
 #include "cpctl/flow_views.h"
 #include "cpctl/printable.h"
 #include "cpctl/secret_input.h"
+#include "cpctl/secret_parts.h"
 
 namespace clawpatrol::cpctl {
 
@@ -17,6 +18,7 @@ int creds_set(Context context, const std::string& name) {
   std::unique_ptr<Daemon> daemon = Daemon::connect(context, Service::gateway);
   if (!daemon) return exit_unreachable;
   auto value = read_secret(console, fmt::format("value of {} (not shown): ", name));
+  if (value) value = in_one_line(std::move(*value));
   if (!value) {
     console.complain(fmt::format("cannot set credential '{}': {}", name, value.error()),
                      fmt::format("Give the value on standard input: `cpctl creds set {} < FILE`.", name));

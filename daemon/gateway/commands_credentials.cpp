@@ -23,8 +23,24 @@ std::string Commands::State::credential_line(const credentials::Info* info, cons
   return line.add("endpoint", config ? config->endpoint : "").add("user", config ? config->user : "").text();
 }
 
+// Of a credential that is configured: whether the value is what its type needs. "": it is, as far as is
+// known.
+std::string Commands::State::objection_to(const std::string& name, std::string_view value) const {
+  auto policy = shared.policy.current();
+  if (!policy) return "";
+  auto found = policy->credentials.find(name);
+  if (found == policy->credentials.end() || found->second.type == CredentialType::postgres) return "";
+  auto read = credentials::read_value(found->second, value);
+  return read ? "" : read.error();
+}
+
 Answer Commands::State::creds_set(const Request& request) {
   std::string name = request.fields.text_or_empty("name");
+  if (auto why = objection_to(name, request.body); !why.empty()) {
+    record(request, name, "failed");
+    return answer_failure("credential", "cannot set credential '" + name + "': " + why,
+                          "What its type wants is in docs/credentials.md.");
+  }
   return when_recorded(request, name, [&] {
     auto info = shared.credentials->set(name, request.body);
     shared.salted_passwords->forget(name);

@@ -257,6 +257,15 @@ void read_http(const Table& table, CredentialConfig& credential, Named& named) {
 
 }  // namespace
 
+// What is loaded and cannot be given would seem to be there.
+static void check_given(Build& build, const Table& table, const CredentialConfig& credential) {
+  if (build.use == LoadFor::judge || !credential.tokens) return;
+  table.report().error(
+      table.at("type"),
+      fmt::format("this gateway does not get tokens for {} credentials yet", name_of(credential.type)),
+      "Its rules can be tried with `cpctl test`; to run the gateway, use a bearer credential.");
+}
+
 void build_credentials(Build& build) {
   for_each_named(build, "credential", [&](const std::string& name, const Table& table) {
     CredentialConfig credential;
@@ -275,6 +284,7 @@ void build_credentials(Build& build) {
       credential.user = user->value;
     if (type) check_keys_of_type(table, credential.type);
     if (type && !postgres) read_http(table, credential, named);
+    check_given(build, table, credential);
     auto of = build.policy.endpoints.find(credential.endpoint);
     credential.hosts = read_hosts(
         table, default_port(of == build.policy.endpoints.end() ? EndpointType::postgres : of->second.type),

@@ -9,6 +9,7 @@
 #include "daemon/credentials/http/base64.h"
 #include "daemon/credentials/http/json_place.h"
 #include "daemon/credentials/http/place.h"
+#include "daemon/credentials/http/sigv4.h"
 #include "parsers/http/target.h"
 #include "parsers/http1/text.h"
 
@@ -196,7 +197,9 @@ Chosen choose(const Policy& policy, const Placeholders& placeholders, const Aski
                       : by_slot(fit.of_request, head);
   if (!choice) return choice;
   // A body that is still to come may hold the placeholder that decides.
-  choice->needs_body = in_body && !body && head.has_body;
+  const bool hashed =
+      choice->credential && choice->credential->place.kind == Kind::sigv4 && needs_payload(head);
+  choice->needs_body = (in_body || hashed) && !body && head.has_body;
   if (!fit.of_connection.empty()) choice->client_certificate = fit.of_connection.front();
   const bool nothing = fit.of_request.empty() && fit.of_connection.empty();
   if (nothing && fit.elsewhere && !is_listed(policy, asking))

@@ -104,28 +104,39 @@ Done check(const Giving& how, const RequestHead& sent, const RequestHead& judged
   auto written = http1::append_request(text, sent, how.default_port);
   OPENSSL_cleanse(text.data(), text.size());
   if (!written) return refused(config.name, written.error());
-  if (!same_but_for(sent, judged, config.place))
+  const bool signs = config.place.kind == Kind::sigv4;
+  if (signs ? !same_but_for_signature(sent, judged) : !same_but_for(sent, judged, config.place))
     return refused(config.name, "more than its place would change");
   return {};
 }
 
 }  // namespace
 
-Done inject(const Giving& how, RequestHead& head, std::string* body) {
-  if (!how.choice.credential) return {};
+std::expected<std::optional<ChunkSigner>, Refusal> inject(const Giving& how, RequestHead& head,
+                                                          std::string* body) {
+  if (!how.choice.credential) return std::nullopt;
   const CredentialConfig& config = *how.choice.credential;
   if (!config.goes_to(how.asking.host, how.asking.port))
     return refused(config.name, "it is not for this host");
   if (how.value.secret.empty()) return refused(config.name, "it has no value");
   const RequestHead judged = head;
+  std::optional<ChunkSigner> signer;
   Done done;
-  if (config.place.kind == Kind::json)
+  if (config.place.kind == Kind::sigv4) {
+    auto made = sign(
+        head, {how.value, how.default_port, body ? std::optional<std::string_view>(*body) : std::nullopt});
+    if (!made) return refused(config.name, made.error());
+    if (made->chunks != ChunkSignature::none) signer.emplace(*made, how.value);
+  } else if (config.place.kind == Kind::json) {
     done = replace_in_body(config, how.value, head, body);
-  else if (how.choice.way == Way::placeholder)
+  } else if (how.choice.way == Way::placeholder) {
     done = replace_placeholder(config, how.value, head);
-  else
+  } else {
     done = fill_slot(config, how.value, head);
-  return done ? check(how, head, judged) : done;
+  }
+  if (done) done = check(how, head, judged);
+  if (!done) return std::unexpected(done.error());
+  return signer;
 }
 
 void limit_responses(RequestHead& head) {

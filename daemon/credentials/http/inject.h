@@ -4,9 +4,11 @@
 
 #include <chrono>
 #include <expected>
+#include <optional>
 #include <string>
 
 #include "daemon/credentials/http/choose.h"
+#include "daemon/credentials/http/sigv4.h"
 #include "daemon/credentials/http/value.h"
 
 namespace clawpatrol::credentials {
@@ -20,7 +22,9 @@ struct Giving {
 
 // Changes `head` (and `body`, where the place is in there; null: it is not here). On an error neither is to
 // be sent.
-std::expected<void, Refusal> inject(const Giving& how, http::RequestHead& head, std::string* body);
+// What is given back signs the chunks of the body, where they are signed.
+std::expected<std::optional<ChunkSigner>, Refusal> inject(const Giving& how, http::RequestHead& head,
+                                                          std::string* body);
 
 // What a credentialed request does not ask for: ranges, in which half a secret could stand, and codings that
 // cannot be looked into. On a copy of the head, before it is sent.

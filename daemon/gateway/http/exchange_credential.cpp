@@ -60,6 +60,12 @@ Task<bool> Exchange::give_credential() {
     co_return false;
   }
   if (!choice_.credential) co_return true;
+  if (choice_.credential->tokens) {
+    co_await fail(
+        503, "credential", "The gateway cannot get tokens of this kind yet.",
+        "credential '" + choice_.credential->name + "' is of a type that this version has no tokens for");
+    co_return false;
+  }
   credentials::limit_responses(outgoing_);
   // Frames are looked into as they are.
   std::erase_if(outgoing_.fields,
@@ -68,6 +74,7 @@ Task<bool> Exchange::give_credential() {
       {.choice = choice_, .value = *value_, .asking = asking(), .default_port = scheme_port(endpoint())},
       outgoing_, held_all_ ? &held_ : nullptr);
   clean_.emplace(value_->patterns);
+  if (given) chunk_signer_ = std::move(*given);
   if (given) co_return true;
   co_await fail(403, "credential", given.error().what, given.error().what);
   co_return false;

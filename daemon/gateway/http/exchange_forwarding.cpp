@@ -131,6 +131,12 @@ Task<bool> Exchange::upload_held(UpstreamExchange& server) {
 }
 
 Task<std::expected<void, Error>> Exchange::send_up(UpstreamExchange& server, std::string_view bytes) {
+  std::string signed_chunks;
+  if (chunk_signer_) {
+    if (auto fed = chunk_signer_->feed(bytes, signed_chunks); !fed)
+      co_return std::unexpected(Error{EPROTO, "the signed body: " + std::string(fed.error())});
+    bytes = signed_chunks;
+  }
   if (bytes.empty()) co_return std::expected<void, Error>();
   auto sent = co_await server.send(bytes, stall_deadline());
   if (sent) {

@@ -40,6 +40,7 @@ struct Setup {
   std::string rules = "";        // [[rule]] tables
   std::string settings = "";     // further tables, such as [limits]
   std::string of_endpoint = "";  // further keys
+  std::string credentials = "";  // of the profile: "\"a\", \"b\""
   std::string type = "http";
   std::string of_gateway = "";        // further keys
   std::size_t audit_bytes = 1 << 30;  // that the peer may write before it is denied

@@ -116,6 +116,8 @@ virtual = ["198.18.0.0/16"]
 profile = "data"
 [profile.data]
 endpoints = ["api"]
+credentials = [)" + setup_.credentials +
+                           R"(]
 [endpoint.api]
 type = ")" + setup_.type + R"("
 hosts = [")" + authority() +

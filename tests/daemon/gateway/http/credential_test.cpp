@@ -1,0 +1,147 @@
+// A request with a credential, from the agent to the server and back.
+#include <zlib.h>
+
+#include <catch2/catch.hpp>
+
+#include "tests/daemon/gateway/http/lab.h"
+
+using namespace clawpatrol;
+using namespace clawpatrol::http::lab;
+
+namespace {
+
+const std::string secret = "ghp_s3cretOfTheOperator0";
+
+Setup with_credential(const std::string& lines) {
+  Setup setup{.rules = allow_all};
+  setup.settings = "[credential.pat]\nendpoint = \"api\"\n" + lines + "\n";
+  setup.credentials = "\"pat\"";
+  return setup;
+}
+
+void set(Gateway& gateway, const std::string& value = secret) {
+  REQUIRE(gateway.shared().credentials->set("pat", value));
+}
+
+std::string get(const Gateway& gateway, const std::string& fields, const std::string& target = "/") {
+  return "GET " + target + " HTTP/1.1\r\nHost: " + gateway.authority() + "\r\n" + fields + "\r\n";
+}
+
+std::string gzipped(const std::string& text) {
+  z_stream stream{};
+  deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
+  std::string out(text.size() + 128, '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  deflate(&stream, Z_FINISH);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a request gets its credential, and the agent none of it, whatever the server says") {
+  Gateway gateway(with_credential("type = \"bearer\""));
+  set(gateway);
+  Side agent = gateway.agent();
+  agent.send(
+      get(gateway, "Authorization: Bearer {{pat}}\r\nRange: bytes=0-3\r\nAccept-Encoding: gzip, xz\r\n"));
+  Side server = gateway.server();
+  const std::string head = server.head();
+  CHECK(head.find("Authorization: Bearer " + secret + "\r\n") != std::string::npos);
+  CHECK(head.find("accept-encoding: gzip\r\n") != std::string::npos);
+  CHECK(head.find("Range") == std::string::npos);
+  server.send("HTTP/1.1 200 OK\r\nX-Echo: " + secret + "\r\nContent-Length: 30\r\n\r\n{\"" +
+              secret.substr(0, 9));
+  server.send(secret.substr(9) + "\"}\r\n");
+  const std::string answer = agent.until("\"}\r\n");
+  CHECK(answer.find("Content-Length: 30\r\n") != std::string::npos);
+  CHECK(answer.find("X-Echo: {{pat}}*") != std::string::npos);
+  CHECK(answer.find("{\"{{pat}}*") != std::string::npos);
+  CHECK(answer.find(secret) == std::string::npos);
+
+  agent.send(get(gateway, ""));
+  CHECK(server.head().find("authorization: Bearer " + secret + "\r\n") != std::string::npos);
+  const std::string body = gzipped("<" + secret + ">");
+  server.send("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: " + std::to_string(body.size()) +
+              "\r\n\r\n" + body);
+  const std::string plain = agent.until("0\r\n\r\n");
+  CHECK(plain.find("<{{pat}}*****************>") != std::string::npos);
+  CHECK(plain.find("gzip") == std::string::npos);
+  CHECK(gateway.logs(R"("credential":"pat")"));
+  CHECK_FALSE(gateway.logs(secret));
+}
+
+TEST_CASE(
+    "attack 16: a placeholder out of its place is refused, in a body too, and the server sees none of it") {
+  Gateway gateway(with_credential("type = \"bearer\""));
+  set(gateway);
+  Side agent = gateway.agent();
+  agent.send(get(gateway, "User-Agent: {{pat}}\r\n"));
+  CHECK(agent.head().starts_with("HTTP/1.1 403 "));
+  CHECK(gateway.server_is_quiet());
+
+  Side other = gateway.agent();
+  other.send("POST / HTTP/1.1\r\nHost: " + gateway.authority() + "\r\nContent-Length: 100\r\n\r\nname={{p");
+  Side server = gateway.server();
+  server.head();
+  other.send("at}}&more");
+  CHECK(other.head().starts_with("HTTP/1.1 403 "));
+  CHECK(server.rest() == "name=");
+}
+
+TEST_CASE("a credential that has no value refuses the request; it is never sent without") {
+  Gateway gateway(with_credential("type = \"bearer\""));
+  Side agent = gateway.agent();
+  agent.send(get(gateway, ""));
+  CHECK(agent.head().starts_with("HTTP/1.1 503 "));
+  CHECK(gateway.server_is_quiet());
+  set(gateway);
+  Side again = gateway.agent();
+  again.send(get(gateway, ""));
+  Side server = gateway.server();
+  CHECK(server.head().find(secret) != std::string::npos);
+}
+
+TEST_CASE("attack 15: a connection that a credential was sent on is not used with its next value") {
+  Gateway gateway(with_credential("type = \"bearer\""));
+  set(gateway);
+  Side agent = gateway.agent();
+  agent.send(get(gateway, ""));
+  Side first = gateway.server();
+  first.head();
+  first.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  agent.until("ok");
+  set(gateway, "another-s3cret-value");
+  Side next = gateway.agent();
+  next.send(get(gateway, ""));
+  Side second = gateway.server();
+  CHECK(second.head().find("Bearer another-s3cret-value") != std::string::npos);
+}
+
+TEST_CASE("attack 16: a part of a body that was not asked for in parts is withheld") {
+  Gateway gateway(with_credential("type = \"bearer\""));
+  set(gateway);
+  Side agent = gateway.agent();
+  agent.send(get(gateway, ""));
+  Side server = gateway.server();
+  server.head();
+  server.send("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-3/9\r\nContent-Length: 4\r\n\r\nghp_");
+  CHECK(agent.head().starts_with("HTTP/1.1 502 "));
+}
+
+TEST_CASE("a credential whose place is in the body goes there, and the length is put right") {
+  Gateway gateway(with_credential("type = \"bearer\"\nat = \"json:/auth/token\""));
+  set(gateway);
+  Side agent = gateway.agent();
+  const std::string body = R"({"auth": {"token": "{{pat}}"}})";
+  agent.send("POST / HTTP/1.1\r\nHost: " + gateway.authority() +
+             "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  Side server = gateway.server();
+  const std::string wanted = R"({"auth": {"token": ")" + secret + "\"}}";
+  CHECK(server.head().find("Content-Length: " + std::to_string(wanted.size()) + "\r\n") != std::string::npos);
+  CHECK(server.exactly(wanted.size()) == wanted);
+}
