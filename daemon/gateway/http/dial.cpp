@@ -35,6 +35,15 @@ tls::Wish wish_for(Worker& worker, const Destination& to, std::string name) {
           .session_key = std::move(session_key)};
 }
 
+std::expected<UpstreamContexts::Context, Error> context_for(UpstreamContexts& contexts,
+                                                            const Destination& to) {
+  if (!to.client) return contexts.of(to.endpoint);
+  return contexts.of(to.endpoint, {.credential = to.client->name,
+                                   .version = to.certificate->version,
+                                   .identity = {.certificates = to.certificate->certificate.reveal(),
+                                                .key = to.certificate->private_key.reveal()}});
+}
+
 }  // namespace
 
 bool is_clear_text(const EndpointConfig& endpoint) {
@@ -50,7 +59,7 @@ Task<Dialled> dial(Worker& worker, const Flow& flow, const Destination& to, Reus
     if (auto pooled = worker.http().pool.take(to.key)) co_return pooled;
   UpstreamContexts::Context context;
   if (!is_clear_text(to.endpoint)) {
-    auto found = worker.shared().upstream_contexts.of(to.endpoint);
+    auto found = context_for(worker.shared().upstream_contexts, to);
     if (!found) co_return not_encrypted(found.error().what);
     context = std::move(*found);
   }

@@ -25,6 +25,9 @@ struct Destination {
   const EndpointConfig& endpoint;
   const DestFacets& dest;
   PoolKey key;
+  // Whom the gateway is to the server; null: nobody, as far as TLS is concerned.
+  const CredentialConfig* client = nullptr;
+  std::shared_ptr<const credentials::Value> certificate = {};  // of `client`
 };
 
 using Dialled = std::expected<std::unique_ptr<Http1Upstream>, DialFailure>;

@@ -60,7 +60,9 @@ Task<void> Exchange::forward() {
                                .endpoint = claimed.endpoint_facets.name,
                                .host = claimed.dest.host,
                                .port = claimed.dest.port,
-                               .credential = credential_key()}};
+                               .credential = credential_key()},
+                       .client = choice_.client_certificate,
+                       .certificate = certificate_};
   Reuse reuse = outgoing_.upgrade.empty() ? Reuse::may_be_used : Reuse::only_new;
   for (bool over = false; !over; reuse = Reuse::only_new) {
     flow.set_state("connecting");
