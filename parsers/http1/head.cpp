@@ -1,6 +1,9 @@
 #include "parsers/http1/head.h"
 
+#include <string.h>
+
 #include <algorithm>
+#include <bit>
 
 #include "parsers/http1/framing.h"
 #include "parsers/http1/text.h"
@@ -110,6 +113,23 @@ std::expected<bool, Malformed> read_host(Head& head) {
   return found;
 }
 
+// How many bytes come before the first control byte or DEL, as far as whole words show it: most of a head is
+// skipped by it.
+std::size_t printable_prefix(std::string_view text) {
+  static_assert(std::endian::native == std::endian::little);
+  constexpr std::uint64_t each = ~std::uint64_t{0} / 255, top = each << 7;
+  std::size_t count = 0;
+  for (; count + sizeof(std::uint64_t) <= text.size(); count += sizeof(std::uint64_t)) {
+    std::uint64_t word;
+    memcpy(&word, text.data() + count, sizeof word);
+    const std::uint64_t no_del = word ^ each * 0x7f;
+    const std::uint64_t found = ((word - each * ' ') & ~word & top) | ((no_del - each) & ~no_del & top);
+    // The lowest that is marked is one; those above it may have borrowed.
+    if (found) return count + static_cast<std::size_t>(std::countr_zero(found)) / 8;
+  }
+  return count;
+}
+
 }  // namespace
 
 std::string_view Head::only(std::string_view name) const {
@@ -148,10 +168,13 @@ std::expected<Head, Malformed> read_head(std::string_view text) {
 }
 
 Step<std::size_t> LineScanner::find_end(std::string_view buffer, std::size_t limit) {
-  for (; scanned_ < buffer.size(); ++scanned_) {
+  const std::string_view allowed = buffer.substr(0, limit);
+  for (;; ++scanned_) {
+    const bool after_cr = scanned_ > line_begin_ && buffer[scanned_ - 1] == '\r';
+    if (!after_cr) scanned_ += printable_prefix(allowed.substr(scanned_));
+    if (scanned_ >= buffer.size()) return NeedMore{buffer.size() + 1};
     if (scanned_ >= limit) return Malformed{"head is too long"};
     const char c = buffer[scanned_];
-    const bool after_cr = scanned_ > line_begin_ && buffer[scanned_ - 1] == '\r';
     if (after_cr != (c == '\n')) return Malformed{after_cr ? "bare CR" : "bare LF"};
     if (c == '\n') {
       if (scanned_ - line_begin_ == 1) return Parsed<std::size_t>{scanned_ + 1, scanned_ + 1};
@@ -160,7 +183,6 @@ Step<std::size_t> LineScanner::find_end(std::string_view buffer, std::size_t lim
       return Malformed{"control byte in the head"};
     }
   }
-  return NeedMore{buffer.size() + 1};
 }
 
 }  // namespace clawpatrol::http1

@@ -51,7 +51,7 @@ struct Head {
   std::string_view only(std::string_view name) const;
 };
 
-// `text` is the whole head, up to and with its empty line, and holds no byte that scan_head() refuses.
+// `text` is the whole head, up to and with its empty line, and holds no byte that LineScanner refuses.
 std::expected<Head, Malformed> read_head(std::string_view text);
 
 // name ":" OWS value OWS, without its CRLF; also of trailers.
