@@ -123,6 +123,7 @@ struct HttpFacets {
   Facet<std::string> body;      // decoded, UTF-8
   Facet<Document> body_json;
   Facet<std::int64_t> body_size;  // as sent, before it is decoded
+  Facet<NameList> classes;        // what the answer can be: "mints_credential"
   bool operator==(const HttpFacets&) const = default;
 };
 
@@ -246,6 +247,7 @@ enum class FacetId : std::uint8_t {
   http_body,
   http_body_json,
   http_body_size,
+  http_classes,
   k8s_verb,
   k8s_group,
   k8s_version,
@@ -349,6 +351,8 @@ inline constexpr FacetInfo facet_table[] = {
      "the body as one JSON document; `{}` where there is no body"},
     {FacetId::http_body_size, "http.body_size", FacetType::integer, FacetFamily::http,
      "bytes of the body as sent"},
+    {FacetId::http_classes, "http.classes", FacetType::string_list, FacetFamily::http,
+     "what the answer can be: `mints_credential` (tokens, keys, signed addresses), by a list in the tree"},
     {FacetId::k8s_verb, "k8s.verb", FacetType::string, FacetFamily::k8s,
      "`get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`, `proxy`; of a path "
      "that is no resource the method in lower case"},

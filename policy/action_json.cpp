@@ -225,6 +225,7 @@ Wrong take_facet(StatedAction& action, FacetId id, const Json& json) {
     case FacetId::http_body: return take(json, action.http.body);
     case FacetId::http_body_json: return take(json, action.http.body_json);
     case FacetId::http_body_size: return take(json, action.http.body_size);
+    case FacetId::http_classes: return take(json, action.http.classes);
     case FacetId::k8s_verb: return take(json, action.k8s.verb);
     case FacetId::k8s_group: return take(json, action.k8s.group);
     case FacetId::k8s_version: return take(json, action.k8s.version);

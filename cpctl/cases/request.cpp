@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "daemon/gateway/unix_time.h"
+#include "parsers/http/classes.h"
 #include "parsers/http/described.h"
 #include "parsers/http/wire.h"
 #include "parsers/kubernetes/request.h"
@@ -49,7 +50,7 @@ CaseOutcome judge(const Stage& stage, const http::Request& request) {
   } else {
     auto facets = http::facets_of(request, stage.options);
     if (!facets) return refused(facets.error());
-    record->kind = http::kind_of(request);
+    record->kind = http::raised(http::kind_of(request), *facets);
     record->http = std::make_shared<const HttpFacets>(std::move(*facets));
   }
   if (std::string why = other_host(stage, *record->http); !why.empty()) return refused(why);

@@ -38,9 +38,35 @@ std::size_t bytes_of(const SqlParams& params) {
   return total;
 }
 
+std::size_t bytes_of(const Document& document) {
+  std::size_t total = sizeof document;
+  if (const std::string* text = document.text()) total += text->size();
+  if (const Document::Items* items = document.items())
+    for (const Document& item : *items) total += bytes_of(item);
+  if (const Document::Members* members = document.members())
+    for (const Document::Member& member : *members)
+      total += sizeof member.name + member.name.size() + bytes_of(member.value);
+  return total;
+}
+
+std::size_t bytes_of(const Facet<Document>& facet) {
+  return facet ? bytes_of(*facet) : 0;
+}
+
+std::size_t bytes_of(const HttpFacets& http) {
+  return sizeof http + bytes_of(http.raw_path) * 2 + bytes_of(http.query) + bytes_of(http.headers) +
+         bytes_of(http.body) + bytes_of(http.body_json);
+}
+
+std::size_t bytes_of(const K8sFacets& k8s) {
+  return sizeof k8s + bytes_of(k8s.path) * 2 + bytes_of(k8s.params) + bytes_of(k8s.argv) + bytes_of(k8s.body);
+}
+
 std::size_t bytes_of_evidence(const ActionRecord& record) {
   return (record.sql ? bytes_of(*record.sql) : 0) + (record.sql_params ? bytes_of(*record.sql_params) : 0) +
-         (record.dns ? sizeof *record.dns + record.dns->name.size() : 0) + record.text.size();
+         (record.dns ? sizeof *record.dns + record.dns->name.size() : 0) +
+         (record.http ? bytes_of(*record.http) : 0) + (record.k8s ? bytes_of(*record.k8s) : 0) +
+         record.text.size();
 }
 
 }  // namespace
@@ -123,6 +149,8 @@ RecentActions::Record RecentActions::add(ActionRecord record) {
     record.sql = nullptr;
     record.sql_params = nullptr;
     record.dns = nullptr;
+    record.http = nullptr;
+    record.k8s = nullptr;
     record.evidence = ActionRecord::Evidence::dropped;
     evidence = record.text.size();
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "parsers/http/classes.h"
 #include "parsers/http/decoding.h"
 #include "parsers/http/target.h"
 #include "parsers/http1/text.h"
@@ -121,6 +122,7 @@ std::expected<HttpFacets, std::string_view> facets_of(const Request& request, co
   else
     facets.headers = Unknown::undecodable;
   read_body(request, options, facets);
+  facets.classes = classes_of(request, facets);
   return facets;
 }
 

@@ -52,7 +52,7 @@ Request request_of(const http1::Head& head);  // its body is to be added
 std::expected<HttpFacets, std::string_view> facets_of(const Request& request, const Options& options);
 
 // GET, HEAD and OPTIONS read; an upgrade executes, since nobody reads what follows; all else writes, also
-// what a header asks to have taken for another method.
+// what a header asks to have taken for another method. raised() of classes.h has the last word.
 ActionKind kind_of(const Request& request);
 
 }  // namespace clawpatrol::http

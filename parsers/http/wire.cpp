@@ -1,5 +1,7 @@
 #include "parsers/http/wire.h"
 
+#include "parsers/http/classes.h"
+
 namespace clawpatrol::http {
 namespace {
 
@@ -23,7 +25,7 @@ struct Collector {
       return false;
     }
     request.facets = std::move(*facets);
-    request.kind = kind_of(parts);
+    request.kind = raised(kind_of(parts), request.facets);
     reading.requests.push_back(std::move(request));
     request = {};
     return true;

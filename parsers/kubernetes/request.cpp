@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 
+#include "parsers/http/classes.h"
 #include "parsers/http/target.h"
 #include "parsers/http1/text.h"
 #include "parsers/json.h"
@@ -192,7 +193,7 @@ std::expected<Facets, std::string_view> facets_of(const http::Request& request,
   }
   if (http) facets.http = std::move(*http);
   facets.k8s = k8s_facets(request, *info, params, facets.http);
-  facets.kind = kind_of(request, *info);
+  facets.kind = http::raised(kind_of(request, *info), facets.http);
   return facets;
 }
 

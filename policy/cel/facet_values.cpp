@@ -77,6 +77,7 @@ template <class T>
     case FacetId::http_body: return facet(http.body, id);
     case FacetId::http_body_json: return facet(http.body_json, id);
     case FacetId::http_body_size: return facet(http.body_size, id);
+    case FacetId::http_classes: return facet(http.classes, id);
     default: return not_applicable(id);
   }
 }
@@ -179,7 +180,8 @@ Value moment(std::int64_t unix_ns) {
     case FacetId::http_headers:
     case FacetId::http_body:
     case FacetId::http_body_json:
-    case FacetId::http_body_size: return action.http ? http_facet(*action.http, id) : not_applicable(id);
+    case FacetId::http_body_size:
+    case FacetId::http_classes: return action.http ? http_facet(*action.http, id) : not_applicable(id);
     case FacetId::k8s_verb:
     case FacetId::k8s_group:
     case FacetId::k8s_version:

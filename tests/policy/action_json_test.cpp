@@ -44,7 +44,7 @@ const std::string whole =
     R"("http.method":"POST","http.host":"a","http.path":"/p","http.raw_path":"/%70",)"
     R"("http.query":{"a":["1","2"]},"http.headers":{"accept":[]},"http.body":"{}",)"
     R"("http.body_json":{"n":-1,"big":18446744073709551615,"r":1.5,"l":[null,true,"x",{}]},)"
-    R"("http.body_size":3,"k8s.verb":"create","k8s.group":"","k8s.version":"v1",)"
+    R"("http.body_size":3,"http.classes":["mints_credential"],"k8s.verb":"create","k8s.group":"","k8s.version":"v1",)"
     R"("k8s.resource":"pods/exec","k8s.subresource":"exec","k8s.namespace":"prod","k8s.name":"",)"
     R"("k8s.params":{"command":["ls"]},"k8s.argv":["ls"],"k8s.path":"/api",)"
     R"("k8s.impersonate":{"user":"u","groups":["g"]},"k8s.body":{"unknown":"undecodable"},)"

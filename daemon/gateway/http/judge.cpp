@@ -2,6 +2,7 @@
 
 #include "daemon/gateway/http/request_facets.h"
 #include "daemon/gateway/unix_time.h"
+#include "parsers/http/classes.h"
 #include "parsers/kubernetes/request.h"
 
 namespace clawpatrol::http {
@@ -60,7 +61,7 @@ std::expected<Seen, std::string_view> Judge::see(const Policy& policy, const Req
   auto facets = facets_of(request, options);
   if (!facets) return std::unexpected(facets.error());
   seen.http = std::make_shared<const HttpFacets>(std::move(*facets));
-  seen.kind = kind_of(request);
+  seen.kind = raised(kind_of(request), *seen.http);
   return seen;
 }
 

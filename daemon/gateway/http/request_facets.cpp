@@ -68,6 +68,7 @@ std::string facets_json(const HttpFacets& http, const K8sFacets* k8s) {
   for (std::string_view name : {"content-type", "user-agent"})
     if (std::string_view value = first_of(http.headers, name); !value.empty())
       text(out, name == "user-agent" ? "user_agent" : "content_type", value.substr(0, longest_excerpt));
+  list(out, "classes", http.classes);
   if (http.body_size && *http.body_size > 0) member(out, "body_size"), out += std::to_string(*http.body_size);
   if (http.body && !http.body->empty()) text(out, "body_sha256", sha256_hex(*http.body));
   if (!http.body) text(out, "body_unknown", name_of(http.body.why()));
