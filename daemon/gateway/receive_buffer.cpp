@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace clawpatrol {
 
@@ -17,7 +18,8 @@ std::span<char> ReceiveBuffer::space() {
     end_ -= begin_;
     begin_ = 0;
   }
-  if (end_ * 2 > bytes_.size()) bytes_.resize(std::min(bytes_.size() * 2, std::max(most_, bytes_.size())));
+  if (std::exchange(filled_, false) || end_ * 2 > bytes_.size())
+    bytes_.resize(std::min(bytes_.size() * 2, std::max(most_, bytes_.size())));
   return std::span(bytes_).subspan(end_);
 }
 

@@ -13,9 +13,12 @@ class ReceiveBuffer {
   explicit ReceiveBuffer(std::size_t most) : most_(most) {}
   std::string_view view() const { return {bytes_.data() + begin_, end_ - begin_}; }
   void consume(std::size_t count);
-  // Where the next bytes go; grows where it is full, up to `most`, and is empty past that.
+  // Where the next bytes go; grows where it is full, or was, up to `most`, and is empty past that.
   std::span<char> space();
-  void received(std::size_t count) { end_ += count; }
+  void received(std::size_t count) {
+    end_ += count;
+    filled_ = end_ == bytes_.size();
+  }
   // Gives its memory back where nothing is in it.
   void release();
 
@@ -24,6 +27,7 @@ class ReceiveBuffer {
   std::size_t most_;
   std::vector<char> bytes_;
   std::size_t begin_ = 0, end_ = 0;
+  bool filled_ = false;  // by what came last: there is more of it
 };
 
 }  // namespace clawpatrol

@@ -42,7 +42,8 @@ struct Request {
   std::vector<http1::Header> headers;
   std::string_view body;  // without its framing, as sent
   BodyState body_state = BodyState::whole;
-  std::optional<std::uint64_t> declared_size = {};  // of the body, where the head says it; for one that is not whole
+  // Of a body that is not whole, where the head says it.
+  std::optional<std::uint64_t> declared_size = {};
   bool upgrades = false;
 };
 

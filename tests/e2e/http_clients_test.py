@@ -5,20 +5,30 @@ import re
 import unittest
 
 from http_lab import HttpLab
-from lab import ROOT, environment, run
+from lab import ROOT, run
 
 CLIENTS = ROOT / "tests" / "e2e" / "clients"
 # What is of the connection, and not of the exchange (a reason is nobody's, RFC 9112, 4); and times.
-CHANGING = [(r"(?m)(HTTP/1.1 \d+) .*$", r"\1"), (r"(?im)^(< )?(date|keep-alive|connection|server|etag|last-modified): .*\r?\n", ""),
+CHANGING = [(r"(?m)HTTP/[12.]+ (\d+).*$", r"HTTP \1"), (r"(?im)^(< )?(date|keep-alive|connection|server|etag|last-modified): .*\r?\n", ""),
             (r"(?im)^ *(Date|Keep-Alive|Connection|Server|ETag|Last-Modified): .*\n", ""), (r"\d\d:\d\d:\d\d", "T"),
             (r"(?m)^--.*$", "--"), (r"\d+\.\d+\.\d+\.\d+", "IP"), (r"[\d.,]+ [KMG]B/s", "SPEED")]
 
+# Of HTTP/1.1 alone; and what the gateway takes out.
+ONLY_IN_ONE = ("transfer-encoding:", "http 100", "alt-svc:")
+
 
 class HttpClients(unittest.TestCase):
+    scheme = "http"
+
     @classmethod
     def setUpClass(cls):
         cls.lab = HttpLab().__enter__()
-        cls.node = cls.lab.url("node", "")
+        cls.node = cls.url("node", "")
+        cls.trust = {namespace: cls.lab.trust(namespace) for namespace in (cls.lab.gateway, cls.lab.agent)}
+
+    @classmethod
+    def url(cls, name, path="/"):
+        return cls.lab.url(name, path, cls.scheme)
 
     @classmethod
     def tearDownClass(cls):
@@ -27,13 +37,14 @@ class HttpClients(unittest.TestCase):
     def same(self, *argv, merge=False, lines_in_order=True):
         said = []
         for namespace in (self.lab.gateway, self.lab.agent):
-            result = run(*self.lab.inside(namespace, *argv), check=False, env=environment(), timeout=120, cwd="/")
+            result = run(*self.lab.inside(namespace, *argv), check=False, env=self.trust[namespace], timeout=120, cwd="/")
             self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
             text = result.stdout + (result.stderr if merge else "")
             for pattern, replacement in CHANGING:
                 text = re.sub(pattern, replacement, text)
-            if not lines_in_order:  # of a head: Content-Length may stand elsewhere
-                text = "\n".join(sorted(text.splitlines()))
+            if not lines_in_order:  # of a head: fields may stand elsewhere, and HTTP/2 has small letters
+                lines = sorted(line.lower().strip() for line in text.splitlines())
+                text = "\n".join(line for line in lines if line and not line.startswith(ONLY_IN_ONE))
             said.append(text)
         self.assertEqual(said[0], said[1])
         return said[0]
@@ -42,8 +53,8 @@ class HttpClients(unittest.TestCase):
         for name in ("nginx", "h2o", "caddy"):
             for path in ("/", "/large", "/none", "/a"):
                 with self.subTest(name + path):
-                    self.same("sh", "-c", f"curl -sS {self.lab.url(name, path)} | md5sum") if path == "/large" \
-                        else self.same("curl", "-sS", "-i", self.lab.url(name, path), lines_in_order=False)
+                    self.same("sh", "-c", f"curl -sS {self.url(name, path)} | md5sum") if path == "/large" \
+                        else self.same("curl", "-sS", "-i", self.url(name, path), lines_in_order=False)
         for options in (["/echo?a=b"], ["--compressed", "/gzip"], ["-d", "a=b", "/echo"], ["-T", "/etc/services", "/echo"],
                         ["-X", "DELETE", "/echo"], ["-I", "/echo"], ["-L", "/redirect"], ["-X", "PATCH", "-d", "a=b", "/echo"],
                         ["-T", "-", "/echo"], ["-H", "Expect: 100-continue", "-d", "x", "/echo"],
@@ -54,9 +65,10 @@ class HttpClients(unittest.TestCase):
                     else self.same("sh", "-c", f"curl -sS {' '.join(options[:-1])} {self.node}{options[-1]} | md5sum")
 
     def test_wget(self):
-        self.same("wget", "-S", "-q", "-O", "-", self.lab.url("nginx"), merge=True, lines_in_order=False)
-        self.same("wget", "-q", "-O", "-", "--post-data=a=b", self.node + "/echo")
-        self.same("sh", "-c", f"wget -q -O - {self.lab.url('nginx', '/large')} | md5sum")
+        wget = "wget --ca-certificate=$SSL_CERT_FILE -q -O -"
+        self.same("sh", "-c", f"{wget} -S {self.url('nginx')}", merge=True, lines_in_order=False)
+        self.same("sh", "-c", f"{wget} --post-data=a=b {self.node}/echo")
+        self.same("sh", "-c", f"{wget} {self.url('nginx', '/large')} | md5sum")
 
     def test_python_requests(self):
         self.assertIn("done", self.same("/usr/bin/python3", CLIENTS / "requests_client.py", self.node))
@@ -79,17 +91,23 @@ class HttpClients(unittest.TestCase):
             head -c 3000000 /dev/zero | openssl enc -aes-128-ctr -K 00 -iv 00 2>/dev/null > large; echo text > file
             git add .; git commit -q -m first; git push -q origin m
             cd ..; git clone -q URL/x.git two; git -C two log --format=%H; md5sum two/large; rm -rf $HOME; echo done
-        """.replace("URL", self.lab.url("git", "")).replace("SERVERS", str(self.lab.servers))
+        """.replace("URL", self.url("git", "")).replace("SERVERS", str(self.lab.servers))
         self.assertIn("done", self.same("sh", "-c", script))
 
     def test_what_was_asked_is_in_the_audit_log(self):
         before = len(self.lab.judged())
-        run(*self.lab.inside(self.lab.agent, "curl", "-sS", "-o", "/dev/null", self.node + "/large"))
-        run(*self.lab.inside(self.lab.agent, "curl", "-sS", "-o", "/dev/null", self.node + "/echo"))
+        run(*self.lab.inside(self.lab.agent, "curl", "-sS", "-o", "/dev/null", self.node + "/large"), env=self.trust[self.lab.agent])
+        run(*self.lab.inside(self.lab.agent, "curl", "-sS", "-o", "/dev/null", self.node + "/echo"), env=self.trust[self.lab.agent])
         line = self.lab.judged()[before]
         self.assertEqual((line["facets"]["method"], line["facets"]["path"], line["verdict"], line["kind"]),
                          ("GET", "/large", "allow", "read"))
         self.assertEqual((line["outcome"]["ok"], line["outcome"]["code"], line["outcome"]["bytes_down"]), (True, "200", 10 << 20))
+
+
+class HttpsClients(HttpClients):
+    """The same over TLS: in HTTP/2 where the client speaks it, under an authority that it got from the gateway."""
+
+    scheme = "https"
 
 
 if __name__ == "__main__":

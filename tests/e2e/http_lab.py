@@ -3,10 +3,12 @@
 import json
 import pathlib
 
-from lab import Lab, run, wait_until
+from lab import Lab, environment, run, wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent / "http"
 PORTS = {"nginx": 8081, "h2o": 8082, "caddy": 8083, "node": 8084, "git": 8085}
+
+ENCRYPTED = 1000  # to the port, where the same server speaks TLS
 
 POLICY = """
 schema = 1
@@ -19,20 +21,25 @@ virtual = ["198.18.0.0/16", "fd86:0:0:1::/64"]
 {peers}
 
 [profile.data]
-endpoints = ["servers"]
+endpoints = ["servers", "encrypted"]
 
 [endpoint.servers]
 type  = "http"
 hosts = [%s]
 
+[endpoint.encrypted]
+type  = "https"
+hosts = [%s]
+ca    = "file:ca.pem"
+
 {rules}
-""" % ", ".join(f'"{name}.internal:{port}"' for name, port in PORTS.items())
+""" % tuple(", ".join(f'"{name}.internal:{port + more}"' for name, port in PORTS.items()) for more in (0, ENCRYPTED))
 
 ALLOW_ALL = """
 [[rule]]
-name     = "everything"
-endpoint = "servers"
-verdict  = "allow"
+name      = "everything"
+endpoints = ["servers", "encrypted"]
+verdict   = "allow"
 """
 
 NGINX = """
@@ -42,7 +49,8 @@ http {{
   access_log {where}/nginx.access;
   client_body_temp_path {where}/nb; proxy_temp_path {where}/np; fastcgi_temp_path {where}/nf; uwsgi_temp_path {where}/nu;
   scgi_temp_path {where}/ns;
-  server {{ listen 8081; root {where}/www; location /a {{ return 200 "a"; }} }}
+  ssl_certificate {where}/server.pem; ssl_certificate_key {where}/server.key;
+  server {{ listen 8081; listen 9081 ssl; root {where}/www; location /a {{ return 200 "a"; }} }}
 }}
 """
 H2O = """
@@ -50,9 +58,10 @@ pid-file: {where}/h2o.pid
 error-log: {where}/h2o.error
 access-log: {where}/h2o.access
 num-threads: 1
+listen: {{host: 0.0.0.0, port: 8082}}
+listen: {{host: 0.0.0.0, port: 9082, ssl: {{certificate-file: {where}/server.pem, key-file: {where}/server.key}}}}
 hosts:
   default:
-    listen: {{host: 0.0.0.0, port: 8082}}
     paths:
       /: {{file.dir: {where}/www}}
 """
@@ -66,6 +75,10 @@ CADDY = """
     output file {where}/caddy.access
     format json
   }}
+  respond "a"
+}}
+https://:9083 {{
+  tls {where}/server.pem {where}/server.key
   respond "a"
 }}
 """
@@ -87,10 +100,30 @@ class HttpLab(Lab):
             raise
         return self
 
-    def start_servers(self):
+    def make_directories(self):
+        super().make_directories()
         self.servers = self.directory / "servers"
+        self.servers.mkdir()
+        new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+        run("openssl", "req", "-x509", *new, "-days", "2", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem", cwd=self.servers)
+        run("openssl", "req", *new, "-subj", "/CN=server", "-keyout", "server.key", "-out", "server.csr", cwd=self.servers)
+        (self.servers / "names").write_text("subjectAltName=" + ",".join(f"DNS:{name}.internal" for name in PORTS) + "\n")
+        run("openssl", "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+            "-extfile", "names", "-out", "server.pem", cwd=self.servers)
+        (self.config / "ca.pem").write_bytes((self.servers / "ca.pem").read_bytes())
+
+    def trust(self, namespace):
+        """The environment in which every client trusts what it meets there: the servers' authority, or the gateway's."""
+        authority = self.servers / "ca.pem"
+        if namespace == self.agent:
+            authority = self.servers / "gateway.pem"
+            run(*self.inside(self.agent, "curl", "-sSf", "-o", authority, "http://10.77.1.1/ca.crt"))
+        names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO")
+        return environment() | {name: str(authority) for name in names}
+
+    def start_servers(self):
         www = self.servers / "www"
-        www.mkdir(parents=True)
+        www.mkdir()
         (www / "index.html").write_text("hello\n")
         (www / "large").write_bytes(bytes(i * 7 % 251 for i in range(1 << 20)) * 10)
         for name, text in (("nginx", NGINX), ("h2o", H2O), ("caddy", CADDY)):
@@ -101,18 +134,19 @@ class HttpLab(Lab):
             "nginx": ["nginx", "-e", at / "nginx.error", "-c", at / "nginx.conf"],
             "h2o": ["h2o", "-c", at / "h2o.conf"],
             "caddy": ["caddy", "run", "--adapter", "caddyfile", "--config", at / "caddy.conf"],
-            "node": ["node", HERE / "server.js", PORTS["node"], at / "node.access"],
+            "node": ["node", HERE / "server.js", PORTS["node"], at / "node.access", at],
             "git": ["/usr/bin/python3", HERE / "git_server.py", PORTS["git"], at],
         }
         for name, command in commands.items():
             process = self.spawn(name, self.inside(self.upstream, "env", f"HOME={at}", *command))
-            wait_until(lambda port=PORTS[name]: self.listens(port), name, process=process)
+            for port in (PORTS[name], PORTS[name] + ENCRYPTED):
+                wait_until(lambda port=port: self.listens(port), name, process=process)
 
     def listens(self, port):
         return f":{port} " in run(*self.inside(self.upstream, "ss", "-Hltn")).stdout
 
-    def url(self, name, path="/"):
-        return f"http://{name}.internal:{PORTS[name]}{path}"
+    def url(self, name, path="/", scheme="http"):
+        return f"{scheme}://{name}.internal:{PORTS[name] + (ENCRYPTED if scheme == 'https' else 0)}{path}"
 
     def served(self, name):
         """The requests that a server has logged, as (method, target)."""

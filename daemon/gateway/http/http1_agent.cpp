@@ -182,6 +182,7 @@ Task<Sent> Http1Agent::send(std::string_view bytes, Deadline deadline) {
 Task<Sent> Http1Agent::finish(const Fields& trailers, Deadline deadline) {
   if (length_left_ > 0) co_return std::unexpected(Error{EPROTO, "the body is shorter than its head said"});
   finished_ = true;
+  if (changed_) stream_.shut_down(SHUT_WR);
   if (body_end_ != http1::BodyEnd::chunked) co_return Sent{};
   out_.clear();
   http1::append_last_chunk(out_, trailers);

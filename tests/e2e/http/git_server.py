@@ -1,8 +1,10 @@
-"""git's own http-backend, over HTTP/1.1. usage: git_server.py PORT DIRECTORY"""
+"""git's own http-backend, over HTTP/1.1. usage: git_server.py PORT DIRECTORY; TLS at PORT + 1000"""
 import http.server
 import os
+import ssl
 import subprocess
 import sys
+import threading
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -40,4 +42,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = serve
 
 
-http.server.ThreadingHTTPServer(("0.0.0.0", int(sys.argv[1])), Handler).serve_forever()
+plain, encrypted = (http.server.ThreadingHTTPServer(("0.0.0.0", int(sys.argv[1]) + more), Handler) for more in (0, 1000))
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[2] + "/server.pem", sys.argv[2] + "/server.key")
+encrypted.socket = context.wrap_socket(encrypted.socket, server_side=True)
+threading.Thread(target=encrypted.serve_forever, daemon=True).start()
+plain.serve_forever()

@@ -1,7 +1,7 @@
 // A server for what clients do: echoes what it was asked, streams, redirects. Every request is a line of its log.
-// usage: node server.js PORT LOG
-const crypto = require('crypto'), fs = require('fs'), http = require('http'), zlib = require('zlib');
-const [port, log] = [Number(process.argv[2]), process.argv[3]];
+// usage: node server.js PORT LOG CERTIFICATES; TLS at PORT + 1000
+const crypto = require('crypto'), fs = require('fs'), http = require('http'), https = require('https'), zlib = require('zlib');
+const [port, log, tls] = [Number(process.argv[2]), process.argv[3], process.argv[4]];
 const large = Buffer.alloc(10 << 20);
 for (let i = 0; i < large.length; i += 4) large.writeUInt32LE((i * 2654435761) >>> 0, i);
 
@@ -33,11 +33,15 @@ function answer(request, response, body) {
   (routes[url.pathname] || (() => { response.statusCode = 404; response.end('not here\n'); }))();
 }
 
-const server = http.createServer((request, response) => {
+function listen(request, response) {
   fs.appendFileSync(log, `${request.method} ${request.url}\n`);
   const parts = [];
   request.on('data', (part) => parts.push(part));
   request.on('end', () => answer(request, response, Buffer.concat(parts)));
-});
-server.keepAliveTimeout = 60000;
-server.listen(port, '0.0.0.0');
+}
+
+const certificate = {cert: fs.readFileSync(`${tls}/server.pem`), key: fs.readFileSync(`${tls}/server.key`)};
+for (const [server, at] of [[http.createServer(listen), port], [https.createServer(certificate, listen), port + 1000]]) {
+  server.keepAliveTimeout = 60000;
+  server.listen(at, '0.0.0.0');
+}

@@ -349,6 +349,16 @@ TEST_CASE("attack 12: a WebSocket opens by a right 101 alone, and by nothing els
     server.hang_up();
     CHECK(agent.rest() == "");
   }
+  SECTION("ended by the server") {
+    Side agent = gateway.agent();
+    agent.send(upgrade);
+    Side server = gateway.server();
+    server.head();
+    server.send(right);
+    agent.head();
+    server.hang_up();
+    CHECK(agent.rest() == "");
+  }
   SECTION("any other status stays HTTP, and what was sent behind the head goes nowhere") {
     for (const char* answer : {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
                                "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nok"}) {
