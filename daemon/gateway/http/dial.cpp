@@ -11,18 +11,24 @@ using Failed = std::unexpected<DialFailure>;
 Failed not_reached(const Error& error) {
   const bool late = error.code == ETIMEDOUT;
   return Failed(
-      {late ? 504 : 502,
+      {late ? 504 : 502, "unreachable",
        late ? "The gateway could not reach the server in time." : "The gateway could not reach the server.",
        error.what});
 }
 
 Failed not_encrypted(std::string why) {
-  return Failed({502, "The gateway could not set up TLS with the server.", std::move(why)});
+  return Failed({502, "unreachable", "The gateway could not set up TLS with the server.", std::move(why)});
+}
+
+Failed too_many() {
+  return Failed({503, "too-many", "This peer has too many connections to this endpoint at once.",
+                 "limits.upstream_per_peer is reached"});
 }
 
 // A session is resumed by who may use its connection again, under the same roots, and nobody else
 // (attacks.md, 15).
-tls::Wish wish_for(Worker& worker, const Destination& to, std::string name) {
+tls::Wish wish_for(Worker& worker, const Destination& to, std::string name,
+                   std::vector<std::string> protocols) {
   const PoolKey& key = to.key;
   std::string session_key;
   for (const std::string& part :
@@ -30,7 +36,7 @@ tls::Wish wish_for(Worker& worker, const Destination& to, std::string name) {
         std::to_string(key.port), key.credential, std::to_string(key.credential_version)})
     session_key += part + "/";
   return {.name = std::move(name),
-          .protocols = {"http/1.1"},
+          .protocols = std::move(protocols),
           .sessions = &worker.shared().upstream_sessions,
           .session_key = std::move(session_key)};
 }
@@ -44,19 +50,16 @@ std::expected<UpstreamContexts::Context, Error> context_for(UpstreamContexts& co
                                                 .key = to.certificate->private_key.reveal()}});
 }
 
-}  // namespace
+struct Connected {
+  std::unique_ptr<Stream> stream;
+  std::string address;
+  std::string protocol;  // that TLS settled on; "": none
+};
 
-bool is_clear_text(const EndpointConfig& endpoint) {
-  return endpoint.type == EndpointType::http || endpoint.tls == UpstreamTls::disable;
-}
-
-std::uint16_t scheme_port(const EndpointConfig& endpoint) {
-  return default_port(endpoint.type);
-}
-
-Task<Dialled> dial(Worker& worker, const Flow& flow, const Destination& to, Reuse reuse) {
-  if (reuse == Reuse::may_be_used)
-    if (auto pooled = worker.http().pool.take(to.key)) co_return pooled;
+Task<std::expected<Connected, DialFailure>> connect(ServedFlow& served, const Destination& to,
+                                                    std::vector<std::string> protocols) {
+  Worker& worker = served.worker();
+  const Flow& flow = served.flow();
   UpstreamContexts::Context context;
   if (!is_clear_text(to.endpoint)) {
     auto found = context_for(worker.shared().upstream_contexts, to);
@@ -73,14 +76,109 @@ Task<Dialled> dial(Worker& worker, const Flow& flow, const Destination& to, Reus
   auto address = peer_address(stream->fd());
   if (!address) co_return not_reached(address.error());
   if (context) {
-    auto encrypted = co_await stream->encrypt(context, wish_for(worker, to, name), Deadline::after(limit));
+    auto encrypted = co_await stream->encrypt(context, wish_for(worker, to, name, std::move(protocols)),
+                                              Deadline::after(limit));
     if (!encrypted) {
       worker.shared().refusals.count("TLS with a server failed", flow.peer_id);
       co_return not_encrypted(encrypted.error().what);
     }
   }
-  co_return std::make_unique<Http1Upstream>(std::move(stream), scheme_port(to.endpoint),
-                                            address->address.text() + ":" + std::to_string(address->port));
+  std::string protocol = stream->encrypted() ? std::string(stream->tls()->protocol()) : "";
+  co_return Connected{.stream = std::move(stream),
+                      .address = address->address.text() + ":" + std::to_string(address->port),
+                      .protocol = std::move(protocol)};
+}
+
+}  // namespace
+
+bool is_clear_text(const EndpointConfig& endpoint) {
+  return endpoint.type == EndpointType::http || endpoint.tls == UpstreamTls::disable;
+}
+
+std::uint16_t scheme_port(const EndpointConfig& endpoint) {
+  return default_port(endpoint.type);
+}
+
+namespace {
+
+// All of the connection is this exchange's.
+UpstreamUse use_of(const Destination& to, Connected connected, UpstreamPlaces::Place place) {
+  return {std::make_unique<Http1Upstream>(std::move(connected.stream), scheme_port(to.endpoint),
+                                          std::move(connected.address)),
+          std::move(place)};
+}
+
+std::optional<UpstreamPlaces::Place> place_at(ServedFlow& flow, const Destination& to) {
+  return flow.worker().shared().upstream_places.take(to.key.peer_id, to.key.endpoint,
+                                                     to.policy->limits.upstream_per_peer);
+}
+
+// A connection that the exchanges of this agent's may share from now on, and the first of them.
+Dialled share(ServedFlow& flow, const Destination& to, Connected connected, UpstreamPlaces::Place place) {
+  flow.upstreams().add(to.key, std::move(connected.stream), std::move(connected.address), std::move(place));
+  auto found = flow.upstreams().open(to.key);
+  if (!found.exchange) return not_reached(Error{ECONNRESET, "the server ended the connection at once"});
+  return UpstreamUse(std::move(found.exchange), std::move(found.address));
+}
+
+// One that speaks what was offered; for a server that agrees to nothing of it, what it does agree to, if that
+// is HTTP/2. A server without ALPN speaks HTTP/1.1.
+Task<Dialled> dial_new(ServedFlow& flow, const Destination& to) {
+  auto place = place_at(flow, to);
+  if (!place) co_return too_many();
+  auto& only_http2 = flow.worker().http().only_http2;
+  const auto server = std::make_pair(to.key.generation,
+                                     to.key.endpoint + " " + to.key.host + " " + std::to_string(to.key.port));
+  const bool both =
+      to.speaks == Speaks::http2_rather || (to.speaks == Speaks::http1_rather && only_http2.contains(server));
+  auto connected = co_await connect(
+      flow, to, both ? std::vector<std::string>{"h2", "http/1.1"} : std::vector<std::string>{"http/1.1"});
+  const bool disagreed = connected ? connected->stream->encrypted() && connected->protocol.empty()
+                                   : connected.error().why.contains("no application protocol");
+  if (to.speaks == Speaks::http1_rather && !both && disagreed &&
+      !flow.worker().http().without_alpn.contains(server)) {
+    auto other = co_await connect(flow, to, {"h2"});
+    if (other && other->protocol == "h2") {
+      std::erase_if(only_http2, [&](const auto& known) { return known.first < server.first; });
+      only_http2.insert(server);
+      connected = std::move(other);
+    } else if (connected) {
+      flow.worker().http().without_alpn.insert(server);
+    }
+  }
+  if (!connected) co_return std::unexpected(std::move(connected.error()));
+  if (connected->protocol == "h2" || to.speaks == Speaks::http2)
+    co_return share(flow, to, std::move(*connected), std::move(*place));
+  co_return use_of(to, std::move(*connected), std::move(*place));
+}
+
+}  // namespace
+
+Task<Dialled> dial(ServedFlow& flow, const Destination& to, Reuse reuse) {
+  Http2Upstreams& shared = flow.upstreams();
+  const bool may_share = to.speaks != Speaks::http1;
+  const bool waits = to.speaks == Speaks::http2_rather || to.speaks == Speaks::http2;
+  const Deadline deadline =
+      Deadline::after(std::chrono::duration_cast<Clock::duration>(to.policy->limits.connect));
+  while (waits && shared.is_dialling(to.key)) {
+    const bool in_time = co_await shared.changed().wait(deadline);
+    if (!in_time) co_return not_reached(os_error(ETIMEDOUT, "waiting for a connection to the server"));
+  }
+  if (may_share)
+    if (auto found = shared.open(to.key); found.exchange)
+      co_return UpstreamUse(std::move(found.exchange), std::move(found.address));
+  if (reuse == Reuse::may_be_used && to.speaks != Speaks::http2) {
+    auto place = place_at(flow, to);
+    if (!place) co_return too_many();
+    if (auto pooled = flow.worker().http().pool.take(to.key))
+      co_return UpstreamUse(std::move(pooled), std::move(*place));
+  }
+  const bool alone = waits && !shared.is_of_http1(to.key);
+  if (alone) shared.begin_dialling(to.key);
+  auto dialled = co_await dial_new(flow, to);
+  if (alone) shared.end_dialling(to.key);
+  if (alone && dialled && dialled->is_whole()) shared.found_http1(to.key);
+  co_return dialled;
 }
 
 }  // namespace clawpatrol::http

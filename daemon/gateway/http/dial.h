@@ -8,11 +8,14 @@
 
 #include "daemon/gateway/gateway.h"
 #include "daemon/gateway/http/pool.h"
+#include "daemon/gateway/http/served_flow.h"
+#include "daemon/gateway/http/upstream_use.h"
 
 namespace clawpatrol::http {
 
 struct DialFailure {
   int status = 502;
+  std::string_view type = "unreachable";
   std::string_view told;  // to the agent, a literal
   std::string why;        // for an operator
 };
@@ -25,13 +28,14 @@ struct Destination {
   const EndpointConfig& endpoint;
   const DestFacets& dest;
   PoolKey key;
+  Speaks speaks;
   // Whom the gateway is to the server; null: nobody, as far as TLS is concerned.
   const CredentialConfig* client = nullptr;
   std::shared_ptr<const credentials::Value> certificate = {};  // of `client`
 };
 
-using Dialled = std::expected<std::unique_ptr<Http1Upstream>, DialFailure>;
-Task<Dialled> dial(Worker& worker, const Flow& flow, const Destination& to, Reuse reuse);
+using Dialled = std::expected<UpstreamUse, DialFailure>;
+Task<Dialled> dial(ServedFlow& flow, const Destination& to, Reuse reuse);
 
 // Without TLS, whatever else is configured.
 bool is_clear_text(const EndpointConfig& endpoint);

@@ -18,11 +18,6 @@ constexpr auto ending_time = std::chrono::seconds(5);
 constexpr std::uint64_t most_discarded = 256 << 10;
 constexpr int most_interim = 16;  // heads below 200 of one response
 
-bool is_idempotent(std::string_view method) {
-  constexpr std::array<std::string_view, 5> methods = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
-  return std::ranges::find(methods, method) != methods.end();
-}
-
 // RFC 6455, 4.2.2: what only a server that means it can know to answer.
 bool accepts(const ResponseHead& head, std::string_view key) {
   const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -43,15 +38,6 @@ Task<void> Exchange::forward() {
   const ClaimedFlow& claimed = flow_.claimed();
   const bool given = co_await give_credential();
   if (!given) co_return note_outcome();
-  auto place = flow_.worker().shared().upstream_places.take(claimed.peer->id, claimed.endpoint_facets.name,
-                                                            policy_->limits.upstream_per_peer);
-  if (!place) {
-    flow_.worker().shared().refusals.count("too many connections of one peer to an endpoint",
-                                           claimed.peer->id);
-    co_await fail(503, "too-many", "This peer has too many requests at once at this endpoint.",
-                  "limits.upstream_per_peer is reached");
-    co_return note_outcome();
-  }
   const Destination to{.policy = policy_,
                        .endpoint = endpoint(),
                        .dest = claimed.dest,
@@ -61,29 +47,38 @@ Task<void> Exchange::forward() {
                                .host = claimed.dest.host,
                                .port = claimed.dest.port,
                                .credential = credential_key()},
+                       .speaks = speaks(),
                        .client = choice_.client_certificate,
                        .certificate = certificate_};
   Reuse reuse = outgoing_.upgrade.empty() ? Reuse::may_be_used : Reuse::only_new;
   for (bool over = false; !over; reuse = Reuse::only_new) {
     flow.set_state("connecting");
     flow.set_wait();
-    auto connection = co_await dial(flow_.worker(), flow, to, reuse);
+    auto connection = co_await dial(flow_, to, reuse);
     if (!connection) {
       const DialFailure& failure = connection.error();
-      co_await fail(failure.status, "unreachable", failure.told, failure.why);
+      co_await fail(failure.status, failure.type, failure.told, failure.why);
       break;
     }
-    flow.set_upstream((*connection)->address());
+    flow.set_upstream(connection->address());
     flow.set_state("active");
-    over = co_await forward_on(**connection);
-    if (over) flow_.worker().http().pool.put(to.key, std::move(*connection));
+    over = co_await forward_on(*connection);
+    if (over) connection->give_back(flow_.worker().http().pool, to.key);
   }
   note_outcome();
 }
 
-Task<bool> Exchange::forward_on(Http1Upstream& connection) {
+Speaks Exchange::speaks() const {
+  const bool clear = is_clear_text(endpoint());
+  if (!outgoing_.upgrade.empty() || (clear && flow_.speaks() != Speaks::http2)) return Speaks::http1;
+  if (!clear && flow_.speaks() == Speaks::http2) return Speaks::http2_rather;
+  return flow_.speaks();
+}
+
+Task<bool> Exchange::forward_on(UpstreamUse& connection) {
   UpstreamExchange& server = connection.exchange();
   server_ = &server;
+  why_.clear();
   if (flow_.closing() || agent_left_) server.break_off();
   flow_.flow().set_wait();
   auto sent = co_await server.send_head(outgoing_, stall_deadline());
@@ -198,14 +193,14 @@ Task<void> Exchange::discard_body() {
 }
 
 // True: nothing has come, and the request may be sent again on another connection.
-Task<bool> Exchange::download(Http1Upstream& connection) {
+Task<bool> Exchange::download(UpstreamUse& connection) {
   UpstreamExchange& server = connection.exchange();
   for (int interim = 0; interim <= most_interim; ++interim) {
     flow_.flow().set_wait();
     auto head = co_await server.read_head(stall_deadline());
     if (!head) {
-      const bool stale = connection.was_used() && !connection.has_answered() && !flow_.closing();
-      if (stale && !outgoing_.has_body && is_idempotent(outgoing_.method)) co_return true;
+      const bool wanted = !flow_.closing() && !agent_left_ && !std::exchange(sent_again_, true);
+      if (wanted && connection.may_be_sent_again(outgoing_, head.error())) co_return true;
       const bool late = head.error().code == ETIMEDOUT, wrong = head.error().code == EPROTO;
       if (why_.empty()) why_ = head.error().what;
       co_await fail(late ? 504 : 502, wrong ? "malformed-response" : "no-response",

@@ -45,6 +45,9 @@ std::string_view Exchange::unusable_upgrade() {
     outgoing_.upgrade.clear();
     return {};
   }
+  // Frames are not read yet: to open it would be to pass by the rules that see messages.
+  if (policy_->sees(flow_.claimed().endpoint_facets.name, ActionType::message))
+    return "rules of this endpoint see messages, and this version of the gateway cannot show them any";
   const bool plain = outgoing_.method == "GET" && !outgoing_.has_body;
   const auto keys = std::ranges::count_if(
       outgoing_.fields, [](const Field& field) { return http1::same_name(field.name, "sec-websocket-key"); });

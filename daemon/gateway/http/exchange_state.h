@@ -46,7 +46,8 @@ class Exchange {
 
   // Handing on (exchange_forwarding.cpp).
   Task<void> forward();
-  Task<bool> forward_on(Http1Upstream& connection);  // false: it may be sent again on another connection
+  Speaks speaks() const;
+  Task<bool> forward_on(UpstreamUse& connection);  // false: it may be sent again on another connection
   Task<void> upload(UpstreamExchange& server);
   Task<bool> await_continue();
   Task<bool> upload_held(UpstreamExchange& server);
@@ -54,7 +55,7 @@ class Exchange {
   Task<std::expected<void, Error>> send_down(std::string_view bytes);
   Task<std::expected<void, Error>> send_clean(std::string_view bytes);
   Task<void> discard_body();
-  Task<bool> download(Http1Upstream& connection);
+  Task<bool> download(UpstreamUse& connection);
   Task<bool> download_body(UpstreamExchange& server);
   Task<bool> send_response_head(ResponseHead head);
   Task<bool> change_protocol(ResponseHead head, UpstreamExchange& server);
@@ -96,7 +97,8 @@ class Exchange {
   bool response_begun_ = false;         // a final head has come
   bool head_sent_ = false;              // a final head has gone to the agent
   bool discarding_ = false;             // what the agent still sends goes nowhere
-  bool agent_left_ = false;             // it has broken the exchange off
+  bool sent_again_ = false;
+  bool agent_left_ = false;  // it has broken the exchange off
   bool upload_over_ = true;
   bool whole_ = false;  // the response has been handed on to its end
   int status_ = 0;

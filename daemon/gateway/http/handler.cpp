@@ -101,11 +101,18 @@ Task<void> serve_http(Worker& worker, std::unique_ptr<Stream> agent, ClaimedFlow
   {
     http::ServedFlow flow(worker, std::move(claimed));
     listed->set_state("idle");
-    if (!agent->encrypted()) version = co_await http::version_of(worker, *agent);
+    // Who begins with HTTP/2 in the clear knows that the server speaks it.
+    if (version == http::Version::http2) {
+      flow.set_speaks(http::Speaks::http2_rather);
+    } else if (!agent->encrypted()) {
+      version = co_await http::version_of(worker, *agent);
+      if (version == http::Version::http2) flow.set_speaks(http::Speaks::http2);
+    }
     if (version == http::Version::http1)
       co_await http::serve_http1(flow, *agent);
     else
       co_await http::serve_http2(flow, *agent);
+    co_await flow.upstreams().close();
   }
   worker.shared().flows.close(*listed);
 }

@@ -14,8 +14,8 @@ enum class Version : std::uint8_t { http1, http2 };
 
 namespace clawpatrol {
 
-// In clear text `version` is what the agent turns out to speak. `claimed.dest.host` is the one name of the
-// flow: every request must be for it.
+// In clear text an agent that was not asked may turn out to speak HTTP/2. `claimed.dest.host` is the one name
+// of the flow: every request must be for it.
 Task<void> serve_http(Worker& worker, std::unique_ptr<Stream> agent, ClaimedFlow claimed,
                       http::Version version);
 

@@ -14,21 +14,24 @@ class Http2UpstreamExchange final : public UpstreamExchange {
   }
 
   Task<std::expected<void, Error>> send_head(const RequestHead& head, Deadline) override {
-    if (!connection_.takes_requests() || !head.upgrade.empty())
-      co_return std::unexpected(Error{not_processed, "HTTP/2 connection takes no more requests"});
+    if (broken_off_ || !connection_.takes_requests() || !head.upgrade.empty())
+      co_return std::unexpected(not_sent());
     id_ = connection_.session_.request(head);
-    if (!id_) co_return std::unexpected(Error{not_processed, "HTTP/2 connection takes no more requests"});
+    if (!id_) co_return std::unexpected(not_sent());
     connection_.place_for(*id_);
     connection_.wake_writer();
     co_return std::expected<void, Error>{};
   }
   Task<std::expected<void, Error>> send(std::string_view bytes, Deadline deadline) override {
-    return connection_.send(*id_, bytes, deadline);
+    if (!id_) co_return std::unexpected(not_sent());
+    co_return co_await connection_.send(*id_, bytes, deadline);
   }
   Task<std::expected<void, Error>> finish(const Fields& trailers, Deadline deadline) override {
-    return connection_.finish(*id_, trailers, deadline);
+    if (!id_) co_return std::unexpected(not_sent());
+    co_return co_await connection_.finish(*id_, trailers, deadline);
   }
   Task<std::expected<ResponseHead, Error>> read_head(Deadline deadline) override {
+    if (!id_) co_return std::unexpected(not_sent());
     Http2Connection::Place& place = connection_.places_.find(*id_)->second;
     while (place.heads.empty()) {
       if (connection_.lost_ || place.closed) co_return std::unexpected(connection_.why_closed(place));
@@ -40,15 +43,20 @@ class Http2UpstreamExchange final : public UpstreamExchange {
     co_return head;
   }
   Task<std::expected<BodyPart, Error>> read(Deadline deadline) override {
-    return connection_.read(*id_, deadline);
+    if (!id_) co_return std::unexpected(not_sent());
+    co_return co_await connection_.read(*id_, deadline);
   }
   void break_off() override {
+    broken_off_ = true;
     if (id_) connection_.break_off(*id_, NGHTTP2_CANCEL);
   }
 
  private:
+  static Error not_sent() { return {not_processed, "HTTP/2 connection takes no more requests"}; }
+
   Http2Upstream& connection_;
   std::optional<http2::StreamId> id_;
+  bool broken_off_ = false;
 };
 
 Http2Upstream::Http2Upstream(Ring& ring, std::unique_ptr<Stream> stream)

@@ -8,6 +8,7 @@ ServedFlow::ServedFlow(Worker& worker, ClaimedFlow claimed)
     : worker_(worker),
       claimed_(std::move(claimed)),
       judge_(worker, claimed_),
+      upstreams_(worker.ring()),
       alive_(std::make_shared<bool>(true)) {}
 
 ServedFlow::~ServedFlow() {

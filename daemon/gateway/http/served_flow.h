@@ -7,7 +7,9 @@
 
 #include "daemon/gateway/gateway.h"
 #include "daemon/gateway/http/exchange.h"
+#include "daemon/gateway/http/http2_upstreams.h"
 #include "daemon/gateway/http/judge.h"
+#include "daemon/gateway/http/upstream_use.h"
 #include "parsers/http/request.h"
 
 namespace clawpatrol::http {
@@ -40,6 +42,10 @@ class ServedFlow {
   const ClaimedFlow& claimed() const { return claimed_; }
   Flow& flow() { return *claimed_.flow; }
   Judge& judge() { return judge_; }
+  Http2Upstreams& upstreams() { return upstreams_; }
+  // What servers are to speak, by what the agent does; before the first exchange.
+  void set_speaks(Speaks speaks) { speaks_ = speaks; }
+  Speaks speaks() const { return speaks_; }
   bool closing() const { return closing_; }
 
   // Asks the agent to come again on another connection, and breaks off what goes on.
@@ -54,6 +60,8 @@ class ServedFlow {
   Worker& worker_;
   ClaimedFlow claimed_;
   Judge judge_;
+  Http2Upstreams upstreams_;
+  Speaks speaks_ = Speaks::http1_rather;
   AgentConnection* connection_ = nullptr;
   std::vector<Exchange*> exchanges_;  // that go on
   bool closing_ = false;

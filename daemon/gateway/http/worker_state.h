@@ -3,6 +3,9 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
+#include <string>
+#include <utility>
 
 #include "daemon/gateway/http/pool.h"
 
@@ -50,6 +53,9 @@ struct WorkerState {
   explicit WorkerState(Ring& ring) : pool(ring) {}
   UpstreamPool pool;
   HeldBodies held;
+  // Servers, by generation of the policy, that agree to HTTP/2 alone, or to no protocol at all.
+  using Server = std::pair<std::uint64_t, std::string>;
+  std::set<Server> only_http2, without_alpn;
 };
 
 }  // namespace clawpatrol::http

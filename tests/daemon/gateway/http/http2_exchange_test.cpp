@@ -40,7 +40,7 @@ verdict = "allow"
 }  // namespace
 
 TEST_CASE("an agent's HTTP/2 reaches a server of HTTP/1.1: body, cookies and trailers with it") {
-  Gateway gateway({.rules = allow_all});
+  Gateway gateway({.rules = allow_all, .version = clawpatrol::http::Version::http2});
   Side agent = gateway.agent();
   Pairs post = fields(gateway, "POST", "/x?y");
   post.insert(post.end(), {{"cookie", "a=1"}, {"te", "trailers"}, {"cookie", "b=2"}});
@@ -59,7 +59,7 @@ TEST_CASE("an agent's HTTP/2 reaches a server of HTTP/1.1: body, cookies and tra
 }
 
 TEST_CASE("streams of one connection are judged each for itself, and answered as they are ready") {
-  Gateway gateway({.rules = by_path});
+  Gateway gateway({.rules = by_path, .version = clawpatrol::http::Version::http2});
   Side agent = gateway.agent();
   agent.send(
       with_settings(head(1, fields(gateway, "GET", "/slow")) + head(3, fields(gateway, "GET", "/secrets")) +
@@ -81,7 +81,7 @@ TEST_CASE("streams of one connection are judged each for itself, and answered as
 
 TEST_CASE(
     "attack 11: a stream of HTTP/2 for another host than its connection's is 421, and its neighbours go on") {
-  Gateway gateway({.rules = allow_all});
+  Gateway gateway({.rules = allow_all, .version = clawpatrol::http::Version::http2});
   Side agent = gateway.agent();
   Pairs other = fields(gateway, "GET", "/");
   other[3].second = "other.internal";
@@ -100,7 +100,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a malformed stream is refused and recorded, and comes to no server") {
-  Gateway gateway({.rules = allow_all});
+  Gateway gateway({.rules = allow_all, .version = clawpatrol::http::Version::http2});
   Side agent = gateway.agent();
   Pairs split = fields(gateway, "GET", "/"), two = fields(gateway, "GET", "/");
   split.push_back({"x", "a\r\nhost: b"});
@@ -112,7 +112,7 @@ TEST_CASE("a malformed stream is refused and recorded, and comes to no server") 
 }
 
 TEST_CASE("a stream that the agent breaks off is broken off at the server") {
-  Gateway gateway({.rules = allow_all});
+  Gateway gateway({.rules = allow_all, .version = clawpatrol::http::Version::http2});
   Side agent = gateway.agent();
   agent.send(with_settings(head(1, fields(gateway, "GET", "/slow"))));
   Side server = gateway.server();
@@ -120,4 +120,110 @@ TEST_CASE("a stream that the agent breaks off is broken off at the server") {
   agent.send(frame(rst_stream, 0, 1, std::string("\0\0\0\x8", 4)));
   CHECK(server.rest() == "");
   CHECK(gateway.logs(R"("type":"outcome","ok":false)"));
+}
+
+namespace {
+
+// A response of HTTP/2 to a stream, in a server's words.
+std::string answer(int stream, const std::string& body, const Pairs& trailers = {}) {
+  const Pairs fields = {{":status", "200"}, {"content-type", "application/grpc"}};
+  if (trailers.empty()) return head(stream, fields, end_headers) + frame(data, end_stream, stream, body);
+  return head(stream, fields, end_headers) + frame(data, 0, stream, body) + head(stream, trailers);
+}
+
+}  // namespace
+
+TEST_CASE(
+    "an agent that begins with HTTP/2 in the clear has its streams on one connection of HTTP/2 to the "
+    "server") {
+  Gateway gateway({.rules = allow_all});
+  Side agent = gateway.agent();
+  Pairs post = fields(gateway, "POST", "/e");
+  post.push_back({"te", "trailers"});
+  agent.send(with_settings(head(1, post, end_headers)));
+  Side server = gateway.server();
+  server.until(preface);
+  server.send(frame(settings, 0, 0, ""));
+  server.until("/e");
+  agent.send(head(3, fields(gateway, "GET", "/b")));
+  server.until("/b");
+  CHECK(gateway.server_is_quiet());  // no second connection
+  // Both ways at once, before either has ended: as gRPC streams.
+  server.send(head(1, {{":status", "200"}}, end_headers) + frame(data, 0, 1, "from the server"));
+  agent.until("from the server");
+  agent.send(frame(data, 0, 1, "from the agent"));
+  server.until("from the agent");
+  agent.send(frame(data, end_stream, 1, "bye"));
+  server.until("bye");
+  server.send(head(1, {{"grpc-status", "0"}}) + answer(3, "b"));
+  CHECK(gateway.logs(R"("ok":true,"bytes_up":17,"bytes_down":15,"code":"200")"));
+}
+
+TEST_CASE("a server's GOAWAY sends on a new connection what it has not looked at") {
+  Gateway gateway({.rules = allow_all});
+  Side agent = gateway.agent();
+  agent.send(with_settings(head(1, fields(gateway, "DELETE", "/1"))));
+  Side first = gateway.server();
+  first.until(preface);
+  first.until("/1");
+  first.send(frame(settings, 0, 0, "") + frame(goaway, 0, 0, std::string(8, '\0')));
+  Side second = gateway.server();
+  second.until(preface);
+  second.until("/1");
+  second.send(frame(settings, 0, 0, "") + answer(1, "ok"));
+  agent.until("ok");
+}
+
+TEST_CASE("a server that refuses a stream again and again is asked twice") {
+  Gateway gateway({.rules = allow_all});
+  Side agent = gateway.agent();
+  agent.send(with_settings(head(1, fields(gateway, "GET", "/1"))));
+  Side server = gateway.server();
+  server.until(preface);
+  server.send(frame(settings, 0, 0, ""));
+  for (int stream : {1, 3}) {
+    server.until("/1");
+    server.send(frame(rst_stream, 0, stream, std::string("\0\0\0\7", 4)));
+  }
+  agent.until("urn:clawpatrol:no-response");
+}
+
+TEST_CASE("attack 15: connections of HTTP/2 to a server are never shared between two of agents") {
+  Gateway gateway({.rules = allow_all});
+  for (int i = 0; i < 2; ++i) {
+    Side agent = gateway.agent();
+    agent.send(with_settings(head(1, fields(gateway, "GET", "/a"))));
+    Side server = gateway.server();
+    server.until(preface);
+    server.until("/a");
+    server.send(frame(settings, 0, 0, "") + answer(1, "ok"));
+    agent.until("ok");
+  }
+}
+
+TEST_CASE("a server's HTTP/2 that is malformed comes to the agent as a 502 on its stream") {
+  Gateway gateway({.rules = allow_all});
+  Side agent = gateway.agent();
+  agent.send(with_settings(head(1, fields(gateway, "GET", "/a"))));
+  Side server = gateway.server();
+  server.until("/a");
+  server.send(frame(settings, 0, 0, "") + head(1, {{":status", "200"}, {"x", "a\r\nb: c"}}));
+  agent.until("urn:clawpatrol:no-response");
+}
+
+TEST_CASE("attack 12: no WebSocket opens past rules that see messages") {
+  Gateway gateway({.rules = std::string(allow_all) + R"toml(
+[[rule]]
+name = "words"
+endpoint = "api"
+on = ["message"]
+condition = "ws.text.contains('secret')"
+verdict = "deny"
+)toml"});
+  Side agent = gateway.agent();
+  agent.send("GET /chat HTTP/1.1\r\nHost: " + gateway.authority() +
+             "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+  CHECK(agent.until("}\n").contains("rules of this endpoint see messages"));
+  CHECK(gateway.server_is_quiet());
 }

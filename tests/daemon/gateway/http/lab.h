@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "daemon/gateway/gateway.h"
+#include "daemon/gateway/http/handler.h"
 #include "daemon/ring/fd.h"
 
 namespace clawpatrol::http::lab {
@@ -43,6 +44,7 @@ struct Setup {
   std::string credentials = "";  // of the profile: "\"a\", \"b\""
   std::string type = "http";
   std::string of_gateway = "";        // further keys
+  Version version = Version::http1;   // that the agent has agreed to
   std::size_t audit_bytes = 1 << 30;  // that the peer may write before it is denied
 };
 

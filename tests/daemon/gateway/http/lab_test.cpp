@@ -168,7 +168,7 @@ void Gateway::accept(Fd socket) {
   claimed.endpoint_facets = {.name = "api", .type = setup_.type};
   claimed.dest = {.host = "127.0.0.1", .port = server_port_};
   auto stream = std::make_unique<Stream>(worker_->ring(), std::move(socket));
-  worker_->flows().spawn(serve_http(*worker_, std::move(stream), std::move(claimed), Version::http1));
+  worker_->flows().spawn(serve_http(*worker_, std::move(stream), std::move(claimed), setup_.version));
 }
 
 Gateway::~Gateway() {
