@@ -30,6 +30,7 @@ enum class UnknownHost : std::uint8_t { deny, passthrough };
 enum class Unmatched : std::uint8_t { deny, allow };
 enum class AuditSync : std::uint8_t { changes, all, none };
 enum class UpstreamTls : std::uint8_t { verify_full, verify_ca, require, disable };
+enum class AgentLogin : std::uint8_t { trust, scram };
 enum class EndpointType : std::uint8_t { postgres, http, https, kubernetes };
 std::string_view name_of(EndpointType type);
 std::uint16_t default_port(EndpointType type);
@@ -101,6 +102,7 @@ struct EndpointConfig {
   std::vector<HostPort> hosts;
   UpstreamTls tls = UpstreamTls::verify_full;
   std::string ca;
+  AgentLogin agent_login = AgentLogin::trust;  // postgres
   std::vector<std::string> safe_functions;
   std::vector<Prefix> networks;
   bool lenient_paths = false;  // http: a path with two readings is judged and not refused

@@ -77,6 +77,14 @@ std::string ticket_owner(const ClaimedFlow& claimed, std::string_view name) {
          claimed.endpoint_facets.name + "/" + std::string(name);
 }
 
+// The answer to the ClientHello, with its signature, is made before the first wait: the dear part of a
+// handshake, charged to the peer (attacks.md, 28).
+Task<std::expected<void, Error>> begin(Worker& worker, Stream& agent, std::uint32_t peer_id,
+                                       tls::Serving serving, std::string peeked, Deadline deadline) {
+  PeerTurns::Work work(worker.turns(), peer_id);
+  return agent.accept(worker.shared().server_context, std::move(serving), std::move(peeked), deadline);
+}
+
 }  // namespace
 
 Task<void> refuse_name(Stream& agent, Deadline deadline) {
@@ -104,12 +112,14 @@ Task<std::expected<AgentTls, TlsRefusal>> accept_tls(Worker& worker, Stream& age
     co_return std::unexpected(TlsRefusal{"no certificate for an agent: too many names asked for", ""});
   }
   AgentTls agreement{.name = hello.server_name, .protocol = *protocol};
-  auto accepted = co_await agent.accept(worker.shared().server_context,
-                                        {.leaf = std::move(leaf),
-                                         .name = agreement.name,
-                                         .protocol = agreement.protocol,
-                                         .bound_to = ticket_owner(claimed, agreement.name)},
-                                        std::move(opening.bytes), deadline);
+  co_await worker.turns().turn(claimed.peer->id);
+  auto accepting = begin(worker, agent, claimed.peer->id,
+                         {.leaf = std::move(leaf),
+                          .name = agreement.name,
+                          .protocol = agreement.protocol,
+                          .bound_to = ticket_owner(claimed, agreement.name)},
+                         std::move(opening.bytes), deadline);
+  auto accepted = co_await accepting;
   if (!accepted)
     co_return std::unexpected(TlsRefusal{what_failed(accepted.error().what), accepted.error().what});
   co_return agreement;

@@ -55,7 +55,7 @@ std::expected<std::unique_ptr<tls::Authority>, Error> open_authority(const Priva
     auto made = tls::make_authority(now_unix);
     if (!made) return std::unexpected(made.error());
     if (auto kept = keep(state, *sealing_key, *made); !kept) return std::unexpected(kept.error());
-    return tls::Authority::open(*made);
+    return tls::Authority::open(std::move(*made));
   }
   if (sealed->empty())
     return std::unexpected(cannot_open(state, "ca.key is gone",

@@ -102,6 +102,12 @@ Certificate read_certificate(std::string_view pem) {
   return Certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
 }
 
+PrivateKey read_key(const credentials::Secret& key) {
+  const std::string_view der = key.reveal();
+  const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
+  return PrivateKey(d2i_AutoPrivateKey(nullptr, &bytes, static_cast<long>(der.size())));
+}
+
 }  // namespace
 
 void free_certificate(x509_st* certificate) {
@@ -138,19 +144,18 @@ std::expected<KeptAuthority, Error> make_authority(std::int64_t now_unix) {
   return kept;
 }
 
-std::expected<std::unique_ptr<Authority>, Error> Authority::open(const KeptAuthority& kept) {
+std::expected<std::unique_ptr<Authority>, Error> Authority::open(KeptAuthority kept) {
   Certificate certificate = read_certificate(kept.certificate);
   if (!certificate) return std::unexpected(failed("cannot read the certificate of the authority"));
-  const std::string_view der = kept.key.reveal();
-  const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
-  PrivateKey key(d2i_AutoPrivateKey(nullptr, &bytes, static_cast<long>(der.size())));
+  PrivateKey key = read_key(kept.key);
   if (!key) return std::unexpected(failed("cannot read the key of the authority"));
   if (X509_check_private_key(certificate.get(), key.get()) != 1)
     return std::unexpected(failed("the key of the authority is not its certificate's"));
-  return std::unique_ptr<Authority>(new Authority(std::move(certificate), std::move(key), kept.certificate));
+  return std::unique_ptr<Authority>(
+      new Authority(std::move(certificate), std::move(kept.key), std::move(kept.certificate)));
 }
 
-Authority::Authority(Certificate certificate, PrivateKey key, std::string pem)
+Authority::Authority(Certificate certificate, credentials::Secret key, std::string pem)
     : certificate_(std::move(certificate)),
       key_(std::move(key)),
       pem_(std::move(pem)),
@@ -179,6 +184,8 @@ std::expected<std::shared_ptr<const Leaf>, Error> Authority::issue(std::string_v
   const std::string text = address ? address->text() : std::string(name);
   auto key = leaf_key(kind);
   if (!key) return std::unexpected(failed("cannot make the key of leaves"));
+  const PrivateKey signing = read_key(key_);
+  if (!signing) return std::unexpected(failed("cannot read the key of the authority"));
   const std::int64_t until = std::min(now_unix + leaf_days * day, ends_unix_);
   Certificate made = draft(key->get(), {now_unix - day, until});
   X509 *c = made.get(), *ca = certificate_.get();
@@ -193,7 +200,8 @@ std::expected<std::shared_ptr<const Leaf>, Error> Authority::issue(std::string_v
       extend(c, ca, NID_basic_constraints, "critical,CA:FALSE") && extend(c, ca, NID_key_usage, usage) &&
       extend(c, ca, NID_ext_key_usage, "serverAuth") && extend(c, ca, NID_subject_key_identifier, "hash") &&
       extend(c, ca, NID_authority_key_identifier, "keyid:always") &&
-      extend(c, ca, NID_subject_alt_name, alternative.c_str()) && X509_sign(c, key_.get(), EVP_sha256()) > 0;
+      extend(c, ca, NID_subject_alt_name, alternative.c_str()) &&
+      X509_sign(c, signing.get(), EVP_sha256()) > 0;
   if (!complete) return std::unexpected(failed("cannot make a certificate"));
   return std::make_shared<const Leaf>(Leaf{.certificate = std::move(made),
                                            .key = std::move(key),

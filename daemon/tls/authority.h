@@ -30,7 +30,7 @@ std::expected<KeptAuthority, Error> make_authority(std::int64_t now_unix);
 class Authority {
  public:
   // Refuses a key that is not the certificate's.
-  static std::expected<std::unique_ptr<Authority>, Error> open(const KeptAuthority& kept);
+  static std::expected<std::unique_ptr<Authority>, Error> open(KeptAuthority kept);
 
   const std::string& certificate_pem() const { return pem_; }
   std::int64_t ends_unix() const { return ends_unix_; }
@@ -43,11 +43,11 @@ class Authority {
                                                           std::int64_t now_unix);
 
  private:
-  Authority(Certificate certificate, PrivateKey key, std::string pem);
+  Authority(Certificate certificate, credentials::Secret key, std::string pem);
   std::shared_ptr<const PrivateKey> leaf_key(KeyKind kind);
 
   Certificate certificate_;
-  PrivateKey key_;
+  credentials::Secret key_;  // locked, and OpenSSL's for as long as a signature takes
   std::string pem_;
   std::int64_t ends_unix_;
   std::mutex mutex_;

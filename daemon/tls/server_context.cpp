@@ -10,6 +10,7 @@ namespace clawpatrol::tls {
 namespace {
 
 constexpr long ticket_time_s = 2 * 60 * 60;
+constexpr const char* groups = "X25519:P-256:P-384";
 constexpr const char* tls12_suites = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
 }  // namespace
@@ -26,7 +27,8 @@ std::expected<std::shared_ptr<const ServerContext>, Error> ServerContext::create
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_timeout(context, ticket_time_s);
   SSL_CTX_set_num_tickets(context, 1);
-  if (SSL_CTX_set_max_early_data(context, 0) != 1 || SSL_CTX_set_cipher_list(context, tls12_suites) != 1)
+  if (SSL_CTX_set_max_early_data(context, 0) != 1 || SSL_CTX_set_cipher_list(context, tls12_suites) != 1 ||
+      SSL_CTX_set1_groups_list(context, groups) != 1)
     return std::unexpected(Error{0, "cannot set up a TLS context: " + take_error()});
   Session::answer_clients(context);
   return made;

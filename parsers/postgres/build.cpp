@@ -113,6 +113,21 @@ void append_authentication_ok(std::string& out) {
   Message(out, 'R')->u32(0);
 }
 
+void append_authentication_sasl(std::string& out, std::span<const std::string_view> mechanisms) {
+  Message message(out, 'R');
+  message->u32(10);
+  for (std::string_view mechanism : mechanisms) message->cstring(mechanism);
+  message->u8(0);
+}
+
+void append_sasl_continue(std::string& out, std::string_view data) {
+  Message(out, 'R')->u32(11).bytes(data);
+}
+
+void append_sasl_final(std::string& out, std::string_view data) {
+  Message(out, 'R')->u32(12).bytes(data);
+}
+
 void append_parameter_status(std::string& out, std::string_view name, std::string_view value) {
   Message(out, 'S')->cstring(name).cstring(value);
 }

@@ -45,6 +45,9 @@ struct ErrorText {
 };
 void append_error(std::string& out, const ErrorText& error);
 void append_authentication_ok(std::string& out);
+void append_authentication_sasl(std::string& out, std::span<const std::string_view> mechanisms);
+void append_sasl_continue(std::string& out, std::string_view data);
+void append_sasl_final(std::string& out, std::string_view data);
 void append_parameter_status(std::string& out, std::string_view name, std::string_view value);
 void append_backend_key(std::string& out, std::uint32_t process, std::string_view key);
 void append_ready(std::string& out, char state);

@@ -131,8 +131,8 @@ void check_served(Build& build, const Table& table, const EndpointConfig& endpoi
 
 void check_keys_of_type(Build& build, const Table& table, const EndpointConfig& endpoint) {
   bool sql = endpoint.type == EndpointType::postgres;
-  for (std::string_view key : {"safe_functions", "lenient_paths"}) {
-    bool fits = sql == (key == "safe_functions");
+  for (std::string_view key : {"safe_functions", "agent_login", "lenient_paths"}) {
+    bool fits = sql == (key != "lenient_paths");
     if (table.has(key) && !fits)
       build.report.error(table.at(key),
                          fmt::format("'{}' is not for {} endpoints", key, name_of(endpoint.type)));
@@ -221,6 +221,7 @@ void build_endpoints(Build& build) {
     read_tls(build, table, endpoint);
     read_ca(build, table, endpoint);
     read_safe_functions(build, table, endpoint);
+    if (auto login = table.choice("agent_login")) endpoint.agent_login = static_cast<AgentLogin>(*login);
     endpoint.lenient_paths = table.boolean("lenient_paths").value_or(false);
     check_keys_of_type(build, table, endpoint);
     for (const Network& network : read_networks(table, "networks")) {

@@ -269,11 +269,16 @@ constexpr Key keys[] = {
      "protocol's own "
      "(postgres: 5432, http: 80, https and kubernetes: 443)"},
     {"endpoint", "tls", Shape::choice, "`\"verify-full\"`",
-     "to upstream; this version can only do `disable`, and refuses to load anything else rather than "
-     "downgrade",
+     "what is demanded of the upstream: its certificate and its name, its certificate alone, encryption "
+     "alone, nothing",
      "verify-full|verify-ca|require|disable"},
     {"endpoint", "ca", Shape::file, "the system's",
      "`file:NAME`, certificates in PEM that vouch for the upstream"},
+    {"endpoint", "agent_login", Shape::choice, "`\"trust\"`",
+     "postgres: what an agent, whom the tunnel has proved, is asked for besides. `scram`: a password that is "
+     "no secret, the name of the credential (or, without one, of the endpoint) in double braces, such as "
+     "`{{pg-reader}}`; with it clients that demand channel binding work",
+     "trust|scram"},
     {"endpoint", "safe_functions", Shape::strings, "`[]`",
      "the operator vouches for these: they do not make lists open"},
     {"endpoint", "lenient_paths", Shape::boolean, "`false`",

@@ -106,6 +106,24 @@ class AgentTls(unittest.TestCase):
                 self.context(protocols).wrap_socket(self.lab.connect(address), server_hostname="pg.internal")
             self.assertIn("no application protocol", str(caught.exception))
 
+    def test_a_client_that_demands_channel_binding_gets_it(self):
+        """SCRAM-SHA-256-PLUS, of real libpq, where the endpoint says so; the password is no secret."""
+        bound = f"host=pg.internal sslmode=verify-full sslrootcert={self.ca} channel_binding=require"
+        without = self.psql(bound, check=False)
+        self.assertIn("channel binding required", without.stderr)
+        text = self.lab.policy_text()
+        (self.lab.config / "clawpatrol.toml").write_text(text.replace('tls   = "disable"', 'tls   = "disable"\nagent_login = "scram"'))
+        try:
+            self.lab.cpctl("reload")
+            self.assertEqual(self.psql(bound, PGPASSWORD="{{pg-reader}}").stdout, "1\n")
+            for info in ("sslmode=disable", "sslmode=require channel_binding=disable"):
+                self.assertEqual(self.psql("host=pg.internal " + info, PGPASSWORD="{{pg-reader}}").stdout, "1\n", info)
+            wrong = self.psql(bound, check=False, PGPASSWORD="guessed")
+            self.assertIn("password authentication failed", wrong.stderr)
+            self.assertIn("The password is {{pg-reader}}, which is no secret.", wrong.stderr)
+        finally:
+            self.lab.reload()
+
     def test_another_name_is_refused(self):
         sock = self.lab.connect()
         sock.sendall(SSL_REQUEST)

@@ -39,6 +39,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<bool> encrypt_agent(Protocols::Offer alpn, Deadline deadline);
   // These answer with what the agent is to be told where the login ends here.
   Task<std::optional<Denial>> start_up(const Startup& startup, Deadline deadline);
+  Task<std::optional<Denial>> authenticate_agent(Deadline deadline);
+  Task<std::optional<std::string>> password_message(Deadline deadline);
   Task<std::optional<Denial>> log_in_upstream(const LoginPlan& plan, Deadline deadline);
   Task<std::optional<Denial>> encrypt_upstream(Stream& server, Deadline deadline);
   Task<std::optional<Denial>> authenticate(class UpstreamLogin& login, Deadline deadline);

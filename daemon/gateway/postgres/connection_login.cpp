@@ -7,6 +7,7 @@
 #include "daemon/gateway/grant.h"
 #include "daemon/gateway/postgres/connection.h"
 #include "daemon/gateway/postgres/path_question.h"
+#include "daemon/gateway/postgres/scram.h"
 #include "daemon/gateway/postgres/upstream_login.h"
 #include "daemon/gateway/upstream.h"
 #include "parsers/postgres/build.h"
@@ -153,7 +154,8 @@ Task<std::optional<Denial>> Connection::start_up(const Startup& startup, Deadlin
                      .detail = {},
                      .hint = "Ask the operator to look at the audit log's disk."};
   give_grant(worker_.shared(), *claimed_.flow, judge_.grant());
-  auto failure = co_await log_in_upstream(*plan, deadline);
+  auto failure = co_await authenticate_agent(deadline);
+  if (!failure) failure = co_await log_in_upstream(*plan, deadline);
   // Whatever it was that failed, this is why.
   if (failure && close_asked()) failure = close_asked();
   judge_.outcome(plan->action, {.id = {},
@@ -165,6 +167,68 @@ Task<std::optional<Denial>> Connection::start_up(const Startup& startup, Deadlin
                                 .time_unix_ns = 0});
   note_outcomes();
   co_return failure;
+}
+
+// The body of the agent's next message, which must be one of its login; nothing: there is none.
+Task<std::optional<std::string>> Connection::password_message(Deadline deadline) {
+  FrameStream frames(Side::frontend, largest_password);
+  while (true) {
+    auto step = frames.peek(from_agent_.view());
+    if (std::holds_alternative<Malformed>(step)) co_return std::nullopt;
+    if (auto* parsed = std::get_if<Parsed<Frame>>(&step)) {
+      if (!parsed->event.whole() || parsed->event.type != 'p') co_return std::nullopt;
+      std::string body(parsed->event.body);
+      from_agent_.consume(parsed->size);
+      co_return body;
+    }
+    std::span<char> space = from_agent_.space();
+    if (space.empty()) co_return std::nullopt;
+    claimed_.flow->set_wait();
+    const int count = co_await agent_.recv(space, deadline);
+    if (count <= 0) co_return std::nullopt;
+    from_agent_.received(static_cast<std::size_t>(count));
+  }
+}
+
+// The tunnel has proved who the agent is; this proves to both that nobody stands between them, for clients
+// that demand it. The password is no secret.
+Task<std::optional<Denial>> Connection::authenticate_agent(Deadline deadline) {
+  const EndpointConfig& endpoint = judge_.policy().endpoints.find(claimed_.endpoint_facets.name)->second;
+  if (endpoint.agent_login == AgentLogin::trust) co_return std::nullopt;
+  claimed_.flow->set_state("authenticating");
+  const std::string credential = judge_.identity().credential;
+  const std::string name = credential.empty() ? endpoint.name : credential;
+  const Denial refused{.code = "28P01",
+                       .message = "password authentication failed",
+                       .detail = "The endpoint's agent_login is \"scram\".",
+                       .hint = "The password is {{" + name + "}}, which is no secret."};
+  const std::string salt = "clawpatrol agent " + name;
+  ScramServer scram(agent_.tls() ? agent_.tls()->end_point() : "", salt);
+  std::string out;
+  append_authentication_sasl(out, scram.mechanisms());
+  if (!co_await agent_.send_all(out, deadline)) co_return agent_lost;
+  auto initial = co_await password_message(deadline);
+  if (!initial) co_return refused;
+  Reader reader(*initial);
+  std::string_view mechanism = reader.cstring();
+  std::string_view client_first = reader.bytes(reader.u32());
+  if (!reader.complete()) co_return refused;
+  auto first = scram.first(mechanism, client_first);
+  if (!first) co_return refused;
+  out.clear();
+  append_sasl_continue(out, *first);
+  if (!co_await agent_.send_all(out, deadline)) co_return agent_lost;
+  auto response = co_await password_message(deadline);
+  SaltedPassword salted{};
+  if (!response || !worker_.shared().salted_passwords->get("/agent/" + name, "{{" + name + "}}", salt,
+                                                           least_iterations, salted))
+    co_return refused;
+  auto final = scram.final(*response, salted);
+  if (!final) co_return refused;
+  out.clear();
+  append_sasl_final(out, *final);
+  if (!co_await agent_.send_all(out, deadline)) co_return agent_lost;
+  co_return std::nullopt;
 }
 
 Task<std::optional<Denial>> Connection::log_in_upstream(const LoginPlan& plan, Deadline deadline) {

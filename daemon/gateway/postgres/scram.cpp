@@ -75,6 +75,11 @@ bool read_server_first(std::string_view text, ServerFirst& out) {
   return error == std::errc() && end == count.data() + count.size() && !out.salt.empty();
 }
 
+constexpr std::string_view plain_mechanism = "SCRAM-SHA-256", plus_mechanism = "SCRAM-SHA-256-PLUS";
+// Without a name to act for (RFC 5802, 7), which PostgreSQL does not know.
+const std::vector<std::string_view> plain_headers = {"n,,", "y,,"},
+                                    plus_headers = {"p=tls-server-end-point,,"};
+
 std::string random_nonce() {
   unsigned char raw[24];
   if (RAND_bytes(raw, sizeof raw) != 1) std::abort();
@@ -135,6 +140,60 @@ bool Scram::verify(std::string_view server_final) const {
   server_final = server_final.substr(0, server_final.find(','));
   return server_final.size() == server_signature_.size() &&
          CRYPTO_memcmp(server_final.data(), server_signature_.data(), server_final.size()) == 0;
+}
+
+ScramServer::ScramServer(std::string end_point, std::string salt)
+    : ScramServer(std::move(end_point), std::move(salt), random_nonce()) {}
+ScramServer::ScramServer(std::string end_point, std::string salt, std::string nonce)
+    : end_point_(std::move(end_point)), salt_(std::move(salt)), nonce_(std::move(nonce)) {}
+
+std::vector<std::string_view> ScramServer::mechanisms() const {
+  if (end_point_.empty()) return {plain_mechanism};
+  return {plus_mechanism, plain_mechanism};
+}
+
+std::expected<std::string, ScramServer::Failure> ScramServer::first(std::string_view mechanism,
+                                                                    std::string_view client_first) {
+  const bool plus = mechanism == plus_mechanism && !end_point_.empty();
+  if (!plus && mechanism != plain_mechanism) return std::unexpected("the mechanism was not offered");
+  // A client that could bind, and was not offered to by who stands between: not what we have offered.
+  if (client_first.starts_with("y,") && !end_point_.empty())
+    return std::unexpected("the client was not told that the channel can be bound");
+  for (std::string_view header : plus ? plus_headers : plain_headers)
+    if (client_first.starts_with(header)) header_ = header;
+  if (header_.empty()) return std::unexpected("the client binds another channel, or none");
+  std::string_view bare = client_first.substr(header_.size());
+  const std::size_t nonce_at = bare.find(",r=");
+  if (!bare.starts_with("n=") || nonce_at == std::string_view::npos)
+    return std::unexpected("the client's SCRAM message is malformed");
+  std::string_view nonce = bare.substr(nonce_at + 3);
+  if (nonce.empty() || nonce.find(',') != std::string_view::npos)
+    return std::unexpected("the client's SCRAM message is malformed");
+  nonce_ = std::string(nonce) + nonce_;
+  const std::string message =
+      "r=" + nonce_ + ",s=" + base64(salt_) + ",i=" + std::to_string(least_iterations);
+  conversation_ = std::string(bare) + "," + message;
+  return message;
+}
+
+std::expected<std::string, ScramServer::Failure> ScramServer::final(std::string_view client_final,
+                                                                    const SaltedPassword& salted) {
+  const std::string bound = header_.starts_with("p=") ? header_ + end_point_ : header_;
+  const std::string without_proof = "c=" + base64(bound) + ",r=" + nonce_;
+  const std::size_t proof_at = without_proof.size();
+  if (header_.empty() || !client_final.starts_with(without_proof) ||
+      client_final.substr(proof_at, 3) != ",p=")
+    return std::unexpected("the client is not at the other end of this connection");
+  const std::string proof = from_base64(client_final.substr(proof_at + 3));
+  const std::string message = conversation_ + "," + without_proof;
+  const Digest stored = sha256(hmac(salted, "Client Key"));
+  Digest key = hmac(stored, message);
+  if (proof.size() != key.size()) return std::unexpected("the client's SCRAM message is malformed");
+  for (std::size_t i = 0; i < key.size(); ++i) key[i] ^= static_cast<unsigned char>(proof[i]);
+  const Digest claimed = sha256(key);
+  if (CRYPTO_memcmp(claimed.data(), stored.data(), stored.size()) != 0)
+    return std::unexpected("the password is another");
+  return "v=" + base64(hmac(hmac(salted, "Server Key"), message));
 }
 
 std::string md5_answer(std::string_view user, std::string_view password, std::string_view salt) {

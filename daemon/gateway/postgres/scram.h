@@ -1,4 +1,5 @@
-// SCRAM-SHA-256 without channel binding, the client's half (RFC 5802, RFC 7677), and PostgreSQL's MD5 answer.
+// SCRAM-SHA-256 (RFC 5802, RFC 7677): the client's half without channel binding, the server's with and
+// without; and PostgreSQL's MD5 answer.
 //
 // Passwords are used as their bytes are, as PostgreSQL does where SASLprep does not apply: right for ASCII,
 // and for other text that is already in normal form.
@@ -8,6 +9,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/gateway/postgres/salted_passwords.h"
 
@@ -42,6 +44,26 @@ class Scram {
   std::string client_first_bare() const;
   std::string nonce_;
   std::string server_signature_;
+};
+
+// The server's half, bound to the end of TLS where there is one (tls-server-end-point, RFC 5929).
+class ScramServer {
+ public:
+  using Failure = std::string_view;  // a literal
+
+  // `end_point`: the digest of the certificate that was shown; "": no TLS, and no channel binding.
+  ScramServer(std::string end_point, std::string salt);
+  ScramServer(std::string end_point, std::string salt, std::string nonce);  // for the RFC's own example
+
+  std::vector<std::string_view> mechanisms() const;  // best first
+  std::expected<std::string, Failure> first(std::string_view mechanism, std::string_view client_first);
+  // Of a client that has proved that it knows the password, and is at the other end of this very TLS.
+  std::expected<std::string, Failure> final(std::string_view client_final, const SaltedPassword& salted);
+
+ private:
+  std::string end_point_, salt_, nonce_;
+  std::string header_;        // what the client said of channel binding
+  std::string conversation_;  // both first messages
 };
 
 std::string md5_answer(std::string_view user, std::string_view password, std::string_view salt);

@@ -1,6 +1,7 @@
 // A client of OpenSSL's own before the gateway's side of TLS, without sockets.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -89,18 +90,31 @@ struct Served {
   bool connected = false;  // as the client sees it
   int alert = 0;           // that the server ended the handshake with, in the clear
 
-  Served(Client& begun, Serving serving, std::size_t at_a_time = 1 << 20) : client(begun) {
+  int hellos = 0;
+
+  // Changes what the client sends: its first, second, ... ClientHello; 0: something else.
+  using Change = std::function<void(std::string& bytes, int hello)>;
+  Served(Client& begun, Serving serving, Change change)
+      : Served(begun, std::move(serving), 1 << 20, std::move(change)) {}
+  Served(Client& begun, Serving serving, std::size_t at_a_time = 1 << 20, const Change& change = {})
+      : client(begun) {
     server = Session::server(*test_context(), std::move(serving));
     for (int turn = 0; turn < 10; ++turn) {
       connected = SSL_do_handshake(client.ssl()) == 1;
-      const std::string bytes = client.take_to_send();
+      std::string bytes = client.take_to_send();
+      const bool hello = bytes.find("api.example") != std::string::npos;  // nothing else says it in the clear
+      if (hello) ++hellos;
+      if (change) change(bytes, hello ? hellos : 0);
       for (std::size_t at = 0; at < bytes.size(); at += at_a_time) {
         server->received(std::string_view(bytes).substr(at, at_a_time));
         if (result == Session::Result::needs_bytes) result = server->handshake();
       }
       std::string answer;
       server->take_to_send(answer);
-      if (answer.size() == 7 && answer[0] == 21) alert = static_cast<unsigned char>(answer.back());
+      // An alert in the clear is the last of what is sent; its version is that of the client.
+      const std::size_t size = answer.size();
+      if (size >= 7 && answer[size - 7] == 21 && answer.compare(size - 4, 2, std::string("\0\x02", 2)) == 0)
+        alert = static_cast<unsigned char>(answer.back());
       client.received(answer);
     }
     if (connected) client.read();  // tickets

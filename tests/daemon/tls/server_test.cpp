@@ -84,13 +84,14 @@ TEST_CASE("a client that takes RSA alone is served with an RSA leaf") {
 
 TEST_CASE("what is kept of an authority makes the same one again, and another's key is refused") {
   KeptAuthority one = *make_authority(now()), other = *make_authority(now());
-  auto opened = Authority::open(one);
+  auto opened =
+      Authority::open({.certificate = one.certificate, .key = credentials::Secret(one.key.reveal())});
   REQUIRE(opened);
   CHECK((*opened)->certificate_pem() == one.certificate);
   CHECK((*opened)->fingerprint().size() == 64);
   CHECK((*opened)->ends_unix() > now() + 3600 * 24 * 3600);
   std::swap(one.key, other.key);
-  auto refused = Authority::open(one);
+  auto refused = Authority::open(std::move(one));
   REQUIRE_FALSE(refused);
   CHECK(refused.error().what.starts_with("the key of the authority is not its certificate's"));
 }
@@ -126,6 +127,33 @@ TEST_CASE("attack 15: protocols that are not what our parser read end the handsh
   Served none(client, serving("api.example", "h2"));
   CHECK(none.result == Result::failed);
   CHECK(none.server->failure() == "TLS failed: the client named something else in its second message");
+}
+
+// A second ClientHello, after HelloRetryRequest, in which these bytes stand for those.
+Served retried(Client& client, Serving with, std::string_view from, std::string_view to) {
+  SSL_set1_groups_list(client.ssl(), "P-521:P-256");  // the first key share is of a group that is not ours
+  Served served(client, std::move(with), [from, to](std::string& bytes, int hello) {
+    const std::size_t at = bytes.find(from);
+    if (hello == 2 && at != std::string::npos) bytes.replace(at, from.size(), to);
+  });
+  CHECK(served.hellos == 2);
+  return served;
+}
+
+TEST_CASE(
+    "attack 15: the ClientHello after a HelloRetryRequest names what the first did, or the handshake ends") {
+  Client client(test_authority().certificate_pem());
+  client.begin("api.example", h2_and_1);
+  CHECK(retried(client, serving("api.example", "h2"), "api.example", "api.example").connected);
+  client.session.reset();
+  client.begin("api.example", h2_and_1);
+  Served other_name = retried(client, serving("api.example", "h2"), "api.example", "bad.example");
+  CHECK(other_name.result == Result::failed);
+  CHECK(other_name.alert == SSL_AD_UNRECOGNIZED_NAME);
+  client.begin("api.example", h2_and_1);
+  Served other_protocol = retried(client, serving("api.example", "h2"), "\x02h2", "\x02h3");
+  CHECK(other_protocol.result == Result::failed);
+  CHECK(other_protocol.alert == SSL_AD_NO_APPLICATION_PROTOCOL);
 }
 
 TEST_CASE("attack 15: a ticket is good for the peer and the name that it was given to") {

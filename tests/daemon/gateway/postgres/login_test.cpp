@@ -77,6 +77,59 @@ TEST_CASE("a server that bends SCRAM is not believed") {
   CHECK_FALSE(scram.verify("v="));
 }
 
+TEST_CASE("the server's half of SCRAM is RFC 7677's own example") {
+  ScramServer server("", std::string("\x5b\x6d\x99\x68\x9d\x12\x35\x8e\xec\xa0\x4b\x14\x12\x36\xfa\x81"),
+                     "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0");
+  CHECK(server.mechanisms() == std::vector<std::string_view>{"SCRAM-SHA-256"});
+  auto first = server.first("SCRAM-SHA-256", "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
+  REQUIRE(first);
+  CHECK(*first == "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
+  SaltedPassword salted{};
+  REQUIRE(derive_salted_password("pencil", "\x5b\x6d\x99\x68\x9d\x12\x35\x8e\xec\xa0\x4b\x14\x12\x36\xfa\x81",
+                                 4096, salted));
+  const std::string client_final =
+      "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+"
+      "Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+  auto final = server.final(client_final, salted);
+  REQUIRE(final);
+  CHECK(*final == "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+  for (std::size_t at = 0; at < client_final.size(); ++at) {
+    std::string changed = client_final;
+    changed[at] = changed[at] == 'A' ? 'B' : 'A';
+    CHECK_FALSE(server.final(changed, salted));
+  }
+  CHECK_FALSE(server.final(client_final + ",x=y", salted));
+  salted[0] ^= 1;
+  CHECK_FALSE(server.final(client_final, salted));
+}
+
+TEST_CASE("a channel that is bound is this one, and one that could be is not passed over") {
+  const auto begins = [](std::string_view mechanism, std::string_view client_first,
+                         std::string end_point = "end") {
+    return ScramServer(std::move(end_point), "salt").first(mechanism, client_first).has_value();
+  };
+  CHECK(begins("SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,n=,r=abc"));
+  CHECK(begins("SCRAM-SHA-256", "n,,n=,r=abc"));
+  CHECK(begins("SCRAM-SHA-256", "y,,n=,r=abc", ""));
+  CHECK_FALSE(begins("SCRAM-SHA-256", "y,,n=,r=abc"));  // who stands between has hidden PLUS
+  CHECK_FALSE(begins("SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,n=,r=abc", ""));
+  CHECK_FALSE(begins("SCRAM-SHA-256", "p=tls-server-end-point,,n=,r=abc"));
+  CHECK_FALSE(begins("SCRAM-SHA-256-PLUS", "n,,n=,r=abc"));
+  CHECK_FALSE(begins("SCRAM-SHA-256-PLUS", "p=tls-unique,,n=,r=abc"));
+  for (const char* lie : {"", "n", "n,", "n,,", "n,,n=", "n,,n=a", "n,,r=abc", "n,,n=,r=", "n,,n=,r=a,b=c",
+                          "n,a=other,n=,r=abc", "n,,m=ext,n=,r=abc", "x,,n=,r=abc"})
+    CHECK_FALSE(begins("SCRAM-SHA-256", lie));
+  CHECK_FALSE(begins("MD5", "n,,n=,r=abc"));
+  // Bound to another certificate.
+  ScramServer server("end", "salt", "server");
+  REQUIRE(server.first("SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,n=,r=abc"));
+  SaltedPassword salted{};
+  REQUIRE(derive_salted_password("{{x}}", "salt", 4096, salted));
+  auto other = server.final("c=cD10bHMtc2VydmVyLWVuZC1wb2ludCwsb3RoZXI=,r=abcserver,p=AAAA", salted);
+  REQUIRE_FALSE(other);
+  CHECK(other.error() == "the client is not at the other end of this connection");
+}
+
 TEST_CASE("MD5 is as the server computes it") {
   // concat('md5', md5(md5('pencil' || 'user') || '\1\2\3\4')), from a server
   CHECK(md5_answer("user", "pencil", "\1\2\3\4").size() == 35);
