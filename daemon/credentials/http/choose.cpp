@@ -215,7 +215,10 @@ std::expected<std::string_view, Refusal> BodyGuard::feed(std::string_view bytes)
   held_.erase(0, std::exchange(sent_, 0));
   finder_.feed(bytes, found_);
   if (!found_.empty()) return refused("The placeholder of a credential stands in the body, where none may.");
-  const std::size_t certain = finder_.settled() - std::exchange(held_from_, finder_.settled());
+  // A few bytes are no placeholder, and a server may wait for them before the agent goes on.
+  const bool few = finder_.position() - finder_.settled() < placeholders_->patterns()->shortest() / 2;
+  const std::uint64_t settled = std::max(few ? finder_.position() : finder_.settled(), held_from_);
+  const std::size_t certain = settled - std::exchange(held_from_, settled);
   if (!held_.empty()) {
     held_.append(bytes);
     sent_ = certain;

@@ -70,6 +70,7 @@ class Patterns {
   std::size_t stride() const { return stride_; }
 
   std::size_t longest() const { return longest_; }
+  std::size_t shortest() const { return shortest_; }
   std::string_view stand_in(const Pattern& pattern) const { return stand_ins_[pattern.needle]; }
   bool empty() const { return patterns_.empty(); }
 

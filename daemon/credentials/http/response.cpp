@@ -66,6 +66,7 @@ Done CleanResponse::feed(std::string_view& bytes) {
   } else {
     scrubber_->feed(std::exchange(bytes, {}), text_);
   }
+  scrubber_->release_few(text_);
   sent_ = text_;
   return fed;
 }

@@ -14,18 +14,26 @@ void Scrubber::feed(std::string_view bytes, std::string& out) {
   }
   held_.append(bytes);
   overwrite();
-  release(finder_.settled(), out);
+  release(std::max(finder_.settled(), held_from_), out);
 }
 
-// What is found begins where nothing was released, since it was not settled. Patterns may overlap: each is
-// overwritten whole.
+void Scrubber::release_few(std::string& out) {
+  const std::uint64_t few = std::min<std::uint64_t>(3, patterns_->shortest() / 6);
+  if (finder_.position() - finder_.settled() <= few) release(finder_.position(), out);
+}
+
+// What is found begins where nothing was released, since it was not settled; but for a few bytes
+// (release_few). Patterns may overlap: each is overwritten whole.
 void Scrubber::overwrite() {
   std::ranges::sort(found_, {}, &Found::begin);
   for (const Found& found : found_) {
+    if (found.end <= held_from_) continue;
     const bool plain = found.pattern->form == Patterns::Form::plain;
-    const std::string_view stand_in = plain ? patterns_->stand_in(*found.pattern) : "";
-    char* text = held_.data() + (found.begin - held_from_);
-    const std::size_t size = found.end - found.begin;
+    const std::uint64_t begin = std::max(found.begin, held_from_);
+    std::string_view stand_in = plain ? patterns_->stand_in(*found.pattern) : "";
+    stand_in.remove_prefix(std::min<std::size_t>(begin - found.begin, stand_in.size()));
+    char* text = held_.data() + (begin - held_from_);
+    const std::size_t size = found.end - begin;
     std::memset(text, plain ? '*' : '0', size);
     std::memcpy(text, stand_in.data(), std::min(size, stand_in.size()));
     if (found.end > written_to_) ++overwritten_;

@@ -23,6 +23,9 @@ class Scrubber {
 
   // Appends to `out` what is certain.
   void feed(std::string_view bytes, std::string& out);
+  // At the end of what came at once: a few bytes are not worth a reader that waits for them, and writes only
+  // then what the stream goes on with. What is given away is at most three bytes, and a sixth, of a secret.
+  void release_few(std::string& out);
   // The rest, at the end of the stream.
   void finish(std::string& out);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "daemon/gateway/http/clean_upstream.h"
 #include "daemon/gateway/http/exchange_state.h"
 #include "daemon/gateway/http/upgraded.h"
 #include "parsers/http1/text.h"
@@ -308,9 +309,10 @@ Task<bool> Exchange::change_protocol(ResponseHead head, UpstreamExchange& server
     co_return false;
   }
   flow_.flow().set_state("websocket");
+  CleanUpstream clean(server, value_ ? value_->patterns : nullptr);
   Upgraded upgraded{.flow = flow_.flow(),
                     .agent = agent_,
-                    .server = server,
+                    .server = clean,
                     .stall = std::chrono::duration_cast<Clock::duration>(policy_->limits.idle)};
   const bool ended_well = co_await serve_upgraded(upgraded);
   bytes_up_ += upgraded.bytes_up;
