@@ -12,4 +12,8 @@ namespace clawpatrol::credentials {
 // to root.
 std::expected<void, Error> disable_core_dumps();
 
+// What was copied last stays in this thread's vector registers, and those are in every core. After a secret
+// has been handled, and before the thread waits.
+void forget_registers();
+
 }  // namespace clawpatrol::credentials

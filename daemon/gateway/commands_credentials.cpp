@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "daemon/credentials/process_secrets.h"
 #include "daemon/gateway/command_views.h"
 #include "daemon/gateway/commands_state.h"
 #include "daemon/gateway/grant.h"
@@ -46,6 +47,7 @@ Answer Commands::State::creds_set(const Request& request) {
     shared.salted_passwords->forget(name);
     close_orphans(shared);
     record(request, name, info ? "done" : "failed");
+    credentials::forget_registers();
     if (!info) return answer_failure("credential", info.error().what);
     return answer_line(credential_line(&*info, name));
   });

@@ -1,8 +1,10 @@
 // Any bytes as JSON, as YAML and as a compressed body.
+#include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "parsers/http/decoder.h"
 #include "parsers/http/decoding.h"
 #include "parsers/json.h"
 #include "parsers/yaml.h"
@@ -38,6 +40,22 @@ void compare(const Document& ours, const nlohmann::json& theirs) {
   }
 }
 
+// In pieces the same comes out as at once; and never more than the ratio allows.
+void compare_stream(std::string_view bytes, const char* coding, std::size_t limit) {
+  auto whole = http::decode(bytes, {coding}, limit);
+  auto decoder = http::make_decoder({coding});
+  std::string out;
+  bool right = true;
+  for (std::size_t at = 0; right && at < bytes.size(); at += 3) {
+    std::string_view piece = bytes.substr(at, 3);
+    do {
+      right = decoder->feed(piece, out).has_value();
+    } while (right && (!piece.empty() || decoder->more()));
+  }
+  check(out.size() <= std::max(http::ratio_free_bytes, bytes.size() * http::max_ratio) + http::decoder_step);
+  if (whole) check(right && decoder->ended() && out == *whole);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const char* data, std::size_t size) {
@@ -51,5 +69,6 @@ extern "C" int LLVMFuzzerTestOneInput(const char* data, std::size_t size) {
   constexpr std::size_t limit = 256 << 10;
   for (const char* coding : {"gzip", "deflate", "br", "zstd"})
     if (auto decoded = http::decode(bytes, {coding}, limit)) check(decoded->size() <= limit);
+  for (const char* coding : {"gzip", "deflate", "br", "zstd"}) compare_stream(bytes, coding, limit);
   return 0;
 }

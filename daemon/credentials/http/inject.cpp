@@ -7,6 +7,7 @@
 
 #include "daemon/credentials/http/json_place.h"
 #include "daemon/credentials/http/place.h"
+#include "daemon/credentials/process_secrets.h"
 #include "parsers/http1/text.h"
 #include "parsers/http1/write.h"
 
@@ -161,6 +162,7 @@ void wipe(RequestHead& head) {
   OPENSSL_cleanse(head.target.data(), head.target.size());
   for (Field& field : head.fields) OPENSSL_cleanse(field.value.data(), field.value.size());
   head = {};
+  forget_registers();
 }
 
 }  // namespace clawpatrol::credentials

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "daemon/credentials/process_secrets.h"
 #include "daemon/gateway/http/clean_upstream.h"
 #include "daemon/gateway/http/exchange_state.h"
 #include "daemon/gateway/http/upgraded.h"
@@ -83,6 +84,7 @@ Task<bool> Exchange::forward_on(UpstreamUse& connection) {
   if (flow_.closing() || agent_left_) server.break_off();
   flow_.flow().set_wait();
   auto sent = co_await server.send_head(outgoing_, stall_deadline());
+  if (value_) credentials::forget_registers();
   const bool has_body = outgoing_.has_body;
   if (sent && !has_body) sent = co_await server.finish({}, stall_deadline());
   upload_over_ = !sent || !has_body;
