@@ -32,7 +32,9 @@ class AgentExchange {
   virtual Task<std::expected<BodyPart, Error>> read(Deadline deadline) = 0;
 
   // One for each head; heads below 200 may precede the last. What is sent is written anew for this version.
+  // A head with a body may wait for the first of it, to leave with it: until flush().
   virtual Task<std::expected<void, Error>> send_head(const ResponseHead& head, Deadline deadline) = 0;
+  virtual Task<std::expected<void, Error>> flush(Deadline) { co_return std::expected<void, Error>{}; }
   // Waits until the agent takes it.
   virtual Task<std::expected<void, Error>> send(std::string_view bytes, Deadline deadline) = 0;
   virtual Task<std::expected<void, Error>> finish(const Fields& trailers, Deadline deadline) = 0;

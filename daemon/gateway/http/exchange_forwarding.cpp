@@ -271,12 +271,16 @@ Task<std::expected<void, Error>> Exchange::send_clean(std::string_view bytes) {
 Task<bool> Exchange::download_body(UpstreamExchange& server) {
   while (true) {
     flow_.flow().set_wait();
-    auto part = co_await server.read(stall_deadline());
+    auto reading = server.read(stall_deadline());
+    std::expected<void, Error> sent;
+    if (!reading.done()) sent = co_await agent_.flush(stall_deadline());
+    if (!sent) server.break_off();
+    auto part = co_await reading;
     if (!part) {
       why_ = part.error().what;
       co_return false;
     }
-    auto sent = co_await send_clean(part->bytes);
+    if (sent) sent = co_await send_clean(part->bytes);
     if (sent && part->end) {
       auto ended = clean_->finish();
       sent = co_await send_down(clean_->text());

@@ -74,7 +74,7 @@ void Http1Agent::begin(RequestHead head) {
   minor_version_ = 1;
   part_ = 0;
   body_over_ = !head_.has_body;
-  body_begun_ = last_ = answered_ = finished_ = changed_ = false;
+  body_begun_ = last_ = answered_ = finished_ = changed_ = head_waits_ = false;
   body_end_ = http1::BodyEnd::none;
 }
 
@@ -157,14 +157,28 @@ Task<Sent> Http1Agent::send_head(const ResponseHead& head, Deadline deadline) {
   if (changes || head.status >= 200) answered_ = true;
   body_end_ = form.end;
   length_left_ = form.end == http1::BodyEnd::length ? *head.content_length : 0;
+  head_waits_ = form.end != http1::BodyEnd::none;
+  if (head_waits_) co_return Sent{};
   Sent sent = co_await send_all(out_, deadline);
   co_return sent;
 }
 
+Task<Sent> Http1Agent::flush(Deadline deadline) {
+  if (!std::exchange(head_waits_, false)) co_return Sent{};
+  Sent sent = co_await send_all(out_, deadline);
+  co_return sent;
+}
+
+// For what is to be sent with it.
+void Http1Agent::keep_waiting_head() {
+  if (!std::exchange(head_waits_, false)) out_.clear();
+}
+
 Task<Sent> Http1Agent::send(std::string_view bytes, Deadline deadline) {
   if (bytes.empty()) co_return Sent{};
+  const bool behind_head = head_waits_;
   if (body_end_ == http1::BodyEnd::chunked) {
-    out_.clear();
+    keep_waiting_head();
     http1::append_chunk_size(out_, bytes.size());
     out_.append(bytes).append("\r\n");
     bytes = out_;
@@ -175,6 +189,10 @@ Task<Sent> Http1Agent::send(std::string_view bytes, Deadline deadline) {
   } else if (!changed_ && body_end_ == http1::BodyEnd::none) {
     co_return std::unexpected(Error{EPROTO, "a body where there is none"});
   }
+  if (behind_head && body_end_ != http1::BodyEnd::chunked) {
+    keep_waiting_head();
+    bytes = out_.append(bytes);
+  }
   Sent sent = co_await send_all(bytes, deadline);
   co_return sent;
 }
@@ -183,9 +201,9 @@ Task<Sent> Http1Agent::finish(const Fields& trailers, Deadline deadline) {
   if (length_left_ > 0) co_return std::unexpected(Error{EPROTO, "the body is shorter than its head said"});
   finished_ = true;
   if (changed_) stream_.shut_down(SHUT_WR);
-  if (body_end_ != http1::BodyEnd::chunked) co_return Sent{};
-  out_.clear();
-  http1::append_last_chunk(out_, trailers);
+  keep_waiting_head();
+  if (body_end_ == http1::BodyEnd::chunked) http1::append_last_chunk(out_, trailers);
+  if (out_.empty()) co_return Sent{};
   Sent sent = co_await send_all(out_, deadline);
   co_return sent;
 }

@@ -44,6 +44,7 @@ class Http1Agent final : AgentExchange, public AgentConnection {
   const RequestHead& head() const override { return head_; }
   Task<std::expected<BodyPart, Error>> read(Deadline deadline) override;
   Task<std::expected<void, Error>> send_head(const ResponseHead& head, Deadline deadline) override;
+  Task<std::expected<void, Error>> flush(Deadline deadline) override;
   Task<std::expected<void, Error>> send(std::string_view bytes, Deadline deadline) override;
   Task<std::expected<void, Error>> finish(const Fields& trailers, Deadline deadline) override;
   void break_off() override;
@@ -53,6 +54,7 @@ class Http1Agent final : AgentExchange, public AgentConnection {
   Task<std::expected<BodyPart, Error>> read_changed(Deadline deadline);
   void begin(RequestHead head);
   void drop_part();
+  void keep_waiting_head();
   http1::ResponseForm form_of(const ResponseHead& head);
   Task<std::expected<void, Error>> send_all(std::string_view bytes, Deadline deadline);
 
@@ -76,6 +78,7 @@ class Http1Agent final : AgentExchange, public AgentConnection {
   bool changed_ = false;  // by 101: what is read and sent is of the other protocol
   http1::BodyEnd body_end_ = http1::BodyEnd::none;
   std::uint64_t length_left_ = 0;
+  bool head_waits_ = false;  // in out_, for the first bytes of its body
   std::string out_;
 };
 
