@@ -62,11 +62,15 @@ std::size_t bytes_of(const K8sFacets& k8s) {
   return sizeof k8s + bytes_of(k8s.path) * 2 + bytes_of(k8s.params) + bytes_of(k8s.argv) + bytes_of(k8s.body);
 }
 
+std::size_t bytes_of(const WsFacets& ws) {
+  return sizeof ws + bytes_of(ws.text) + bytes_of(ws.json);
+}
+
 std::size_t bytes_of_evidence(const ActionRecord& record) {
   return (record.sql ? bytes_of(*record.sql) : 0) + (record.sql_params ? bytes_of(*record.sql_params) : 0) +
          (record.dns ? sizeof *record.dns + record.dns->name.size() : 0) +
          (record.http ? bytes_of(*record.http) : 0) + (record.k8s ? bytes_of(*record.k8s) : 0) +
-         record.text.size();
+         (record.ws ? bytes_of(*record.ws) : 0) + record.text.size();
 }
 
 }  // namespace
@@ -151,6 +155,7 @@ RecentActions::Record RecentActions::add(ActionRecord record) {
     record.dns = nullptr;
     record.http = nullptr;
     record.k8s = nullptr;
+    record.ws = nullptr;
     record.evidence = ActionRecord::Evidence::dropped;
     evidence = record.text.size();
   }

@@ -210,6 +210,7 @@ std::string AuditLines::outcome(const Outcome& outcome) {
   member(out, "bytes_down"), number(out, static_cast<std::int64_t>(outcome.bytes_down));
   text(out, "code", outcome.code);
   if (!outcome.why.empty()) text(out, "why", cut_text(outcome.why));
+  if (!outcome.frames.empty()) member(out, "frames"), out += outcome.frames;
   return out;
 }
 

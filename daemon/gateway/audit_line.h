@@ -39,8 +39,9 @@ class AuditLines {
     bool ok = false;
     std::uint64_t bytes_up = 0;
     std::uint64_t bytes_down = 0;
-    std::string_view code;      // SQLSTATE; 00000 for success
-    std::string_view why = {};  // for the operator, where the code does not tell
+    std::string_view code;         // SQLSTATE; 00000 for success
+    std::string_view why = {};     // for the operator, where the code does not tell
+    std::string_view frames = {};  // of a WebSocket, in JSON
     std::int64_t time_unix_ns = 0;
   };
   static std::string outcome(const Outcome& outcome);

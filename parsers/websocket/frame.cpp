@@ -123,7 +123,9 @@ void unmask(std::string_view bytes, const Mask& mask, std::uint64_t offset, std:
 }
 
 std::string close_frame(Sender from, std::uint16_t code, std::string_view reason) {
-  reason = reason.substr(0, max_control - 2);
+  std::size_t end = std::min(reason.size(), max_control - 2);
+  while (end < reason.size() && end > 0 && (static_cast<unsigned char>(reason[end]) & 0xc0) == 0x80) --end;
+  reason = reason.substr(0, end);  // between characters
   std::string out;
   Writer writer(out);
   const auto size = static_cast<std::uint8_t>(reason.size() + 2);

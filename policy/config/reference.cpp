@@ -56,9 +56,9 @@ method is GET, HEAD or OPTIONS (and no header asks to have it taken for another)
 `write`. At a Kubernetes API server get, list, watch and reviews `read`; exec, attach, port-forward, proxy and ephemeral
 containers `exec`; writes to roles, webhooks, certificates, definitions of resources and API services, nodes, namespaces and
 service accounts, and whatever is done as somebody else, `admin`.
-Messages of a WebSocket are for rules whose `on` names `message`, with the facets of the request that opened it beside
-their own; a message up is `write`, one down `read`. This version does not show them any yet: where an endpoint has such a
-rule, no WebSocket opens.
+Messages of a WebSocket are seen by rules whose `on` names `message`, with the facets of the request that opened it beside
+their own; a message up is `write`, one down `read`. Where an endpoint has such a rule, pings and pongs go on without what
+they carry, and a close without its words, so that nothing passes that no rule has seen.
 )";
 
 std::string shape_text(const Key& key) {

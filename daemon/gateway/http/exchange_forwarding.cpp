@@ -7,8 +7,8 @@
 #include "daemon/credentials/process_secrets.h"
 #include "daemon/gateway/http/clean_upstream.h"
 #include "daemon/gateway/http/exchange_state.h"
-#include "daemon/gateway/http/upgraded.h"
 #include "parsers/http1/text.h"
+#include "parsers/websocket/extensions.h"
 
 namespace clawpatrol::http {
 namespace {
@@ -296,10 +296,21 @@ Task<bool> Exchange::download_body(UpstreamExchange& server) {
   }
 }
 
+// All extensions that a head names.
+static std::string extensions_of(const ResponseHead& head) {
+  std::string all;
+  for (const Field& field : head.fields)
+    if (http1::same_name(field.name, "sec-websocket-extensions"))
+      all.append(all.empty() ? "" : ",").append(field.value);
+  return all;
+}
+
 // Opened only by a right 101 to a request that asked for it (attacks.md, 12).
 Task<bool> Exchange::change_protocol(ResponseHead head, UpstreamExchange& server) {
   const bool asked = !outgoing_.upgrade.empty() && head.upgrade == outgoing_.upgrade;
-  if (!asked || !accepts(head, value_of(outgoing_.fields, "sec-websocket-key"))) {
+  const auto deflate =
+      websocket::settled(extensions_of(head), value_of(outgoing_.fields, "sec-websocket-extensions"));
+  if (!asked || !deflate || !accepts(head, value_of(outgoing_.fields, "sec-websocket-key"))) {
     server.break_off();
     flow_.end_after_this();
     co_await fail(502, "malformed-response", "The server changed to a protocol that was not asked for.",
@@ -316,13 +327,7 @@ Task<bool> Exchange::change_protocol(ResponseHead head, UpstreamExchange& server
   }
   flow_.flow().set_state("websocket");
   CleanUpstream clean(server, value_ ? value_->patterns : nullptr);
-  Upgraded upgraded{.flow = flow_.flow(),
-                    .agent = agent_,
-                    .server = clean,
-                    .stall = std::chrono::duration_cast<Clock::duration>(policy_->limits.idle)};
-  const bool ended_well = co_await serve_upgraded(upgraded);
-  bytes_up_ += upgraded.bytes_up;
-  bytes_down_ += upgraded.bytes_down;
+  const bool ended_well = co_await serve_websocket(clean, *deflate);
   co_return ended_well;
 }
 

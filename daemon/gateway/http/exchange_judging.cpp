@@ -3,6 +3,7 @@
 
 #include "daemon/gateway/http/exchange_state.h"
 #include "parsers/http1/text.h"
+#include "parsers/websocket/extensions.h"
 
 namespace clawpatrol::http {
 namespace {
@@ -45,13 +46,25 @@ std::string_view Exchange::unusable_upgrade() {
     outgoing_.upgrade.clear();
     return {};
   }
-  // Frames are not read yet: to open it would be to pass by the rules that see messages.
-  if (policy_->sees(flow_.claimed().endpoint_facets.name, ActionType::message))
-    return "rules of this endpoint see messages, and this version of the gateway cannot show them any";
   const bool plain = outgoing_.method == "GET" && !outgoing_.has_body;
   const auto keys = std::ranges::count_if(
       outgoing_.fields, [](const Field& field) { return http1::same_name(field.name, "sec-websocket-key"); });
   return plain && keys == 1 ? std::string_view() : "a WebSocket is asked for with GET and one key";
+}
+
+// Of the extensions that the agent offers those that we know; none where rules see messages, which are then
+// not compressed.
+void Exchange::offer_known_extensions() {
+  if (outgoing_.upgrade.empty()) return;
+  std::string offered;
+  std::erase_if(outgoing_.fields, [&](const Field& field) {
+    if (!http1::same_name(field.name, "sec-websocket-extensions")) return false;
+    offered.append(offered.empty() ? "" : ",").append(field.value);
+    return true;
+  });
+  const std::string known = websocket::known_offers(offered);
+  const bool seen = policy_->sees(flow_.claimed().endpoint_facets.name, ActionType::message);
+  if (!known.empty() && !seen) outgoing_.fields.push_back({"Sec-WebSocket-Extensions", known});
 }
 
 // As rules see it; views of the head, which outlives it.
@@ -103,6 +116,7 @@ Task<bool> Exchange::judge() {
     co_await refuse(400, "malformed", "malformed upgrade", why);
     co_return false;
   }
+  offer_known_extensions();
   outgoing_.authority = {flow_.claimed().dest.host, flow_.claimed().dest.port};
   const bool empty = !head().has_body || head().content_length == 0;
   if (empty) body_state_ = BodyState::whole;

@@ -12,6 +12,7 @@
 #include "daemon/gateway/http/dial.h"
 #include "daemon/gateway/http/problem.h"
 #include "daemon/gateway/http/served_flow.h"
+#include "daemon/gateway/http/websocket_relay.h"
 #include "daemon/gateway/http/worker_state.h"
 
 namespace clawpatrol::http {
@@ -30,6 +31,7 @@ class Exchange {
   // Judging (exchange_judging.cpp).
   std::string_view misdirected() const;
   std::string_view unusable_upgrade();
+  void offer_known_extensions();
   Request request() const;
   Task<bool> judge();      // false: the agent has been answered
   Task<bool> hold_body();  // false: the body cannot be read; the agent has been answered or is gone
@@ -60,6 +62,19 @@ class Exchange {
   Task<bool> send_response_head(ResponseHead head);
   Task<bool> change_protocol(ResponseHead head, UpstreamExchange& server);
   Task<void> end_upload(UpstreamExchange& server);
+
+  // A WebSocket (exchange_websocket.cpp).
+  struct Way;
+  struct Socket;
+  Task<bool> serve_websocket(UpstreamExchange& server, websocket::Deflate deflate);
+  template <class From, class To>
+  Task<bool> relay(Socket& socket, Way& way, From& from, To& to);
+  template <class To>
+  Task<bool> pass_on(Way& way, To& to, std::string& out);
+  Task<void> end_websocket(Socket& socket, std::string reason);
+  Task<std::string> judge_message(const WebSocketRelay& frames);
+  bool sees_more_now(const Socket& socket) const;
+
   Task<void> fail(int status, std::string_view type, std::string_view told, std::string why);
 
   Task<void> answer(Problem problem);
@@ -104,6 +119,7 @@ class Exchange {
   int status_ = 0;
   std::string why_;  // it was not, for an operator
   std::uint64_t bytes_up_ = 0, bytes_down_ = 0;
+  std::string frames_;  // of a WebSocket: how many of which, in JSON
 };
 
 }  // namespace clawpatrol::http

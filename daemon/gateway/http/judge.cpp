@@ -67,7 +67,8 @@ std::expected<Seen, std::string_view> Judge::see(const Policy& policy, const Req
 
 Opinion Judge::consider(const Policy& policy, const Seen& seen, std::string_view credential) const {
   Action action;
-  action.type = ActionType::request;
+  action.type = seen.ws ? ActionType::message : ActionType::request;
+  action.ws = seen.ws.get();
   action.kind = seen.kind;
   action.peer = &facets_->peer;
   action.endpoint = &facets_->endpoint;
@@ -93,7 +94,8 @@ Judge::Line Judge::record(const Entry& entry) {
   record.id = shared_.next_action_id();
   record.flow = flow_.id;
   record.time_unix_ns = now_unix_ns();
-  record.type = ActionType::request;
+  record.type = entry.seen && entry.seen->ws ? ActionType::message : ActionType::request;
+  record.parent = entry.parent;
   record.kind = entry.seen ? entry.seen->kind : ActionKind::exec;
   record.verdict = entry.verdict;
   record.policy = entry.policy;
@@ -105,6 +107,7 @@ Judge::Line Judge::record(const Entry& entry) {
   std::string facets;
   if (entry.seen) {
     record.http = entry.seen->http;
+    record.ws = entry.seen->ws;
     record.k8s = entry.seen->k8s;
     facets = facets_json(*entry.seen->http, entry.seen->k8s.get());
   }

@@ -21,6 +21,7 @@ struct Seen {
   std::shared_ptr<const HttpFacets> http;  // shared with the record of the action
   std::shared_ptr<const K8sFacets> k8s;    // null where the endpoint is no Kubernetes API
   ActionKind kind = ActionKind::exec;
+  std::shared_ptr<const WsFacets> ws = nullptr;  // of a message; the others are of the request that opened it
 };
 
 // One of each agent's connection. Several requests may be judged at once, each under the generation that it
@@ -47,6 +48,7 @@ class Judge {
     ActionVerdict verdict;
     std::string_view credential;
     std::string text;  // what it was, in short
+    std::uint64_t parent = 0;
   };
   struct Line {
     std::uint64_t action = 0;

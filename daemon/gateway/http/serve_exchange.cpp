@@ -112,6 +112,7 @@ void Exchange::note_outcome() {
                                                    .bytes_down = bytes_down_,
                                                    .code = std::to_string(status_),
                                                    .why = why_,
+                                                   .frames = frames_,
                                                    .time_unix_ns = now_unix_ns()}));
 }
 

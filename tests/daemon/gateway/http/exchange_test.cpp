@@ -340,10 +340,11 @@ TEST_CASE("attack 12: a WebSocket opens by a right 101 alone, and by nothing els
     agent.send(upgrade);
     Side server = gateway.server();
     CHECK(server.head() == get(gateway, "/", key + "Upgrade: websocket\r\nConnection: Upgrade\r\n"));
-    server.send(right + "hello");
+    server.send(right + "\x81\x05hello");
     CHECK(agent.until("hello").starts_with("HTTP/1.1 101 Switching Protocols\r\n"));
-    agent.send("world");
-    CHECK(server.exactly(5) == "world");
+    const std::string masked("\x81\x85\0\0\0\0world", 11);
+    agent.send(masked);
+    CHECK(server.exactly(11) == masked);
     agent.end_sending();
     CHECK(server.rest() == "");
     server.hang_up();

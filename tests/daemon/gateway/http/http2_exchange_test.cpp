@@ -210,20 +210,3 @@ TEST_CASE("a server's HTTP/2 that is malformed comes to the agent as a 502 on it
   server.send(frame(settings, 0, 0, "") + head(1, {{":status", "200"}, {"x", "a\r\nb: c"}}));
   agent.until("urn:clawpatrol:no-response");
 }
-
-TEST_CASE("attack 12: no WebSocket opens past rules that see messages") {
-  Gateway gateway({.rules = std::string(allow_all) + R"toml(
-[[rule]]
-name = "words"
-endpoint = "api"
-on = ["message"]
-condition = "ws.text.contains('secret')"
-verdict = "deny"
-)toml"});
-  Side agent = gateway.agent();
-  agent.send("GET /chat HTTP/1.1\r\nHost: " + gateway.authority() +
-             "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
-  CHECK(agent.until("}\n").contains("rules of this endpoint see messages"));
-  CHECK(gateway.server_is_quiet());
-}

@@ -1,0 +1,112 @@
+// WebSockets through the whole gateway.
+#include <catch2/catch.hpp>
+
+#include "parsers/websocket/frame.h"
+#include "tests/daemon/gateway/http/lab.h"
+
+using namespace clawpatrol::http::lab;
+
+namespace {
+
+// A client's frame, its mask zeros so that a test can read it.
+std::string up(int first, const std::string& payload) {
+  return std::string{static_cast<char>(first), static_cast<char>(payload.size() | 0x80)} +
+         std::string(4, '\0') + payload;
+}
+std::string down(int first, const std::string& payload) {
+  return std::string{static_cast<char>(first), static_cast<char>(payload.size())} + payload;
+}
+
+const char* by_words = R"toml(
+[[rule]]
+name = "words"
+endpoint = "api"
+on = ["message"]
+condition = "ws.opcode == 'text' && ws.text.contains('secret')"
+verdict = "deny"
+reason = "No secrets"
+
+[[rule]]
+name = "all"
+endpoint = "api"
+verdict = "allow"
+)toml";
+
+struct Opened {
+  Side agent, server;
+  std::string request;
+};
+
+Opened open(const Gateway& gateway, const std::string& fields = "", const std::string& answer = "") {
+  Side agent = gateway.agent();
+  agent.send("GET /chat HTTP/1.1\r\nHost: " + gateway.authority() +
+             "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+             fields + "\r\n");
+  Side server = gateway.server();
+  std::string request = server.head();
+  server.send(
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" +
+      answer + "\r\n");
+  agent.head();
+  return {std::move(agent), std::move(server), std::move(request)};
+}
+
+}  // namespace
+
+TEST_CASE("a WebSocket's frames go both ways as they are, and are counted in its outcome") {
+  Gateway gateway({.rules = allow_all});
+  {
+    Opened ws = open(gateway, "Sec-WebSocket-Extensions: x-unknown, permessage-deflate\r\n",
+                     "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    CHECK(ws.request.contains("Sec-WebSocket-Extensions: permessage-deflate\r\n"));
+    ws.agent.send(up(0xc1, "zzz") + up(0x89, "there?"));
+    CHECK(ws.server.exactly(9 + 12) == up(0xc1, "zzz") + up(0x89, "there?"));
+    ws.server.send(down(0x8a, "there?") + down(0x82, "binary"));
+    CHECK(ws.agent.exactly(8 + 8) == down(0x8a, "there?") + down(0x82, "binary"));
+  }
+  CHECK(gateway.logs(R"("frames":{"up":{"text":[1,3],"ping":[1,6]},"down":{"binary":[1,6],"pong":[1,6]}})"));
+}
+
+TEST_CASE("attack 12: a message that a rule denies goes nowhere, and both sides are told with 1008") {
+  Gateway gateway({.rules = by_words});
+  Opened ws = open(gateway, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+  CHECK_FALSE(ws.request.contains("Extensions"));  // messages that rules see are not compressed
+  ws.agent.send(up(0x81, "hello"));
+  CHECK(ws.server.exactly(11) == up(0x81, "hello"));
+  ws.agent.send(up(0x01, "a sec") + up(0x80, "ret") + up(0x81, "behind"));
+  CHECK(ws.agent.until("No secrets").starts_with("\x88"));
+  CHECK(ws.server.rest() == up(0x88, "\x03\xf0"));
+  CHECK(gateway.logs(R"("type":"message","kind":"write","verdict":"deny","rule":"words")"));
+  CHECK(gateway.logs("message up text 8 bytes"));
+}
+
+TEST_CASE("attack 12: what a server says is judged too, and what is malformed ends both ways") {
+  Gateway gateway({.rules = by_words});
+  {
+    Opened ws = open(gateway);
+    ws.server.send(down(0x81, "the secret"));
+    CHECK(ws.agent.until("No secrets").starts_with("\x88"));
+    CHECK(ws.server.rest() == up(0x88, "\x03\xf0"));
+  }
+  Opened ws = open(gateway);
+  ws.agent.send(down(0x81, "not masked"));
+  CHECK(ws.agent.until("without a mask").starts_with("\x88"));
+  CHECK(ws.server.rest() == up(0x88, "\x03\xf0"));
+}
+
+TEST_CASE("attack 12: an extension that was not offered does not open a WebSocket") {
+  Gateway gateway({.rules = allow_all});
+  Side agent = gateway.agent();
+  agent.send("GET /chat HTTP/1.1\r\nHost: " + gateway.authority() +
+             "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+  Side server = gateway.server();
+  server.head();
+  server.send(
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+      "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
+  CHECK(agent.head().starts_with("HTTP/1.1 502"));
+}
