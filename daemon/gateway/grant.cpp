@@ -46,7 +46,8 @@ const char* Grant::broken(const Policy& policy, const Peers& peers, const creden
   if (endpoint == policy.endpoints.end() || !policy.reaches(profile_, endpoint_))
     return "the endpoint is no longer within this peer's profile";
   if (!configured_ || !same_endpoint(*configured_, endpoint->second)) return "the endpoint has changed";
-  return login_ ? broken_login(policy, store) : nullptr;
+  const char* why = login_ ? broken_login(policy, store) : nullptr;
+  return why || !more_ ? why : more_(policy);
 }
 
 const char* Grant::broken_login(const Policy& policy, const credentials::Store* store) const {

@@ -28,6 +28,8 @@ class Stream {
   Task<std::expected<void, Error>> accept(std::shared_ptr<const tls::ServerContext> context,
                                           tls::Serving serving, std::string peeked, Deadline deadline);
   bool encrypted() const { return tls_ != nullptr; }
+  // Whether something has been taken from the socket that recv() has not given.
+  bool has_unread() const { return tls_ && tls_->has_unread(); }
   // Of a stream that is encrypted; null of another.
   const tls::Session* tls() const { return tls_.get(); }
 

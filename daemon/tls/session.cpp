@@ -241,6 +241,10 @@ Session::Result Session::read(std::span<char> space, std::size_t& count) {
   return result_of(SSL_read_ex(ssl_, space.data(), space.size(), &count));
 }
 
+bool Session::has_unread() const {
+  return read_ < incoming_.size() || SSL_has_pending(ssl_) == 1;
+}
+
 Session::Result Session::write(std::string_view plain) {
   if (!failure_.empty()) return Result::failed;
   if (plain.empty()) return Result::done;

@@ -65,6 +65,8 @@ class Session {
   // What must go to the other side, in this order, and is forgotten here.
   void take_to_send(std::string& encrypted);
   std::size_t to_send() const { return outgoing_.size(); }
+  // Whether something has come that read() has not given: plain text, or records not looked at yet.
+  bool has_unread() const;
 
   // Once the handshake is done: ALPN; "" where none was agreed on.
   std::string protocol() const;

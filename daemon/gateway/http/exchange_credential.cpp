@@ -54,9 +54,17 @@ Task<bool> Exchange::give_credential() {
     auto value = flow_.worker().shared().credential_values.get(*shared.credentials, *config);
     if (value) {
       *into = std::move(*value);
+      given_.push_back({config->name, (*into)->version});
+      flow_.given().add(given_.back());
       continue;
     }
     co_await fail(503, "credential", "The credential for this request cannot be used.", value.error().what);
+    co_return false;
+  }
+  // Its value may have changed since it was read; from here on the flow's grant watches over it.
+  if (const char* why = flow_.broken_given()) {
+    flow_.end_after_this();
+    co_await fail(503, "closed", "The gateway closes this connection.", why);
     co_return false;
   }
   if (!choice_.credential) co_return true;

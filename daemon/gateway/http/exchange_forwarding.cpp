@@ -164,6 +164,7 @@ Task<void> Exchange::upload(UpstreamExchange& server) {
     auto part = co_await agent_.read(stall_deadline());
     if (!part) {
       if (why_.empty()) why_ = "the agent's body: " + part.error().what;
+      malformed_body_ = part.error().code == EPROTO;
       server.break_off();
       break;
     }
@@ -343,6 +344,12 @@ Task<void> Exchange::fail(int status, std::string_view type, std::string_view to
     status = 403;
     type = "credential";
     told = why_ = refused_body_;
+  }
+  if (malformed_body_) {
+    flow_.worker().shared().refusals.count("malformed request", flow_.claimed().peer->id);
+    status = 400;
+    type = "malformed";
+    told = why_;
   }
   if (flow_.closing() && asked) {
     status = 503;

@@ -93,9 +93,11 @@ class Exchange {
   credentials::Choice choice_;  // of policy_
   std::string credential_;      // name of the one chosen; "": none
   std::shared_ptr<const credentials::Value> value_, certificate_;
+  std::vector<GivenCredentials::Given> given_;
   std::optional<credentials::BodyGuard> body_guard_;  // none: the body holds the credential's place
   std::optional<credentials::ChunkSigner> chunk_signer_;
   std::string refused_body_;  // why it goes no further; "": it does
+  bool malformed_body_ = false;
   std::optional<credentials::CleanResponse> clean_{std::in_place, nullptr};
   std::uint64_t action_ = 0;
 

@@ -15,7 +15,7 @@ constexpr std::size_t most_buffered = http1::max_head + (8 << 10);
 constexpr std::size_t most_drained = 256 << 10;
 // After the last answer, so that what the agent still sends does not have the kernel reset the connection and
 // the answer with it.
-constexpr std::size_t most_lingered = 1 << 20;
+constexpr auto lingering_time = std::chrono::seconds(30);
 
 std::unexpected<Error> ended() {
   return std::unexpected(Error{ECONNRESET, "the agent closed the connection"});
@@ -243,13 +243,11 @@ Task<bool> Http1Agent::finish() {
 Task<void> Http1Agent::close() {
   if (broken_) co_return;
   stream_.shut_down(SHUT_WR);
-  const Deadline deadline = Deadline::after(times_.farewell);
-  std::size_t lingered = 0;
-  while (lingered < most_lingered && !reading_ended_) {
+  const auto end = Clock::now() + lingering_time;
+  while (!reading_ended_ && Clock::now() < end) {
     buffer_.consume(buffer_.view().size());
-    const int count = co_await receive(deadline);
+    const int count = co_await receive(Deadline::after(times_.farewell));
     if (count <= 0) break;
-    lingered += static_cast<std::size_t>(count);
   }
 }
 

@@ -26,7 +26,8 @@ Http1Upstream::Http1Upstream(std::unique_ptr<Stream> stream, std::uint16_t defau
       buffer_(most_buffered) {}
 
 bool Http1Upstream::reusable() const {
-  return all_sent_ && keep_alive_ && !changed_ && !broken_ && reader_.at_rest() && buffer_.view().empty();
+  return all_sent_ && keep_alive_ && !changed_ && !broken_ && reader_.at_rest() && buffer_.view().empty() &&
+         !stream_->has_unread();
 }
 
 bool Http1Upstream::quiet() const {
@@ -76,11 +77,13 @@ Task<Sent> Http1Upstream::finish(const Fields& trailers, Deadline deadline) {
   }
   if (length_left_ > 0 || broken_)
     co_return std::unexpected(Error{EPROTO, "the body is shorter than its head said"});
-  all_sent_ = true;
-  if (!chunked_) co_return Sent{};
-  out_.clear();
-  http1::append_last_chunk(out_, trailers);
-  Sent sent = co_await stream_->send_all(out_, deadline);
+  Sent sent;
+  if (chunked_) {
+    out_.clear();
+    http1::append_last_chunk(out_, trailers);
+    sent = co_await stream_->send_all(out_, deadline);
+  }
+  all_sent_ = sent.has_value();
   co_return sent;
 }
 

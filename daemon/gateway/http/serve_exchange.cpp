@@ -56,6 +56,7 @@ Exchange::Exchange(ServedFlow& flow, AgentExchange& agent)
 Exchange::~Exchange() {
   agent_.on_broken_off(nullptr);
   if (value_) credentials::wipe(outgoing_);
+  for (const GivenCredentials::Given& given : given_) flow_.given().remove(given);
   std::erase(flow_.exchanges_, this);
 }
 

@@ -1,5 +1,6 @@
 #include "daemon/gateway/http/served_flow.h"
 
+#include "daemon/gateway/grant.h"
 #include "daemon/gateway/http/exchange_state.h"
 
 namespace clawpatrol::http {
@@ -8,8 +9,18 @@ ServedFlow::ServedFlow(Worker& worker, ClaimedFlow claimed)
     : worker_(worker),
       claimed_(std::move(claimed)),
       judge_(worker, claimed_),
+      given_(std::make_shared<GivenCredentials>()),
       upstreams_(worker.ring()),
-      alive_(std::make_shared<bool>(true)) {}
+      alive_(std::make_shared<bool>(true)) {
+  const auto claimed_by = claimed_.flow->grant();
+  if (!claimed_by) return;
+  Grant grant = *claimed_by;
+  grant.also_rests_on([given = given_, profile = claimed_.peer_facets.profile, dest = claimed_.dest,
+                       store = worker_.shared().credentials.get()](const Policy& now) {
+    return given->broken(now, profile, dest, store);
+  });
+  give_grant(worker_.shared(), *claimed_.flow, std::move(grant));
+}
 
 ServedFlow::~ServedFlow() {
   *alive_ = false;
@@ -31,6 +42,12 @@ void ServedFlow::close() {
   const std::vector<Exchange*> going_on = exchanges_;
   for (Exchange* exchange : going_on) exchange->close();
   if (connection_) connection_->go_away();
+}
+
+const char* ServedFlow::broken_given() const {
+  Shared& shared = worker_.shared();
+  return given_->broken(*shared.policy.current(), claimed_.peer_facets.profile, claimed_.dest,
+                        shared.credentials.get());
 }
 
 void ServedFlow::end_after_this() {

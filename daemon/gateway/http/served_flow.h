@@ -7,6 +7,7 @@
 
 #include "daemon/gateway/gateway.h"
 #include "daemon/gateway/http/exchange.h"
+#include "daemon/gateway/http/given_credentials.h"
 #include "daemon/gateway/http/http2_upstreams.h"
 #include "daemon/gateway/http/judge.h"
 #include "daemon/gateway/http/upstream_use.h"
@@ -48,6 +49,9 @@ class ServedFlow {
   Speaks speaks() const { return speaks_; }
   bool closing() const { return closing_; }
 
+  GivenCredentials& given() { return *given_; }
+  const char* broken_given() const;  // as GivenCredentials::broken(), by what is in force
+
   // Asks the agent to come again on another connection, and breaks off what goes on.
   void close();
   void end_after_this();  // no further request; what goes on may end as it will
@@ -60,6 +64,7 @@ class ServedFlow {
   Worker& worker_;
   ClaimedFlow claimed_;
   Judge judge_;
+  std::shared_ptr<GivenCredentials> given_;  // shared with the flow's grant
   Http2Upstreams upstreams_;
   Speaks speaks_ = Speaks::http1_rather;
   AgentConnection* connection_ = nullptr;

@@ -22,7 +22,8 @@ UpstreamUse::UpstreamUse(std::unique_ptr<UpstreamExchange> exchange, std::string
 bool UpstreamUse::may_be_sent_again(const RequestHead& head, const Error& error) const {
   if (head.has_body) return false;
   if (http2_) return error.code == not_processed;
-  return http1_->was_used() && !http1_->has_answered() && is_idempotent(head.method);
+  return error.code != ETIMEDOUT && http1_->was_used() && !http1_->has_answered() &&
+         is_idempotent(head.method);
 }
 
 void UpstreamUse::give_back(UpstreamPool& pool, const PoolKey& key) {
