@@ -241,3 +241,21 @@ TEST_CASE("close_notify is said and heard") {
   std::size_t count = 0;
   CHECK(served.server->read(space, count) == Result::closed);
 }
+
+TEST_CASE("attack 15: a record that has come and was not read is known of") {
+  Client client(test_authority().certificate_pem());
+  client.begin("api.example");
+  Served served(client, serving("api.example"));
+  REQUIRE(served.result == Result::done);
+  CHECK_FALSE(served.server->has_unread());
+  SSL_write(client.ssl(), "one", 3);
+  SSL_write(client.ssl(), "another", 7);
+  served.server->received(client.take_to_send());
+  char space[64];
+  std::size_t count = 0;
+  REQUIRE(served.server->read(space, count) == Result::done);
+  CHECK(std::string_view(space, count) == "one");
+  CHECK(served.server->has_unread());
+  REQUIRE(served.server->read(space, count) == Result::done);
+  CHECK_FALSE(served.server->has_unread());
+}

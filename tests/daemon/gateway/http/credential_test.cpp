@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "daemon/gateway/grant.h"
 #include "tests/daemon/gateway/http/lab.h"
 
 using namespace clawpatrol;
@@ -120,6 +121,24 @@ TEST_CASE("attack 15: a connection that a credential was sent on is not used wit
   next.send(get(gateway, ""));
   Side second = gateway.server();
   CHECK(second.head().find("Bearer another-s3cret-value") != std::string::npos);
+}
+
+TEST_CASE("attack 20: a request ends with the value of the credential that it was given") {
+  Gateway gateway(with_credential("type = \"bearer\""));
+  set(gateway);
+  Side agent = gateway.agent();
+  agent.send(get(gateway, ""));
+  Side server = gateway.server();
+  server.head();
+  server.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+  agent.until("half");
+  close_orphans(gateway.shared());
+  server.send("more");
+  agent.until("more");
+  set(gateway, "another-s3cret-value");
+  close_orphans(gateway.shared());
+  agent.rest();
+  CHECK(agent.was_reset());
 }
 
 TEST_CASE("attack 16: a part of a body that was not asked for in parts is withheld") {

@@ -14,6 +14,7 @@
 #include "daemon/audit/log.h"
 #include "daemon/gateway/analysts.h"
 #include "daemon/gateway/dns/service.h"
+#include "daemon/gateway/grant.h"
 #include "daemon/gateway/http/handler.h"
 #include "daemon/gateway/names.h"
 
@@ -167,6 +168,9 @@ void Gateway::accept(Fd socket) {
   claimed.peer_facets = {.name = "tester", .profile = "data", .address = "127.0.0.1", .labels = {}};
   claimed.endpoint_facets = {.name = "api", .type = setup_.type};
   claimed.dest = {.host = "127.0.0.1", .port = server_port_};
+  give_grant(
+      shared_, *claimed.flow,
+      Grant(*shared_.policy.current(), *claimed.peer, claimed.peer_facets.profile, "api", claimed.dest));
   auto stream = std::make_unique<Stream>(worker_->ring(), std::move(socket));
   worker_->flows().spawn(serve_http(*worker_, std::move(stream), std::move(claimed), setup_.version));
 }
