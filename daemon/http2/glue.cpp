@@ -173,24 +173,42 @@ int Session::Glue::data_came(nghttp2_session*, std::uint8_t, StreamId id, const 
                              std::size_t size, void* self) {
   auto& session = *static_cast<Session*>(self);
   Stream* stream = session.find(id);
-  if (stream && stream->refused.empty() && size > 0)
+  const bool dropped =
+      !stream || !stream->refused.empty() || (session.role_ == Role::server && stream->answered);
+  if (dropped)
+    session.drop(id, size);
+  else if (size > 0)
     session.events_.push_back(DataCame{id, text_of(data, size)});
-  else
-    session.consumed(id, size);
   return 0;
 }
 
-// The whole response went before the whole request came: the rest of it is not wanted (RFC 9113, 8.1).
-int Session::Glue::frame_went(nghttp2_session* session, const nghttp2_frame* frame, void* self) {
+// What still comes of a request that has been answered, or refused, is dropped, so that a small body ends by
+// itself and the agent reads the answer; a large one is broken off behind it (RFC 9113, 8.1).
+void Session::drop(StreamId id, std::size_t size) {
+  consumed(id, size);
+  Stream* stream = find(id);
+  if (!stream) return;
+  stream->dropped += size;
+  if (stream->dropped > most_dropped_) stream->unwanted = true;
+  end_request(id, *stream);
+}
+
+void Session::end_request(StreamId id, const Stream& stream) {
+  if (role_ == Role::server && stream.answered && stream.unwanted && !stream.ended)
+    break_off(id, NGHTTP2_NO_ERROR);
+}
+
+int Session::Glue::frame_went(nghttp2_session*, const nghttp2_frame* frame, void* self) {
   auto& whole = *static_cast<Session*>(self);
   if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
       whole.failure_.empty())
     whole.failure_ = "HTTP/2 that breaks its protocol";
   if (body_behind(*frame) == Body::follows) return 0;
   if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
-  const Stream* stream = whole.find(frame->hd.stream_id);
-  if (whole.role_ == Role::server && stream && !stream->ended)
-    nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+  Stream* stream = whole.find(frame->hd.stream_id);
+  if (!stream) return 0;
+  stream->answered = true;
+  whole.end_request(frame->hd.stream_id, *stream);
   return 0;
 }
 

@@ -87,6 +87,7 @@ std::string authority_of(const http1::Authority& authority) {
 Session::Session(Role role, Scheme scheme, const Limits& limits)
     : role_(role),
       scheme_(scheme),
+      most_dropped_(limits.dropped),
       resets_(limits.resets),
       settings_(limits.settings),
       pings_(limits.pings),
@@ -229,6 +230,13 @@ ssize_t Session::Glue::read_unsent(nghttp2_session* session, StreamId id, std::u
 
 void Session::break_off(StreamId id, std::uint32_t code) {
   if (is_open(id)) nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, code);
+}
+
+void Session::break_off_request(StreamId id) {
+  Stream* stream = find(id);
+  if (!stream) return;
+  stream->unwanted = true;
+  end_request(id, *stream);
 }
 
 void Session::consumed(StreamId id, std::size_t bytes) {

@@ -35,6 +35,7 @@ struct Limits {
   Rate pings{50, 5};
   Rate empty{2000, 500};  // frames that bring nothing: DATA without a byte, PRIORITY
   Rate windows{20000, 20000};
+  std::size_t dropped = 256 << 10;  // of a request that has been answered, before it is broken off
 };
 
 // What the peer sent. Views are of the bytes that were given to receive().
@@ -87,6 +88,8 @@ class Session {
   void write(StreamId stream, std::string_view bytes);
   void finish(StreamId stream, http::Fields trailers);
   void break_off(StreamId stream, std::uint32_t code);
+  // A server's: nothing more of the request is wanted. The answer that has been given goes first.
+  void break_off_request(StreamId stream);
   // Bytes of a stream, open or closed, have been taken: the peer may send as many again.
   void consumed(StreamId stream, std::size_t bytes);
 
@@ -107,8 +110,11 @@ class Session {
     http::Fields arriving;  // of the head or trailers that are being received
     std::size_t arriving_bytes = 0;
     std::string method;
-    bool has_head = false;  // the last one
-    bool ended = false;     // by the peer
+    bool has_head = false;    // the last one
+    bool ended = false;       // by the peer
+    bool answered = false;    // the last frame of our side has gone
+    bool unwanted = false;    // the rest of the request is
+    std::size_t dropped = 0;  // bytes of it, that nobody was told of
     std::string_view refused;
     std::string unsent;
     std::size_t sent = 0;  // of `unsent`
@@ -126,10 +132,13 @@ class Session {
   void spend(Budget& budget, std::string_view what);
   void fault_of_peer(StreamId id);
   void resume(StreamId id, Stream& stream);
+  void drop(StreamId id, std::size_t size);
+  void end_request(StreamId id, const Stream& stream);
   Stream* find(StreamId id);
 
   Role role_;
   Scheme scheme_;
+  std::size_t most_dropped_;
   Budget resets_, settings_, pings_, empty_, windows_;
   Clock::time_point now_{};
   nghttp2_session* session_ = nullptr;

@@ -227,7 +227,9 @@ Task<std::expected<void, Error>> Http2Connection::finish(StreamId id, const Fiel
 void Http2Connection::break_off_answer(StreamId id) {
   if (!session_.is_finished(id) || session_.unsent(id) > 0) return break_off(id, NGHTTP2_INTERNAL_ERROR);
   Place& place = places_.find(id)->second;
-  if (!place.closed) place.closed = NGHTTP2_NO_ERROR;  // the session says so behind the answer's last frame
+  session_.break_off_request(id);
+  wake_writer();
+  if (!place.closed) place.closed = NGHTTP2_NO_ERROR;
   place.changed.notify();
 }
 

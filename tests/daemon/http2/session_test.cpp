@@ -146,14 +146,42 @@ TEST_CASE("a request, its body and trailers, and the response to it, however the
   }
 }
 
-TEST_CASE("a response that is whole before its request is ends the request") {
+TEST_CASE("a small request that goes on behind its response ends by itself, and nobody hears the rest") {
   Pair pair;
   const auto stream = pair.client.request(request("POST", "/", true));
   pair.client.write(*stream, "abc");
   pair.exchange();
   pair.server.respond(*stream, response(413, false));
   pair.exchange();
+  CHECK(pair.client_heard == "1 413 content-type=text/plain\n1 end\n");
+  pair.client.write(*stream, "rest");
+  pair.client.finish(*stream, {});
+  pair.exchange();
+  CHECK(pair.client_heard.ends_with("1 closed 0\n"));
+  CHECK(pair.server_heard.ends_with("1 data abc\n1 end\n1 closed 0\n"));
+}
+
+TEST_CASE("a large request that goes on behind its response is broken off behind it") {
+  Pair pair;
+  const auto stream = pair.client.request(request("POST", "/", true));
+  pair.exchange();
+  pair.server.respond(*stream, response(413, false));
+  pair.client.write(*stream, std::string(4 << 20, 'x'));
+  pair.exchange();
   CHECK(pair.client_heard == "1 413 content-type=text/plain\n1 end\n1 closed 0\n");
+  CHECK_FALSE(pair.client.is_open(*stream));
+}
+
+TEST_CASE("a request that is not wanted any more is broken off behind its answer, not before") {
+  Pair pair;
+  const auto stream = pair.client.request(request("POST", "/", true));
+  pair.exchange();
+  pair.server.respond(*stream, response(403, true));
+  pair.server.write(*stream, "no");
+  pair.server.finish(*stream, {});
+  pair.server.break_off_request(*stream);
+  pair.exchange();
+  CHECK(pair.client_heard == "1 403 content-type=text/plain\n1 data no\n1 end\n1 closed 0\n");
 }
 
 TEST_CASE("a sender gets no further than what has been consumed, and a window") {

@@ -335,8 +335,8 @@ TEST_CASE("what is malformed is answered on its stream, and the connection goes 
   plain[1].second = "http";
   Pairs wrong = plain;
   wrong.push_back({"host", "b"});
-  const std::string bytes = with_settings(head(1, wrong) + head(3, plain) + head(5, wrong, end_headers) +
-                                          frame(data, 0, 5, "body that nobody wants"));
+  std::string bytes = with_settings(head(1, wrong) + head(3, plain) + head(5, wrong, end_headers));
+  for (int i = 0; i < 20; ++i) bytes += frame(data, 0, 5, std::string(16'000, 'x'));
   auto all = both(*ends.ring, answer_all(*ends.ring, *ends.server, arrived),
                   talk(*ends.ring, *ends.client, bytes, heard));
   ends.ring->run();

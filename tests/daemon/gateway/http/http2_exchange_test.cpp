@@ -210,3 +210,14 @@ TEST_CASE("a server's HTTP/2 that is malformed comes to the agent as a 502 on it
   server.send(frame(settings, 0, 0, "") + head(1, {{":status", "200"}, {"x", "a\r\nb: c"}}));
   agent.until("urn:clawpatrol:no-response");
 }
+
+TEST_CASE("a request with a body that is denied at once is answered, and not broken off before it ends") {
+  Gateway gateway({.rules = by_path, .version = clawpatrol::http::Version::http2});
+  Side agent = gateway.agent();
+  agent.send(with_settings(head(1, fields(gateway, "POST", "/secrets"), end_headers)));
+  agent.until("urn:clawpatrol:denied");
+  agent.send(frame(data, 0, 1, "abc"));
+  agent.send(frame(data, end_stream, 1, "def") + frame(ping, 0, 0, "12345678"));
+  CHECK_FALSE(
+      agent.until(frame(ping, 1, 0, "12345678")).contains(frame(rst_stream, 0, 1, std::string(4, '\0'))));
+}
