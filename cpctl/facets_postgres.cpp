@@ -54,8 +54,11 @@ std::vector<Seen> see(const sql::Analysis& analysis) {
       if (target.where == Where::here) seen.statement = sql::merge_executed(statement, *target.statement);
       if (target.where == Where::uncertain) seen.statement = sql::with_unknown_target(statement);
     }
+    if (names.path_is_untold() && statement.names_by_path)
+      seen.statement = sql::with_unread_code(seen.statement);
     unread |= seen.statement.runs_unread_code;
-    names.after(statement, unread ? sql::MessageNames::Code::unread : sql::MessageNames::Code::read);
+    names.after(statement, seen.statement,
+                unread ? sql::MessageNames::Code::unread : sql::MessageNames::Code::read);
     all.push_back(std::move(seen));
   }
   return all;

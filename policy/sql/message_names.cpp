@@ -24,7 +24,8 @@ MessageNames::Target MessageNames::find(const Statement& runs) const {
   return {uncertain ? Where::uncertain : Where::elsewhere};
 }
 
-void MessageNames::after(const Statement& statement, Code code) {
+void MessageNames::after(const Statement& statement, const Statement& whole, Code code) {
+  path_untold_ |= code == Code::unread || whole.path != statement.path;
   switch (statement.effect) {
     case Effect::prepare: set(Space::statements, statement.name, &statement); break;
     case Effect::declare_cursor: set(Space::cursors, statement.name, &statement); break;
@@ -39,12 +40,12 @@ void MessageNames::after(const Statement& statement, Code code) {
     forget(Space::statements);
     forget(Space::cursors);
   }
-  if (statement.path.kind != PathEffect::Kind::none || may_undo_path(statement.effect)) forget_reading();
+  if (whole.path.kind != PathEffect::Kind::none || may_undo_path(statement.effect)) forget_reading();
 }
 
 void MessageNames::clear() {
   names_.clear();
-  statements_uncertain_ = cursors_uncertain_ = false;
+  statements_uncertain_ = cursors_uncertain_ = path_untold_ = false;
 }
 
 void MessageNames::set(Space space, const std::string& name, const Statement* statement) {

@@ -24,10 +24,13 @@ class MessageNames {
   // Of a statement whose effect is `execute` or `fetch`.
   Target find(const Statement& runs) const;
 
-  // After a statement, which stays where it is as long as this does; `unread`: it, or what it runs by name,
-  // runs code that nobody has read.
+  // After a statement, which stays where it is as long as this does. `whole` is it with what it runs by name;
+  // `unread`: there, or before, is code that nobody has read.
   enum class Code : std::uint8_t { read, unread };
-  void after(const Statement& statement, Code code);
+  void after(const Statement& statement, const Statement& whole, Code code);
+  // Whether something may have changed the search path of which the text of the message does not tell: a name
+  // without a schema can then be anywhere, whatever path analyse() read it on.
+  bool path_is_untold() const { return path_untold_; }
   void clear();
 
  private:
@@ -44,6 +47,7 @@ class MessageNames {
   std::vector<Name> names_;  // the last of a name counts
   bool statements_uncertain_ = false;
   bool cursors_uncertain_ = false;
+  bool path_untold_ = false;
 };
 
 }  // namespace clawpatrol::sql

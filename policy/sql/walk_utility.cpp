@@ -212,7 +212,8 @@ void Walk::path_set(const VariableSetStmt& set) {
   const Kind kind = path_effect(view(set.name), "").kind;
   const bool resets = set.kind == VAR_RESET || set.kind == VAR_SET_DEFAULT;
   if (set.kind == VAR_RESET_ALL || (resets && kind == Kind::set))
-    return path_becomes({.kind = Kind::reset, .path = {}});
+    // Outside of a transaction LOCAL does nothing, and what was there at login the text does not tell.
+    return path_becomes({.kind = set.is_local ? Kind::uncertain : Kind::reset, .path = {}});
   if (kind == Kind::none || resets) return;
   std::vector<std::string> names;
   bool literal = set.kind == VAR_SET_VALUE;

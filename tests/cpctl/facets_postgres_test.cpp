@@ -102,6 +102,11 @@ TEST_CASE("what a message runs by a name that it has made itself is part of what
   CHECK(uncertain.text("kind") == "admin");
   CHECK(second("SELECT f(); EXECUTE p").has("unevaluable"));
   CHECK(texts(second("PREPARE p AS SELECT 1; EXECUTE q"), "open").size() == 8);
+  // The path that it sets is not in the text of EXECUTE.
+  const std::string sets = "PREPARE p AS SELECT set_config('search_path', 's', false); RESET ALL; ";
+  CHECK(texts(second(sets + "EXECUTE p; TABLE t"), "open").size() == 8);
+  CHECK(texts(second(sets + "EXECUTE p; TABLE s.t"), "open").empty());
+  CHECK(texts(second("SELECT f(); TABLE t"), "open").size() == 8);
   const std::string shown = cpctl({"facets", "postgres"}, "PREPARE p AS DELETE FROM t; EXECUTE p").out;
   CHECK(contains(shown, "  runs       p, of this message"));
 }

@@ -164,10 +164,13 @@ void check(const sql::Analysis& analysis, std::string_view text) {
   for (const sql::Statement& statement : analysis.statements) {
     check_statement(statement, text);
     const bool by_name = statement.effect == sql::Effect::execute || statement.effect == sql::Effect::fetch;
+    sql::Statement whole = statement;
     if (const auto target = names.find(statement); by_name && target.statement != nullptr)
-      check_statement(sql::merge_executed(statement, *target.statement), text);
-    names.after(statement,
-                statement.runs_unread_code ? sql::MessageNames::Code::unread : sql::MessageNames::Code::read);
+      whole = sql::merge_executed(statement, *target.statement);
+    if (names.path_is_untold() && statement.names_by_path) whole = sql::with_unread_code(whole);
+    check_statement(whole, text);
+    names.after(statement, whole,
+                whole.runs_unread_code ? sql::MessageNames::Code::unread : sql::MessageNames::Code::read);
   }
 }
 

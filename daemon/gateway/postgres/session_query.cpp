@@ -81,13 +81,15 @@ Session::Readiness Session::examine_statement(const sql::Statement& statement, M
     readiness = check_new_name(statement, message);
   if (statement.effect == Effect::deallocate || statement.effect == Effect::close_cursor)
     readiness = find_dropped(statement, message);
+  if (message.names.path_is_untold() && statement.names_by_path)
+    part.merged = sql::with_unread_code(part.merged ? *part.merged : statement);
   const sql::Statement& whole = part.merged ? *part.merged : statement;
   message.unread |= statement.runs_unread_code || whole.runs_unread_code;
   message.may_change_settings |= statement.may_change_settings || whole.may_change_settings;
   message.path = sql::united(message.path, whole.path);
   message.may_copy_in |= statement.enters_copy_in;
   message.changes_names |= changes_names(statement.effect);
-  message.names.after(statement, message.unread ? Code::unread : Code::read);
+  message.names.after(statement, whole, message.unread ? Code::unread : Code::read);
   message.kind = std::max(message.kind, part.merged ? part.merged->kind : statement.kind);
   return readiness;
 }

@@ -21,7 +21,7 @@ Last last_of(const std::string& text) {
   MessageNames names;
   for (std::size_t i = 0; i + 1 < analysis.statements.size(); ++i) {
     const Statement& statement = analysis.statements[i];
-    names.after(statement,
+    names.after(statement, statement,
                 statement.runs_unread_code ? MessageNames::Code::unread : MessageNames::Code::read);
   }
   const auto target = names.find(analysis.statements.back());
@@ -82,6 +82,32 @@ TEST_CASE("attack 7: what was prepared on another path than it runs on is not wh
   }
   CHECK(last_of("PREPARE p AS SELECT t FROM sec.tokens; SET search_path = sec; EXECUTE p").where ==
         Where::here);
+}
+
+TEST_CASE("attack 7: a path that EXECUTE changes is one of which the text of the message does not tell") {
+  const Analysis analysis = analyse(
+      "EXECUTE s; PREPARE s AS SELECT set_config('search_path', 'sec', false); PREPARE p AS TABLE tokens; "
+      "EXECUTE p",
+      {});
+  REQUIRE(analysis.statements.size() == 4);
+  const Statement& execute = analysis.statements[0];
+  const Statement& sets = analysis.statements[1];
+  const Statement& prepare = analysis.statements[2];
+  MessageNames names;
+  names.after(prepare, prepare, MessageNames::Code::read);
+  CHECK_FALSE(names.path_is_untold());
+  CHECK(names.find(analysis.statements[3]).where == Where::here);
+  names.after(sets, sets, MessageNames::Code::read);  // which analyse() has followed
+  CHECK_FALSE(names.path_is_untold());
+  names.clear();
+  names.after(prepare, prepare, MessageNames::Code::read);
+  names.after(execute, merge_executed(execute, sets), MessageNames::Code::read);
+  CHECK(names.path_is_untold());
+  CHECK(names.find(analysis.statements[3]).where == Where::uncertain);
+  names.clear();
+  CHECK_FALSE(names.path_is_untold());
+  names.after(execute, execute, MessageNames::Code::unread);
+  CHECK(names.path_is_untold());
 }
 
 }  // namespace clawpatrol::sql

@@ -113,6 +113,7 @@ TEST_CASE("what a statement does to the path is told by it") {
            {"SET search_path TO ''", Kind::set, {}},
            {"SET LOCAL search_path = a", Kind::add, {"a"}},
            {"SET search_path TO DEFAULT", Kind::reset, {}},
+           {"SET LOCAL search_path TO DEFAULT", Kind::uncertain, {}},
            {"RESET search_path", Kind::reset, {}},
            {"RESET ALL", Kind::reset, {}},
            {"DISCARD ALL", Kind::reset, {}},

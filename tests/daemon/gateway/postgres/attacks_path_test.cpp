@@ -117,6 +117,63 @@ TEST_CASE("attack 7: a path that is set in the same message is not the one that 
   CHECK(rows(agent.query("EXECUTE p")) == Rows{"open"});
 }
 
+TEST_CASE("attack 7: a path that EXECUTE or FETCH changes is followed within their message") {
+  make_tables();
+  Gateway gateway({.rules = no_tokens});
+  Agent agent(gateway.port(), {});
+  CHECK(code(agent.query("PREPARE s AS SELECT set_config('search_path', 'sec', false)")).empty());
+  CHECK(code(agent.query("RESET search_path")).empty());
+  for (const char* text : {
+           "EXECUTE s; TABLE tokens",
+           "EXPLAIN ANALYZE EXECUTE s; TABLE tokens",
+           "CREATE TEMP TABLE made AS EXECUTE s; TABLE tokens",
+           "BEGIN; EXECUTE s; SELECT 1; TABLE tokens; COMMIT",
+           "EXECUTE s; PREPARE p AS TABLE tokens; EXECUTE p",
+           "PREPARE p AS TABLE tokens; EXECUTE s; EXECUTE p",
+           "EXECUTE s; DECLARE c CURSOR WITH HOLD FOR TABLE tokens; FETCH c",
+           "EXECUTE s; SELECT lower('a')",
+           "EXECUTE s; SELECT 1 + 1",
+       }) {
+    INFO(text);
+    CHECK(code(agent.query(text)) == "42501");
+    agent.query("ROLLBACK");
+  }
+  CHECK(rows(agent.query("TABLE tokens")) == Rows{"open"});
+  CHECK(code(agent.query("EXECUTE s; SELECT t FROM public.tokens")).empty());
+  CHECK(code(agent.query("RESET search_path")).empty());
+  CHECK(code(agent.query("BEGIN; DECLARE c CURSOR FOR SELECT set_config('search_path', 'sec', false)"))
+            .empty());
+  CHECK(code(agent.query("FETCH c; TABLE tokens")) == "42501");
+}
+
+TEST_CASE("attack 7: code that nobody has read may change the path within its message") {
+  make_tables();
+  Gateway gateway({.rules = R"toml(
+[[rule]]
+name = "calls"
+endpoint = "pg-prod"
+priority = 20
+condition = "sql.statement == 'SELECT go()'"
+verdict = "allow"
+)toml" + std::string(no_tokens)});
+  Agent agent(gateway.port(), {});
+  CHECK(code(agent.query("SELECT go(); TABLE tokens")) == "42501");
+  CHECK(code(agent.query("SELECT go(); SELECT lower('a')")) == "42501");
+  CHECK(code(agent.query("SELECT go(); TABLE public.tokens")).empty());
+}
+
+TEST_CASE("attack 7: SET LOCAL search_path TO DEFAULT outside of a transaction leaves the path as it was") {
+  make_tables();
+  Gateway gateway({.rules = no_tokens});
+  Agent agent(gateway.port(), {});
+  CHECK(code(agent.query("SET search_path = sec")).empty());
+  CHECK(code(agent.query("SET LOCAL search_path TO DEFAULT")).empty());
+  CHECK(code(agent.query("TABLE tokens")) == "42501");
+  CHECK(code(agent.query("SET LOCAL search_path TO DEFAULT; TABLE tokens")) == "42501");
+  CHECK(code(agent.query("RESET search_path")).empty());
+  CHECK(rows(agent.query("TABLE tokens")) == Rows{"open"});
+}
+
 TEST_CASE("attack 7: ROLLBACK brings back a path, and both are what a name could mean") {
   make_tables();
   Gateway gateway({.rules = no_tokens});
