@@ -28,6 +28,22 @@ bool fits(CredentialType credential, EndpointType endpoint) {
   return endpoint != EndpointType::postgres;
 }
 
+// A certificate is shown within TLS alone; and a secret goes to whoever answers, where nobody is verified.
+void check_credential_tls(Build& build, const CredentialConfig& credential, const EndpointConfig& endpoint,
+                          const Location& at) {
+  if (endpoint.type != EndpointType::https) return;
+  if (credential.type == CredentialType::mtls && endpoint.tls == UpstreamTls::disable)
+    build.report.error(at,
+                       fmt::format("credential '{}' is mtls, and endpoint '{}' has tls = \"disable\"",
+                                   credential.name, endpoint.name),
+                       "A client certificate is shown within TLS alone.");
+  if (credential.type != CredentialType::mtls && endpoint.tls == UpstreamTls::require)
+    build.report.lint("CP0308", at,
+                      fmt::format("credential '{}' goes to whoever answers for endpoint '{}'",
+                                  credential.name, endpoint.name),
+                      "With tls = \"require\" the server's certificate is not verified.");
+}
+
 void check_credential_hosts(Build& build, const CredentialConfig& credential, const Named& named) {
   auto found = build.policy.endpoints.find(credential.endpoint);
   if (found == build.policy.endpoints.end()) return;
@@ -37,6 +53,7 @@ void check_credential_hosts(Build& build, const CredentialConfig& credential, co
                        fmt::format("credential '{}' is {}, and endpoint '{}' is {}", credential.name,
                                    name_of(credential.type), endpoint.name, name_of(endpoint.type)),
                        "List the endpoint in a profile's 'endpoints' to use it without a credential.");
+  check_credential_tls(build, credential, endpoint, named.at);
   auto wildcard = std::ranges::find_if(endpoint.hosts, &HostPort::wildcard);
   if (wildcard != endpoint.hosts.end() && credential.hosts.empty()) {
     build.report.error(

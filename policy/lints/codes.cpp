@@ -130,6 +130,13 @@ constexpr Code codes[] = {
     {"CP0307", Severity::warning, "what no rule matches is allowed",
      "defaults.unmatched is \"allow\": whatever is not forbidden passes, and what nobody has thought of too.",
      "[defaults]\nunmatched = \"allow\"", "[defaults]\nunmatched = \"deny\""},
+    {"CP0308", Severity::warning, "a secret for a server that is not verified",
+     "`tls = \"require\"` encrypts, and asks nobody who the server is: whoever stands on the way to it is "
+     "given the secret.",
+     "[endpoint.api]\ntype = \"https\"\ntls = \"require\"\n[credential.key]\ntype = \"bearer\"\nendpoint = "
+     "\"api\"",
+     "[endpoint.api]\ntype = \"https\"\nca = \"file:api.pem\"\n[credential.key]\ntype = "
+     "\"bearer\"\nendpoint = \"api\""},
 };
 
 std::string fenced(std::string_view what, std::string_view lines) {

@@ -145,6 +145,14 @@ TEST_CASE("a credential is for endpoints that speak its protocol") {
   CHECK(errors(clear + credential("type = 'mtls'")) ==
         Lines{"credential 'c' is mtls, and endpoint 'web' is http"});
   CHECK(errors(clear + credential("type = 'bearer'")).empty());
+  std::string tls = web;
+  tls.insert(tls.find("hosts"), "tls = \"disable\"\n");
+  CHECK(errors(tls + credential("type = 'mtls'")) ==
+        Lines{"credential 'c' is mtls, and endpoint 'web' has tls = \"disable\""});
+  tls.replace(tls.find("disable"), 7, "require");
+  CHECK(errors(tls + credential("type = 'mtls'")).empty());
+  CHECK(load(tls + credential("type = 'bearer'")).diagnostics.render().contains("CP0308"));
+  CHECK_FALSE(load(web + credential("type = 'bearer'")).diagnostics.render().contains("CP0308"));
   std::string postgres = base + "[credential.c]\ntype = 'bearer'\nendpoint = 'pg'\n";
   CHECK(errors(postgres) == Lines{"credential 'c' is bearer, and endpoint 'pg' is postgres"});
 }
