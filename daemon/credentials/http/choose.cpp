@@ -208,6 +208,10 @@ Chosen choose(const Policy& policy, const Placeholders& placeholders, const Aski
   return choice;
 }
 
+std::vector<const CredentialConfig*> sendable(const Policy& policy, const Asking& asking) {
+  return fitting(policy, asking).of_request;
+}
+
 BodyGuard::BodyGuard(std::shared_ptr<const Placeholders> placeholders)
     : placeholders_(std::move(placeholders)), finder_(*placeholders_->patterns()) {}
 

@@ -71,6 +71,10 @@ std::expected<Choice, Refusal> choose(const Policy& policy, const Placeholders& 
                                       const Asking& asking, const http::RequestHead& head,
                                       std::optional<std::string_view> body = std::nullopt);
 
+// All that this profile may send in requests to this endpoint and host, whichever of them one request gets.
+// Pointers are into the policy.
+std::vector<const CredentialConfig*> sendable(const Policy& policy, const Asking& asking);
+
 // A request's body on its way, of which only what holds no placeholder may be sent. Of a body in which the
 // chosen credential's place is, nothing is to be fed: choose() has read it.
 class BodyGuard {

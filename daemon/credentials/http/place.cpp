@@ -30,13 +30,22 @@ std::string percent_encoded(std::string_view text) {
   return out;
 }
 
+// As a CGI or WSGI server reads it, to which "_" is "-".
+bool is_read_as(std::string_view name, std::string_view wanted) {
+  std::string read(name), same(wanted);
+  std::ranges::replace(read, '_', '-');
+  std::ranges::replace(same, '_', '-');
+  return http1::same_name(read, same);
+}
+
 // Drops the fields of this name that `rewrite` answers nothing for.
 Counted rewrite_fields(RequestHead& head, std::string_view name, const Rewrite& rewrite) {
   std::size_t count = 0;
   std::erase_if(head.fields, [&](Field& field) {
-    if (!http1::same_name(field.name, name)) return false;
+    if (!is_read_as(field.name, name)) return false;
     ++count;
     auto value = rewrite(field.value);
+    if (value && *value != field.value && !http1::same_name(field.name, name)) field.name = name;
     if (value) field.value = std::move(*value);
     return !value;
   });
@@ -80,15 +89,16 @@ Counted rewrite_query(RequestHead& head, std::string_view key, const Rewrite& re
     std::string kept(pair);
     // What stands behind a ";" is another pair to some servers.
     for (std::size_t i = pair.find(';'); i != std::string_view::npos; i = pair.find(';', i + 1)) {
-      if (form_decoded(pair.substr(i + 1, pair.find_first_of("=;", i + 1) - i - 1)) == key)
+      if (http1::same_name(form_decoded(pair.substr(i + 1, pair.find_first_of("=;", i + 1) - i - 1)), key))
         return std::unexpected("a ';' in the query, before the credential's key");
     }
-    if (form_decoded(pair.substr(0, equals)) == key) {
+    // A server may not tell them apart by case.
+    if (http1::same_name(form_decoded(pair.substr(0, equals)), key)) {
       ++count;
       const std::string value = form_decoded(pair.substr(std::min(equals + 1, pair.size())));
       auto wanted = rewrite(value);
       if (!wanted) continue;
-      if (*wanted != value) kept = fmt::format("{}={}", pair.substr(0, equals), percent_encoded(*wanted));
+      if (*wanted != value) kept = fmt::format("{}={}", percent_encoded(key), percent_encoded(*wanted));
     }
     if (!next.empty()) next += '&';
     next += kept;

@@ -163,10 +163,18 @@ std::expected<void, std::string> check_sent(const CredentialConfig& config, cons
   return {};
 }
 
+// Two credentials may have one value.
+void add_needles(std::vector<Needle>& needles, const CredentialConfig& config, const Value& value) {
+  for (const Secret* part : {&value.secret, &value.session_token, &value.refresh_token}) {
+    const std::string_view text = part->reveal();
+    if (text.size() >= shortest_needle && std::ranges::find(needles, text, &Needle::text) == needles.end())
+      needles.push_back({text, config.placeholder});
+  }
+}
+
 std::shared_ptr<const Patterns> patterns_of(const CredentialConfig& config, const Value& value) {
   std::vector<Needle> needles;
-  for (const Secret* part : {&value.secret, &value.session_token, &value.refresh_token})
-    if (part->reveal().size() >= shortest_needle) needles.push_back({part->reveal(), config.placeholder});
+  add_needles(needles, config, value);
   return needles.empty() ? nullptr : std::make_shared<const Patterns>(needles);
 }
 
@@ -212,6 +220,29 @@ std::expected<std::shared_ptr<const Value>, Error> Values::get(const Store& stor
   std::lock_guard lock(mutex_);
   kept_.insert_or_assign(config.name, Kept{config.type, config.user, shared});
   return shared;
+}
+
+std::shared_ptr<const Patterns> Values::patterns(const Store& store,
+                                                 const std::vector<const CredentialConfig*>& credentials) {
+  std::string names;
+  Together together;
+  std::vector<Needle> needles;
+  for (const CredentialConfig* config : credentials) {
+    auto value = get(store, *config);
+    if (!value) continue;
+    names += fmt::format("{} {}\n", config->name, config->placeholder);
+    add_needles(needles, *config, **value);
+    together.values.push_back(std::move(*value));
+  }
+  if (needles.empty()) return nullptr;
+  if (together.values.size() == 1) return together.values.front()->patterns;
+  std::lock_guard lock(mutex_);
+  Together& kept = together_[names];
+  if (kept.values != together.values) {
+    together.patterns = std::make_shared<const Patterns>(needles);
+    kept = std::move(together);
+  }
+  return kept.patterns;
 }
 
 }  // namespace clawpatrol::credentials

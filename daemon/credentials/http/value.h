@@ -15,6 +15,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/credentials/http/patterns.h"
 #include "daemon/credentials/store.h"
@@ -48,14 +49,24 @@ class Values {
   // The value as it is set now.
   std::expected<std::shared_ptr<const Value>, Error> get(const Store& store, const CredentialConfig& config);
 
+  // What an upstream may have learned of any of these, in one look; null: nothing. One whose value cannot be
+  // read has not been sent either, and is left out.
+  std::shared_ptr<const Patterns> patterns(const Store& store,
+                                           const std::vector<const CredentialConfig*>& credentials);
+
  private:
   struct Kept {
     CredentialType type;
     std::string user;
     std::shared_ptr<const Value> value;
   };
+  struct Together {
+    std::vector<std::shared_ptr<const Value>> values;  // each that was read
+    std::shared_ptr<const Patterns> patterns;
+  };
   std::mutex mutex_;
   std::map<std::string, Kept, std::less<>> kept_;
+  std::map<std::string, Together> together_;  // by the credentials' names and placeholders
 };
 
 }  // namespace clawpatrol::credentials

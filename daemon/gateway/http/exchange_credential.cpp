@@ -34,6 +34,7 @@ Task<bool> Exchange::choose_credential() {
 
 Task<bool> Exchange::check_body() {
   auto passed = guarded(held_);
+  if (passed && !held_all_) held_back_ = held_.size() - passed->size();
   if (passed) co_return true;
   co_await refuse(403, "credential", "placeholder out of its place", passed.error().what);
   co_return false;
@@ -43,6 +44,21 @@ Task<bool> Exchange::check_body() {
 std::expected<std::string_view, credentials::Refusal> Exchange::guarded(std::string_view bytes) {
   return body_guard_ ? body_guard_->feed(bytes)
                      : std::expected<std::string_view, credentials::Refusal>(bytes);
+}
+
+// Whichever of them this request gets, if any: a server may show it what it kept of another.
+void Exchange::look_for_secrets() {
+  const auto credentials = credentials::sendable(*policy_, asking());
+  has_credentials_ = !credentials.empty();
+  if (!has_credentials_) return;
+  Shared& shared = flow_.worker().shared();
+  secrets_ = shared.credential_values.patterns(*shared.credentials, credentials);
+  if (!secrets_) return;
+  credentials::limit_responses(outgoing_);
+  // Frames are looked into as they are.
+  std::erase_if(outgoing_.fields,
+                [](const Field& field) { return http1::same_name(field.name, "sec-websocket-extensions"); });
+  clean_.emplace(secrets_);
 }
 
 // Never sent without: what cannot be given refuses the request.
@@ -61,6 +77,7 @@ Task<bool> Exchange::give_credential() {
     co_await fail(503, "credential", "The credential for this request cannot be used.", value.error().what);
     co_return false;
   }
+  look_for_secrets();
   // Its value may have changed since it was read; from here on the flow's grant watches over it.
   if (const char* why = flow_.broken_given()) {
     flow_.end_after_this();
@@ -74,14 +91,9 @@ Task<bool> Exchange::give_credential() {
         "credential '" + choice_.credential->name + "' is of a type that this version has no tokens for");
     co_return false;
   }
-  credentials::limit_responses(outgoing_);
-  // Frames are looked into as they are.
-  std::erase_if(outgoing_.fields,
-                [](const Field& field) { return http1::same_name(field.name, "sec-websocket-extensions"); });
   auto given = credentials::inject(
       {.choice = choice_, .value = *value_, .asking = asking(), .default_port = scheme_port(endpoint())},
       outgoing_, held_all_ ? &held_ : nullptr);
-  clean_.emplace(value_->patterns);
   if (given) chunk_signer_ = std::move(*given);
   if (given) co_return true;
   co_await fail(403, "credential", given.error().what, given.error().what);

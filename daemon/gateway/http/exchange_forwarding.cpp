@@ -124,10 +124,26 @@ Task<bool> Exchange::await_continue() {
 
 // True: that was all of the body.
 Task<bool> Exchange::upload_held(UpstreamExchange& server) {
-  std::expected<void, Error> sent = co_await send_up(server, held_);
-  if (sent && held_all_) sent = co_await server.finish(held_trailers_, stall_deadline());
-  if (!sent) discarding_ = true;
+  const std::string_view passed = std::string_view(held_).substr(0, held_.size() - held_back_);
+  std::expected<void, Error> sent = co_await send_up(server, passed);
+  if (sent && held_all_) sent = co_await server.finish(trailers_up(held_trailers_), stall_deadline());
+  if (!sent) give_up_upload(server, sent.error());
   co_return held_all_;
+}
+
+// The server may have answered all the same; but it would wait for the rest of a body that we cannot go on
+// with.
+void Exchange::give_up_upload(UpstreamExchange& server, const Error& error) {
+  if (std::exchange(discarding_, true) || error.code != EPROTO) return;
+  if (why_.empty()) why_ = error.what;
+  server.break_off();
+}
+
+// Some servers take them for fields of the head, and those that a credential is in are not looked for there.
+// They may always be dropped (RFC 9110, 6.5.1).
+const Fields& Exchange::trailers_up(const Fields& sent) const {
+  static const Fields none;
+  return has_credentials_ ? none : sent;
 }
 
 Task<std::expected<void, Error>> Exchange::send_up(UpstreamExchange& server, std::string_view bytes) {
@@ -179,8 +195,8 @@ Task<void> Exchange::upload(UpstreamExchange& server) {
     }
     auto sent = co_await send_up(server, *passed);
     if (sent && over && body_guard_) sent = co_await send_up(server, body_guard_->finish());
-    if (sent && over) sent = co_await server.finish(part->trailers, stall_deadline());
-    if (!sent) discarding_ = true;  // the server may have answered all the same
+    if (sent && over) sent = co_await server.finish(trailers_up(part->trailers), stall_deadline());
+    if (!sent) give_up_upload(server, sent.error());
   }
   if (!over && discarding_ && refused_body_.empty()) co_await discard_body();
   upload_over_ = true;
@@ -327,7 +343,7 @@ Task<bool> Exchange::change_protocol(ResponseHead head, UpstreamExchange& server
     co_return false;
   }
   flow_.flow().set_state("websocket");
-  CleanUpstream clean(server, value_ ? value_->patterns : nullptr);
+  CleanUpstream clean(server, secrets_);
   const bool ended_well = co_await serve_websocket(clean, *deflate);
   co_return ended_well;
 }

@@ -43,6 +43,7 @@ class Exchange {
   Task<bool> choose_credential();  // false: the agent has been answered
   Task<bool> check_body();         // as far as it is here, for placeholders
   Task<bool> give_credential();    // false: the agent has been answered
+  void look_for_secrets();
   std::expected<std::string_view, credentials::Refusal> guarded(std::string_view bytes);
   std::string credential_key() const;  // of the pool: what has been said on the connection
 
@@ -53,6 +54,8 @@ class Exchange {
   Task<void> upload(UpstreamExchange& server);
   Task<bool> await_continue();
   Task<bool> upload_held(UpstreamExchange& server);
+  void give_up_upload(UpstreamExchange& server, const Error& error);
+  const Fields& trailers_up(const Fields& sent) const;
   Task<std::expected<void, Error>> send_up(UpstreamExchange& server, std::string_view bytes);
   Task<std::expected<void, Error>> send_down(std::string_view bytes);
   Task<std::expected<void, Error>> send_clean(std::string_view bytes);
@@ -94,6 +97,9 @@ class Exchange {
   std::string credential_;      // name of the one chosen; "": none
   std::shared_ptr<const credentials::Value> value_, certificate_;
   std::vector<GivenCredentials::Given> given_;
+  // Of all credentials that may be sent where this request goes; null: there are none.
+  std::shared_ptr<const credentials::Patterns> secrets_;
+  bool has_credentials_ = false;                      // such as these, whether they can be read or not
   std::optional<credentials::BodyGuard> body_guard_;  // none: the body holds the credential's place
   std::optional<credentials::ChunkSigner> chunk_signer_;
   std::string refused_body_;  // why it goes no further; "": it does
@@ -106,6 +112,7 @@ class Exchange {
   HeldBodies::Share held_share_;
   BodyState body_state_ = BodyState::unread;
   bool held_all_ = false;
+  std::size_t held_back_ = 0;  // of its end, by body_guard_, which gives it with what follows
   Fields held_trailers_;
 
   UpstreamExchange* server_ = nullptr;  // while it goes on

@@ -164,3 +164,88 @@ TEST_CASE("a credential whose place is in the body goes there, and the length is
   CHECK(server.head().find("Content-Length: " + std::to_string(wanted.size()) + "\r\n") != std::string::npos);
   CHECK(server.exactly(wanted.size()) == wanted);
 }
+
+TEST_CASE(
+    "attack 16: what a server kept of one request is not shown to the next, which gets another or none") {
+  Setup setup = with_credential(
+      "type = \"header\"\nname = \"X-Small\"\ninject = \"placeholder\"\n"
+      "[credential.other]\nendpoint = \"api\"\ntype = \"bearer\"\n"
+      "inject = \"placeholder\"");
+  setup.credentials = "\"pat\", \"other\"";
+  Gateway gateway(setup);
+  set(gateway);
+  REQUIRE(gateway.shared().credentials->set("other", "the-0ther-s3cret"));
+  for (const char* fields : {"Range: bytes=0-3\r\n", "Authorization: Bearer {{other}}\r\n"}) {
+    Side agent = gateway.agent();
+    agent.send(get(gateway, fields));
+    Side server = gateway.server();
+    const std::string head = server.head();
+    CHECK(head.find("Range") == std::string::npos);
+    CHECK(head.find("accept-encoding: identity\r\n") != std::string::npos);
+    server.send("HTTP/1.1 200 OK\r\nX-Last: " + secret + "\r\nContent-Length: 43\r\n\r\n<" + secret +
+                "|the-0ther-s3cret>");
+    const std::string answer = agent.until("*>");
+    CHECK(answer.find("X-Last: {{pat}}*") != std::string::npos);
+    CHECK(answer.find("|{{other}}*") != std::string::npos);
+    CHECK(answer.find(secret) == std::string::npos);
+    CHECK(answer.find("the-0ther") == std::string::npos);
+  }
+}
+
+TEST_CASE("a credential that cannot be read does not keep a request from going without it") {
+  Gateway gateway(with_credential("type = \"bearer\"\ninject = \"placeholder\""));
+  Side agent = gateway.agent();
+  agent.send(get(gateway, ""));
+  Side server = gateway.server();
+  server.head();
+  server.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  CHECK(agent.until("ok").starts_with("HTTP/1.1 200 "));
+}
+
+TEST_CASE("a body that was held in part goes up whole and once, though its end could begin a placeholder") {
+  Setup setup = with_credential(
+      "type = \"bearer\"\nplaceholder = \"{{placeholder}}\"\n"
+      "[limits]\nbody_inspect = \"1KiB\"\nbody_wait = \"200ms\"");
+  setup.settings +=
+      "[credential.deep]\nendpoint = \"api\"\ntype = \"bearer\"\nat = \"json:/token\"\n"
+      "inject = \"placeholder\"\n";
+  setup.credentials = "\"pat\", \"deep\"";
+  Gateway gateway(setup);
+  set(gateway);
+  const std::string begin(1000, 'a'), middle = "aaaaaaaaaaaaaaaaaaaaaaaaa{{placehol", end = "es are sought";
+  Side agent = gateway.agent();
+  agent.send("POST / HTTP/1.1\r\nHost: " + gateway.authority() + "\r\nTransfer-Encoding: chunked\r\n\r\n");
+  agent.send("40b\r\n" + begin + middle + "\r\nd\r\n");
+  Side server = gateway.server();
+  server.head();
+  agent.send(end + "\r\n0\r\nAuthorization: Bearer mine\r\nX-Note: {{pat}}\r\n\r\n");
+  const std::string sent = server.until("0\r\n\r\n");
+  std::string body;
+  for (std::size_t at = 0; at < sent.size();) {
+    const std::size_t line = sent.find("\r\n", at);
+    const std::size_t size = std::stoul(sent.substr(at, line - at), nullptr, 16);
+    body += sent.substr(line + 2, size);
+    at = line + 4 + size;
+  }
+  CHECK(body == begin + middle + end);
+  CHECK(sent.find("mine") == std::string::npos);
+  CHECK(sent.find("X-Note") == std::string::npos);
+}
+
+TEST_CASE("attack 18: nothing that a server reads as our slot goes up beside it") {
+  Gateway gateway(with_credential("type = \"header\"\nname = \"X-Small\""));
+  set(gateway);
+  Side agent = gateway.agent();
+  agent.send(get(gateway, "X_Small: agent\r\nx-small: agent\r\n"));
+  Side server = gateway.server();
+  const std::string head = server.head();
+  CHECK(head.find("x-small: " + secret + "\r\n") != std::string::npos);
+  CHECK(head.find("agent") == std::string::npos);
+
+  Gateway by_query(with_credential("type = \"query\"\nname = \"key\""));
+  set(by_query);
+  Side asker = by_query.agent();
+  asker.send(get(by_query, "", "/?KEY=agent&a=1&key=agent"));
+  Side asked = by_query.server();
+  CHECK(asked.head().starts_with("GET /?key=" + secret + "&a=1 HTTP/1.1\r\n"));
+}
