@@ -1,5 +1,6 @@
 #include "daemon/gateway/http/http1_upstream.h"
 
+#include <openssl/crypto.h>
 #include <sys/socket.h>
 
 #include "daemon/gateway/http/break_off.h"
@@ -15,6 +16,12 @@ constexpr std::size_t most_buffered = http1::max_head;
 
 std::unexpected<Error> malformed(std::string_view why) {
   return std::unexpected(Error{EPROTO, "the server's response is malformed: " + std::string(why)});
+}
+
+// What was sent may have held a secret, and a connection can be idle for long.
+void forget(std::string& sent) {
+  OPENSSL_cleanse(sent.data(), sent.size());
+  sent.clear();
 }
 
 }  // namespace
@@ -50,6 +57,7 @@ Task<Sent> Http1Upstream::send_head(const RequestHead& head, Deadline deadline) 
   }
   reader_.expect(asked_);
   Sent sent = co_await stream_->send_all(out_, deadline);
+  forget(out_);
   co_return sent;
 }
 
@@ -67,6 +75,7 @@ Task<Sent> Http1Upstream::send(std::string_view bytes, Deadline deadline) {
     length_left_ -= bytes.size();
   }
   Sent sent = co_await stream_->send_all(bytes, deadline);
+  if (chunked_) forget(out_);
   co_return sent;
 }
 

@@ -1,5 +1,7 @@
 #include "daemon/gateway/http/serve_exchange.h"
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 
 #include "daemon/gateway/copy.h"
@@ -56,6 +58,7 @@ Exchange::Exchange(ServedFlow& flow, AgentExchange& agent)
 Exchange::~Exchange() {
   agent_.on_broken_off(nullptr);
   if (value_) credentials::wipe(outgoing_);
+  if (value_) OPENSSL_cleanse(held_.data(), held_.size());
   for (const GivenCredentials::Given& given : given_) flow_.given().remove(given);
   std::erase(flow_.exchanges_, this);
 }
