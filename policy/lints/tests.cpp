@@ -160,7 +160,17 @@ bool some(const Ast& junction, auto holds) {
   return std::ranges::any_of(junction.children, [&](const Ast* child) { return holds(*child); });
 }
 
+// `map['key']`: a key that the facet never has.
+std::optional<FacetTest> key_of(const Ast& ast) {
+  const bool index = ast.kind == AstKind::call && (ast.name == "_[_]" || ast.name == "_[?_]");
+  if (!index || ast.children.size() != 2 || !is_text(*ast.children[1])) return std::nullopt;
+  std::string subject = subject_of(*ast.children[0]);
+  if (subject.empty()) return std::nullopt;
+  return FacetTest{std::move(subject), Form::has_one_of, {ast.children[1]}};
+}
+
 void collect(const Ast& ast, std::vector<FacetTest>& found) {
+  if (auto key = key_of(ast)) found.push_back(std::move(*key));
   if (auto test = test_of(ast)) {
     found.push_back(std::move(*test));
     return;

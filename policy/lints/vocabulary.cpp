@@ -162,6 +162,7 @@ std::optional<Vocabulary> vocabulary_of(std::string_view subject, const Policy& 
     if (subject == lower) return letters(Case::lower);
   if (subject == "http.headers") return letters(Case::lower);
   if (subject == "dns.type") return letters(Case::upper);
+  if (subject == "http.method") return letters(Case::upper);  // another is no method to the parser
   return std::nullopt;
 }
 

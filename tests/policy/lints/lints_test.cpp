@@ -277,6 +277,27 @@ TEST_CASE("lints are said with the errors, in one run") {
   CHECK(codes == Codes{"CP0203", "CP0102", "CP0106", "CP0103", "CP0102"});
 }
 
+TEST_CASE("a method in lower case and a header's name in upper case are never met") {
+  auto of_http = [](const std::string& condition) {
+    Codes codes = codes_of(base + "[endpoint.web]\ntype = \"http\"\nhosts = [\"web.internal\"]\n" +
+                           "[[rule]]\nname = \"w\"\nendpoint = \"web\"\nverdict = \"deny\"\ncondition = '''" +
+                           condition + "'''\n");
+    std::erase_if(codes, [](const std::string& code) { return code.starts_with("CP03"); });
+    return codes;
+  };
+  CHECK(of_http("http.method == 'get'") == Codes{"CP0203"});
+  CHECK(of_http("http.method in ['GET', 'Post']") == Codes{"CP0203"});
+  CHECK(of_http("http.method == 'PROPFIND'").empty());
+  CHECK(of_http("'X-Key' in http.headers") == Codes{"CP0203"});
+  CHECK(of_http("http.headers['X-Key'][0] == 'Yes'") == Codes{"CP0203"});
+  CHECK(of_http("http.headers['x-key'][0] == 'Yes'").empty());
+}
+
+TEST_CASE("what nobody uses is told beside a condition that does not check") {
+  CHECK(codes_of(base + rule("r", "condition = \"sql.verbb == 'x'\"\nverdict = \"deny\"") +
+                 "[profile.none]\n") == Codes{"CP0303", "CP0102", "CP0304"});
+}
+
 TEST_CASE("a thousand rules are compared in bounded work") {
   std::string rules;
   for (int i = 0; i < 1000; ++i)
