@@ -26,7 +26,7 @@ struct PoolKey {
 class UpstreamPool final : Timer {
  public:
   static constexpr std::size_t most = 256;       // of one worker
-  static constexpr std::size_t most_alike = 32;  // of one key
+  static constexpr std::size_t most_alike = 64;  // of one key: as many as a peer may use at once by default
   static constexpr auto idle_time = std::chrono::seconds(30);
 
   explicit UpstreamPool(Ring& ring) : ring_(ring) {}
