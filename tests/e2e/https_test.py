@@ -87,6 +87,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
                            "version": self.connection.version()}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")  # so that each request comes on a connection of its own
         self.end_headers()
         self.wfile.write(body)
 
@@ -272,9 +273,7 @@ class Https(unittest.TestCase):
         self.assertTrue(first.session)
         again = self.connect(context=context, session=first.session)
         self.assertTrue(again.session_reused)
-        # Upstream too, where a request does not come on a connection that is open already: it is another worker's.
-        said = [self.ask(self.connect(context=context)) for _ in range(12)]
-        self.assertTrue(any(b'"resumed": true' in each for each in [self.ask(again), *said]))
+        self.assertIn(b'"resumed": true', self.ask(again))  # upstream, on a connection of its own
 
     # ---- attacks ----
 
