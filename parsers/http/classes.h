@@ -1,4 +1,4 @@
-// What the answer to a request can be, beyond what its method says: for now whether it mints credentials
+// What the answer to a request can be, beyond what its method says: whether it mints credentials
 // (attacks.md, 19).
 #pragma once
 

@@ -16,6 +16,7 @@ constexpr std::size_t most_drained = 256 << 10;
 // After the last answer, so that what the agent still sends does not have the kernel reset the connection and
 // the answer with it.
 constexpr auto lingering_time = std::chrono::seconds(30);
+constexpr std::size_t most_lingered = 64 << 20;
 
 std::unexpected<Error> ended() {
   return std::unexpected(Error{ECONNRESET, "the agent closed the connection"});
@@ -244,10 +245,12 @@ Task<void> Http1Agent::close() {
   if (broken_) co_return;
   stream_.shut_down(SHUT_WR);
   const auto end = Clock::now() + lingering_time;
-  while (!reading_ended_ && Clock::now() < end) {
+  std::size_t lingered = 0;
+  while (!reading_ended_ && lingered < most_lingered && Clock::now() < end) {
     buffer_.consume(buffer_.view().size());
     const int count = co_await receive(Deadline::after(times_.farewell));
     if (count <= 0) break;
+    lingered += static_cast<std::size_t>(count);
   }
 }
 
