@@ -97,7 +97,7 @@ Session::Session(Role role, Scheme scheme, const Limits& limits)
   if (create(&session_, Glue::callbacks(), this, Glue::options(), &wiping) != 0) throw std::bad_alloc();
   const bool server = role == Role::server;
   const nghttp2_settings_entry settings[] = {
-      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.stream_window},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, server ? limits.request_window : limits.response_window},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, http1::max_head},
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, server ? limits.streams : 0},
       {static_cast<std::int32_t>(server ? NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES
@@ -185,6 +185,8 @@ void Session::respond(StreamId id, const http::ResponseHead& head) {
 void Session::write(StreamId id, std::string_view bytes) {
   Stream* stream = find(id);
   if (!stream || stream->finishing) return;
+  // Also where the reader never catches up; what is moved is less than what has gone.
+  if (stream->sent > stream->unsent.size() / 2) stream->unsent.erase(0, std::exchange(stream->sent, 0));
   stream->unsent.append(bytes);
   resume(id, *stream);
 }

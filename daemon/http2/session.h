@@ -27,8 +27,12 @@ enum class Role : std::uint8_t { server, client };
 using StreamId = std::int32_t;
 
 struct Limits {
-  std::uint32_t streams = 100;                // that an agent may have open at a time
-  std::uint32_t stream_window = 512 << 10;    // received and not consumed, of a stream
+  std::uint32_t streams = 100;  // that an agent may have open at a time
+  // Received and not consumed, of a stream. Of an agent's as much as any server gives by default: git with
+  // Debian 12's libcurl-gnutls (7.88.1) sends bytes of an upload twice where a larger window has it fill its
+  // socket (33 of 44 pushes straight to a server with 512 KiB were spoiled, none of 39 with this).
+  std::uint32_t request_window = 65535;
+  std::uint32_t response_window = 512 << 10;
   std::uint32_t connection_window = 1 << 20;  // of all of them
   Rate resets{200, 50};  // streams that the peer breaks off, or that are broken off for its fault
   Rate settings{20, 1};

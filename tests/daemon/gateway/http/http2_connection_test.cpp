@@ -245,7 +245,7 @@ Task<void> push_hard(Ring& ring, std::unique_ptr<Stream> stream, Event& go_on) {
       CHECK_FALSE(held);
       CHECK(sent.error().code == ETIMEDOUT);
       held = true;
-      CHECK(taken <= (512 << 10) + Http2Connection::most_unsent + piece.size());
+      CHECK(taken <= http2::Limits{}.request_window + Http2Connection::most_unsent + piece.size());
       go_on.notify();
     }
     CHECK(held);
