@@ -1,23 +1,12 @@
 #!/usr/bin/python3
 """Real clients of HTTP cannot tell that the gateway is there: the same program, directly and through it, says the same."""
 
-import re
 import unittest
 
-from http_lab import HttpLab
-from lab import ROOT, run
+from http_lab import CLIENTS, HttpLab, SaysTheSame
+from lab import run
 
-CLIENTS = ROOT / "tests" / "e2e" / "clients"
-# What is of the connection, and not of the exchange (a reason is nobody's, RFC 9112, 4); and times.
-CHANGING = [(r"(?m)HTTP/[12.]+ (\d+).*$", r"HTTP \1"), (r"(?im)^(< )?(date|keep-alive|connection|server|etag|last-modified): .*\r?\n", ""),
-            (r"(?im)^ *(Date|Keep-Alive|Connection|Server|ETag|Last-Modified): .*\n", ""), (r"\d\d:\d\d:\d\d", "T"),
-            (r"(?m)^--.*$", "--"), (r"\d+\.\d+\.\d+\.\d+", "IP"), (r"[\d.,]+ [KMG]B/s", "SPEED")]
-
-# Of HTTP/1.1 alone; and what the gateway takes out.
-ONLY_IN_ONE = ("transfer-encoding:", "http 100", "alt-svc:")
-
-
-class HttpClients(unittest.TestCase):
+class HttpClients(SaysTheSame, unittest.TestCase):
     scheme = "http"
 
     @classmethod
@@ -33,21 +22,6 @@ class HttpClients(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.lab.__exit__(None, None, None)
-
-    def same(self, *argv, merge=False, lines_in_order=True):
-        said = []
-        for namespace in (self.lab.gateway, self.lab.agent):
-            result = run(*self.lab.inside(namespace, *argv), check=False, env=self.trust[namespace], timeout=120, cwd="/")
-            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
-            text = result.stdout + (result.stderr if merge else "")
-            for pattern, replacement in CHANGING:
-                text = re.sub(pattern, replacement, text)
-            if not lines_in_order:  # of a head: fields may stand elsewhere, and HTTP/2 has small letters
-                lines = sorted(line.lower().strip() for line in text.splitlines())
-                text = "\n".join(line for line in lines if line and not line.startswith(ONLY_IN_ONE))
-            said.append(text)
-        self.assertEqual(said[0], said[1])
-        return said[0]
 
     def test_curl(self):
         for name in ("nginx", "h2o", "caddy"):

@@ -2,9 +2,11 @@
 
 import json
 import pathlib
+import re
 
 from lab import Lab, environment, run, wait_until
 
+CLIENTS = pathlib.Path(__file__).resolve().parent / "clients"
 HERE = pathlib.Path(__file__).resolve().parent / "http"
 PORTS = {"nginx": 8081, "h2o": 8082, "caddy": 8083, "node": 8084, "git": 8085}
 
@@ -25,15 +27,15 @@ endpoints = ["servers", "encrypted"]
 
 [endpoint.servers]
 type  = "http"
-hosts = [%s]
+hosts = [CLEAR]
 
 [endpoint.encrypted]
 type  = "https"
-hosts = [%s]
+hosts = [ENCRYPTED]
 ca    = "file:ca.pem"
 
 {rules}
-""" % tuple(", ".join(f'"{name}.internal:{port + more}"' for name, port in PORTS.items()) for more in (0, ENCRYPTED))
+"""
 
 ALLOW_ALL = """
 [[rule]]
@@ -85,10 +87,12 @@ https://:9083 {{
 
 
 class HttpLab(Lab):
-    hosts = "127.0.0.1 localhost\n" + "".join(f"10.77.2.2 {name}.internal\n" for name in PORTS)
+    ports = PORTS
 
     def __init__(self, rules=ALLOW_ALL, **options):
-        options.setdefault("policy", POLICY)
+        hosts = [", ".join(f'"{name}.internal:{port + more}"' for name, port in self.ports.items()) for more in (0, ENCRYPTED)]
+        options.setdefault("policy", POLICY.replace("CLEAR", hosts[0]).replace("ENCRYPTED", hosts[1]))
+        self.hosts = "127.0.0.1 localhost\n" + "".join(f"10.77.2.2 {name}.internal\n" for name in self.ports)
         super().__init__(rules=rules, postgres=False, **options)
 
     def __enter__(self):
@@ -107,7 +111,7 @@ class HttpLab(Lab):
         new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
         run("openssl", "req", "-x509", *new, "-days", "2", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem", cwd=self.servers)
         run("openssl", "req", *new, "-subj", "/CN=server", "-keyout", "server.key", "-out", "server.csr", cwd=self.servers)
-        (self.servers / "names").write_text("subjectAltName=" + ",".join(f"DNS:{name}.internal" for name in PORTS) + "\n")
+        (self.servers / "names").write_text("subjectAltName=" + ",".join(f"DNS:{name}.internal" for name in self.ports) + "\n")
         run("openssl", "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
             "-extfile", "names", "-out", "server.pem", cwd=self.servers)
         (self.config / "ca.pem").write_bytes((self.servers / "ca.pem").read_bytes())
@@ -121,32 +125,37 @@ class HttpLab(Lab):
         names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO")
         return environment() | {name: str(authority) for name in names}
 
-    def start_servers(self):
+    def servers_to_start(self):
+        """Their commands, once what they read is there."""
         www = self.servers / "www"
         www.mkdir()
         (www / "index.html").write_text("hello\n")
         (www / "large").write_bytes(bytes(i * 7 % 251 for i in range(1 << 20)) * 10)
         for name, text in (("nginx", NGINX), ("h2o", H2O), ("caddy", CADDY)):
             (self.servers / f"{name}.conf").write_text(text.format(where=self.servers))
-        run("chmod", "-R", "a+rwX", self.servers)
         at = self.servers
-        commands = {
+        return {
             "nginx": ["nginx", "-e", at / "nginx.error", "-c", at / "nginx.conf"],
             "h2o": ["h2o", "-c", at / "h2o.conf"],
             "caddy": ["caddy", "run", "--adapter", "caddyfile", "--config", at / "caddy.conf"],
             "node": ["node", HERE / "server.js", PORTS["node"], at / "node.access", at],
             "git": ["/usr/bin/python3", HERE / "git_server.py", PORTS["git"], at],
         }
+
+    def start_servers(self):
+        """Each listens twice: in the clear, and with TLS."""
+        commands = self.servers_to_start()
+        run("chmod", "-R", "a+rwX", self.servers)
         for name, command in commands.items():
-            process = self.spawn(name, self.inside(self.upstream, "env", f"HOME={at}", *command))
-            for port in (PORTS[name], PORTS[name] + ENCRYPTED):
+            process = self.spawn(name, self.inside(self.upstream, "env", f"HOME={self.servers}", *command))
+            for port in (self.ports[name], self.ports[name] + ENCRYPTED):
                 wait_until(lambda port=port: self.listens(port), name, process=process)
 
     def listens(self, port):
         return f":{port} " in run(*self.inside(self.upstream, "ss", "-Hltn")).stdout
 
     def url(self, name, path="/", scheme="http"):
-        return f"{scheme}://{name}.internal:{PORTS[name] + (ENCRYPTED if scheme == 'https' else 0)}{path}"
+        return f"{scheme}://{name}.internal:{self.ports[name] + (ENCRYPTED if scheme == 'https' else 0)}{path}"
 
     def served(self, name):
         """The requests that a server has logged, as (method, target)."""
@@ -166,3 +175,31 @@ class HttpLab(Lab):
         lines = self.audit_lines()
         outcomes = {line["id"]: line for line in lines if line.get("type") == "outcome"}
         return [line | {"outcome": outcomes.get(line["id"])} for line in lines if line.get("type") == "request"]
+
+
+# What is of the connection, and not of the exchange (a reason is nobody's, RFC 9112, 4); and times.
+CHANGING = [(r"(?m)HTTP/[12.]+ (\d+).*$", r"HTTP \1"), (r"(?im)^(< )?(date|keep-alive|connection|server|etag|last-modified): .*\r?\n", ""),
+            (r"(?im)^ *(Date|Keep-Alive|Connection|Server|ETag|Last-Modified): .*\n", ""), (r"\d\d:\d\d:\d\d", "T"),
+            (r"(?m)^--.*$", "--"), (r"\d+\.\d+\.\d+\.\d+", "IP"), (r"[\d.,]+ [KMG]B/s", "SPEED")]
+
+# Of HTTP/1.1 alone; and what the gateway takes out.
+ONLY_IN_ONE = ("transfer-encoding:", "http 100", "alt-svc:")
+
+
+class SaysTheSame:
+    """Of a test case with a `lab` and what each namespace's clients `trust`."""
+
+    def same(self, *argv, merge=False, lines_in_order=True):
+        said = []
+        for namespace in (self.lab.gateway, self.lab.agent):
+            result = run(*self.lab.inside(namespace, *argv), check=False, env=self.trust[namespace], timeout=120, cwd="/")
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+            text = result.stdout + (result.stderr if merge else "")
+            for pattern, replacement in CHANGING:
+                text = re.sub(pattern, replacement, text)
+            if not lines_in_order:  # of a head: fields may stand elsewhere, and HTTP/2 has small letters
+                lines = sorted(line.lower().strip() for line in text.splitlines())
+                text = "\n".join(line for line in lines if line and not line.startswith(ONLY_IN_ONE))
+            said.append(text)
+        self.assertEqual(said[0], said[1])
+        return said[0]
