@@ -1,11 +1,11 @@
 // `cpctl facets http` and `cpctl facets kubernetes`: requests as the gateway sees them, by its own parsers.
 #include <fmt/format.h>
 
-#include "cpctl/base64.h"
 #include "cpctl/commands.h"
 #include "cpctl/facet_json.h"
 #include "cpctl/json_lines.h"
 #include "cpctl/printable.h"
+#include "parsers/base64.h"
 #include "parsers/http/described.h"
 #include "parsers/http/wire.h"
 #include "parsers/kubernetes/request.h"
@@ -94,7 +94,7 @@ std::expected<std::string, std::string> bytes_of(const Message& line, std::strin
   const std::string encoded_key = std::string(key) + "_base64";
   auto encoded = line.text(encoded_key);
   if (!encoded) return std::unexpected(fmt::format("this line has no text under \"{}\"", key));
-  auto bytes = base64_decoded(*encoded);
+  auto bytes = base64_decoded(*encoded, Base64Padding::required);
   if (!bytes) return std::unexpected(fmt::format("\"{}\" is not Base64", encoded_key));
   return *bytes;
 }

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <array>
 
-#include "cpctl/base64.h"
 #include "cpctl/cases/nodes.h"
+#include "parsers/base64.h"
 #include "policy/cel/time.h"
 #include "policy/config/files.h"
 #include "policy/config/hosts.h"
@@ -257,7 +257,7 @@ class Reader {
     out.request.emplace();
     if (wire) out.request->wire = wire->text;
     if (encoded) {
-      out.request->wire = base64_decoded(encoded->text);
+      out.request->wire = base64_decoded(encoded->text, Base64Padding::required);
       if (!out.request->wire) report_.error(encoded->at, "'http_base64' is not Base64");
     }
     if (!parts) return;

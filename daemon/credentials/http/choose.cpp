@@ -6,10 +6,10 @@
 #include <set>
 #include <utility>
 
-#include "daemon/credentials/http/base64.h"
 #include "daemon/credentials/http/json_place.h"
 #include "daemon/credentials/http/place.h"
 #include "daemon/credentials/http/sigv4.h"
+#include "parsers/base64.h"
 #include "parsers/http/target.h"
 #include "parsers/http1/text.h"
 
@@ -68,7 +68,8 @@ std::string text_of(const RequestHead& head) {
     add(field.value);
     const std::size_t space = field.value.find(' ');
     if (!http1::same_name(field.name, "authorization") || space == std::string::npos) continue;
-    if (auto pair = base64_decoded(http1::trimmed(field.value.substr(space)))) add(*pair);
+    if (auto pair = base64_decoded(http1::trimmed(field.value.substr(space)), Base64Padding::optional))
+      add(*pair);
   }
   return text;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "daemon/credentials/http/base64.h"
+#include "parsers/base64.h"
 #include "parsers/http/target.h"
 #include "parsers/http1/text.h"
 
@@ -55,7 +56,7 @@ Counted rewrite_fields(RequestHead& head, std::string_view name, const Rewrite& 
 // "Basic" 1*SP base64(user ":" password); none where it is something else.
 std::optional<std::string> basic_of(std::string_view value) {
   if (value.size() < 6 || !http1::same_name(value.substr(0, 6), "basic ")) return std::nullopt;
-  return base64_decoded(http1::trimmed(value.substr(6)));
+  return base64_decoded(http1::trimmed(value.substr(6)), Base64Padding::optional);
 }
 
 // Another scheme at the same place is what `rewrite` is given as it stands: it may remove it.

@@ -75,20 +75,9 @@ inline Signed authority(const std::string& name) {
   return sign(ec_key(), {.common_name = name, .alternative = "", .usage = "", .authority = true});
 }
 
-// The other side: OpenSSL's own server, which is content with any key of its own.
-class Server {
+// One end of a connection without sockets, which a test drives by hand.
+class End {
  public:
-  explicit Server(const Signed& identity, int least = TLS1_2_VERSION, int most = TLS1_3_VERSION)
-      : context_(SSL_CTX_new(TLS_server_method()), SSL_CTX_free) {
-    SSL_CTX_set_security_level(context_.get(), 0);
-    SSL_CTX_set_min_proto_version(context_.get(), least);
-    SSL_CTX_set_max_proto_version(context_.get(), most);
-    REQUIRE(SSL_CTX_use_certificate(context_.get(), identity.certificate.get()) == 1);
-    REQUIRE(SSL_CTX_use_PrivateKey(context_.get(), identity.key.get()) == 1);
-    ssl_ = {SSL_new(context_.get()), SSL_free};
-    SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-    SSL_set_accept_state(ssl_.get());
-  }
   SSL* ssl() { return ssl_.get(); }
   void received(std::string_view bytes) {
     BIO_write(SSL_get_rbio(ssl()), bytes.data(), static_cast<int>(bytes.size()));
@@ -105,13 +94,35 @@ class Server {
     const int count = SSL_read(ssl(), text, sizeof text);
     return count > 0 ? std::string(text, static_cast<std::size_t>(count)) : "";
   }
+
+ protected:
+  explicit End(const SSL_METHOD* method) : context_(SSL_CTX_new(method), SSL_CTX_free) {}
+  void begin_anew() {
+    ssl_.reset(SSL_new(context_.get()));
+    SSL_set_bio(ssl(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+  }
+  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_;
+
+ private:
+  std::unique_ptr<SSL, decltype(&SSL_free)> ssl_{nullptr, SSL_free};
+};
+
+// The other side: OpenSSL's own server, which is content with any key of its own.
+class Server : public End {
+ public:
+  explicit Server(const Signed& identity, int least = TLS1_2_VERSION, int most = TLS1_3_VERSION)
+      : End(TLS_server_method()) {
+    SSL_CTX_set_security_level(context_.get(), 0);
+    SSL_CTX_set_min_proto_version(context_.get(), least);
+    SSL_CTX_set_max_proto_version(context_.get(), most);
+    REQUIRE(SSL_CTX_use_certificate(context_.get(), identity.certificate.get()) == 1);
+    REQUIRE(SSL_CTX_use_PrivateKey(context_.get(), identity.key.get()) == 1);
+    begin_anew();
+    SSL_set_accept_state(ssl());
+  }
   void write(std::string_view text) {
     REQUIRE(SSL_write(ssl(), text.data(), static_cast<int>(text.size())) == static_cast<int>(text.size()));
   }
-
- private:
-  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_;
-  std::unique_ptr<SSL, decltype(&SSL_free)> ssl_{nullptr, SSL_free};
 };
 
 }  // namespace clawpatrol::tls

@@ -16,9 +16,9 @@ inline std::int64_t now() {
 }
 
 // The client that a test drives by hand.
-class Client {
+class Client : public End {
  public:
-  explicit Client(const std::string& roots) : context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free) {
+  explicit Client(const std::string& roots) : End(TLS_client_method()) {
     SSL_CTX* context = context_.get();
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
@@ -34,8 +34,7 @@ class Client {
   SSL_CTX* context() { return context_.get(); }
   // A connection; the one before is forgotten, its session is not.
   SSL* begin(const std::string& name, const std::string& protocols = "") {
-    ssl_.reset(SSL_new(context()));
-    SSL_set_bio(ssl(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    begin_anew();
     SSL_set_app_data(ssl(), this);
     SSL_set_connect_state(ssl());
     if (!name.empty()) {
@@ -48,28 +47,8 @@ class Client {
     if (session) SSL_set_session(ssl(), session.get());
     return ssl();
   }
-  SSL* ssl() { return ssl_.get(); }
-  void received(std::string_view bytes) {
-    BIO_write(SSL_get_rbio(ssl()), bytes.data(), static_cast<int>(bytes.size()));
-  }
-  std::string take_to_send() {
-    char* bytes = nullptr;
-    const long size = BIO_get_mem_data(SSL_get_wbio(ssl()), &bytes);
-    std::string out(bytes, static_cast<std::size_t>(size));
-    (void)BIO_reset(SSL_get_wbio(ssl()));
-    return out;
-  }
-  std::string read() {
-    char text[1 << 16];
-    const int count = SSL_read(ssl(), text, sizeof text);
-    return count > 0 ? std::string(text, static_cast<std::size_t>(count)) : "";
-  }
 
   KeptSession session;  // the last that a server has given
-
- private:
-  std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_;
-  std::unique_ptr<SSL, decltype(&SSL_free)> ssl_{nullptr, SSL_free};
 };
 
 inline Authority& test_authority() {

@@ -3,15 +3,13 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <thread>
 
-#include "daemon/gateway/gateway.h"
 #include "daemon/gateway/http/handler.h"
 #include "daemon/ring/fd.h"
+#include "tests/daemon/gateway/lab/serving.h"
 
 namespace clawpatrol::http::lab {
 
@@ -52,7 +50,6 @@ struct Setup {
 class Gateway {
  public:
   explicit Gateway(Setup setup);
-  ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
 
@@ -60,23 +57,19 @@ class Gateway {
   Side server() const;           // the next connection of the gateway to its server
   bool server_is_quiet() const;  // no connection waits to be taken
   void use(std::string rules);   // another generation
-  Shared& shared() { return shared_; }
+  Shared& shared() { return serving_.shared(); }
   bool logs(std::string_view text) const;  // once it is written, which an outcome waits for
   std::string authority() const { return "127.0.0.1:" + std::to_string(server_port_); }
 
  private:
   std::shared_ptr<Policy> load(const std::string& rules);
-  void accept(Fd socket);
+  void accept(Worker& worker, Fd socket);
 
   Setup setup_;
-  std::filesystem::path directory_;
-  Fd server_listener_, listener_;
-  std::uint16_t server_port_ = 0, port_ = 0;
-  Shared shared_;
-  std::unique_ptr<Worker> worker_;
-  std::unique_ptr<Ring::Acceptor> acceptor_;
   std::uint64_t generation_ = 0;
-  std::thread thread_;
+  Fd server_listener_;
+  std::uint16_t server_port_ = 0;
+  clawpatrol::lab::Serving serving_;  // whose flows use all of the above
 };
 
 inline constexpr const char* allow_all = R"toml(

@@ -7,12 +7,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
-#include "daemon/gateway/gateway.h"
 #include "daemon/ring/fd.h"
 #include "parsers/postgres/frame.h"
+#include "tests/daemon/gateway/lab/serving.h"
 
 namespace clawpatrol::postgres::lab {
 
@@ -46,28 +45,19 @@ class Gateway {
     std::size_t audit_bytes = 1 << 30;  // that the peer may write before it is denied
   };
   explicit Gateway(Setup setup);
-  ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
-  std::uint16_t port() const { return port_; }
+  std::uint16_t port() const { return serving_.port(); }
   void use(std::string rules);  // another generation
-  Shared& shared() { return shared_; }
-  std::string audit_log() const;
+  Shared& shared() { return serving_.shared(); }
+  std::string audit_log() const { return serving_.audit_log(); }
 
  private:
   std::shared_ptr<Policy> load(const std::string& rules);
-  void accept(Fd socket);
-  void serve();
 
   Setup setup_;
-  std::filesystem::path directory_;
-  Shared shared_;
-  std::unique_ptr<Worker> worker_;
-  std::unique_ptr<Ring::Acceptor> acceptor_;
-  Fd listener_;
-  std::uint16_t port_ = 0;
   std::uint64_t generation_ = 0;
-  std::thread thread_;
+  clawpatrol::lab::Serving serving_;
 };
 
 struct Message {

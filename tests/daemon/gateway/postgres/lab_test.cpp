@@ -23,17 +23,15 @@
 #include "daemon/gateway/upstream.h"
 #include "parsers/postgres/backend.h"
 #include "parsers/postgres/build.h"
+#include "tests/daemon/gateway/lab/loopback.h"
 
 namespace clawpatrol::postgres::lab {
+
+using namespace clawpatrol::lab;
+
 namespace {
 
 constexpr const char* bin = "/usr/lib/postgresql/15/bin/";
-
-std::filesystem::path scratch(std::string name) {
-  std::string path = (std::filesystem::temp_directory_path() / (name + "-XXXXXX")).string();
-  if (!::mkdtemp(path.data())) throw std::runtime_error("mkdtemp");
-  return path;
-}
 
 std::string as_postgres(const std::string& command) {
   if (::geteuid() != 0) return command;
@@ -49,18 +47,6 @@ std::string run(const std::string& command) {
   const int status = ::pclose(pipe);
   if (status != 0) throw std::runtime_error(command + ": " + output);
   return output;
-}
-
-std::pair<Fd, std::uint16_t> listen_on_loopback() {
-  Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length) != 0 || ::listen(fd.get(), 64) != 0)
-    throw std::runtime_error("listen");
-  ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length);
-  return {std::move(fd), ntohs(address.sin_port)};
 }
 
 void write_file(const std::filesystem::path& path, std::string_view text) {
@@ -169,97 +155,25 @@ user = ")" + setup_.user + "\"\n" +
   return loaded.policy;
 }
 
-Gateway::Gateway(Setup setup) : setup_(std::move(setup)), directory_(scratch("clawpatrol-gw")) {
-  shared_.policy.replace(load(setup_.rules));
-  shared_.peers.replace({Peer{.id = 7, .name = "tester", .addresses = {}, .key_fingerprint = 1}});
-  shared_.audit = std::move(*audit::Log::open({.directory = directory_ / "audit",
-                                               .key_file = directory_ / "audit.key",
-                                               .segment_bytes = 64 << 20,
-                                               .keep_bytes = 1 << 30,
-                                               .reserve_bytes = 0,
-                                               .warn = [](std::string_view) {},
-                                               .on_head = {}}));
-  shared_.audit_budget = std::make_unique<audit::PeerBudget>(
-      audit::PeerBudget::Options{.bytes_per_second = 1, .burst = setup_.audit_bytes});
-  shared_.credentials = std::move(*credentials::Store::open(directory_ / "credentials"));
-  if (!setup_.password.empty()) REQUIRE(shared_.credentials->set("pg", setup_.password));
-  shared_.cancel_keys = std::make_unique<CancelKeys>();
-  shared_.analysts = std::make_unique<Analysts>();
-  shared_.authority = *tls::Authority::open(*tls::make_authority(std::time(nullptr)));
-  shared_.leaves = std::make_unique<Leaves>(*shared_.authority);
-  shared_.server_context = *tls::ServerContext::create();
-  std::tie(listener_, port_) = listen_on_loopback();
-  std::promise<void> ready;
-  thread_ = std::thread([&] {
-    worker_ = std::make_unique<Worker>(shared_, std::move(*Ring::create({})), 0);
-    acceptor_ = std::make_unique<Ring::Acceptor>(worker_->ring(), listener_.get(),
-                                                 [this](Fd socket) { accept(std::move(socket)); });
-    worker_->ring().post([&] {
-      acceptor_->start();
-      ready.set_value();
-    });
-    worker_->ring().run();
+Gateway::Gateway(Setup setup) : setup_(std::move(setup)), serving_(setup_.audit_bytes) {
+  shared().policy.replace(load(setup_.rules));
+  if (!setup_.password.empty()) REQUIRE(shared().credentials->set("pg", setup_.password));
+  shared().cancel_keys = std::make_unique<CancelKeys>();
+  shared().analysts = std::make_unique<Analysts>();
+  shared().authority = *tls::Authority::open(*tls::make_authority(std::time(nullptr)));
+  shared().leaves = std::make_unique<Leaves>(*shared().authority);
+  shared().server_context = *tls::ServerContext::create();
+  serving_.start([this](Worker& worker, Fd socket) {
+    ClaimedFlow claimed = serving_.claim("pg-prod", "postgres", Server::instance().port());
+    if (claimed.flow) worker.flows().spawn(serve_postgres(worker, std::move(socket), std::move(claimed)));
   });
-  ready.get_future().wait();
-}
-
-void Gateway::accept(Fd socket) {
-  ClaimedFlow claimed;
-  claimed.flow = shared_.flows.open(7, shared_.policy.current()->limits);
-  if (!claimed.flow) return;
-  claimed.flow->peer = "tester";
-  claimed.flow->endpoint = "pg-prod";
-  claimed.peer = shared_.peers.by_id(7);
-  claimed.peer_facets = {.name = "tester", .profile = "data", .address = "127.0.0.1", .labels = {}};
-  claimed.endpoint_facets = {.name = "pg-prod", .type = "postgres"};
-  claimed.dest = {.host = "127.0.0.1", .port = Server::instance().port()};
-  worker_->flows().spawn(serve_postgres(*worker_, std::move(socket), std::move(claimed)));
-}
-
-namespace {
-
-Task<void> stop(Worker& worker, Ring::Acceptor& acceptor) {
-  co_await acceptor.close();
-  co_await worker.flows().join();
-  worker.ring().stop();
-}
-
-}  // namespace
-
-Gateway::~Gateway() {
-  std::unique_ptr<TaskGroup> ending;
-  for (const auto& flow : shared_.flows.all()) flow->ask_to_close("the test is over");
-  worker_->ring().post([&] {
-    ending = std::make_unique<TaskGroup>(worker_->ring());
-    ending->spawn(stop(*worker_, *acceptor_));
-  });
-  thread_.join();
-  shared_.analysts = nullptr;  // before the ring that they post to
-  ending = nullptr;
-  acceptor_ = nullptr;
-  worker_ = nullptr;
-  shared_.audit = nullptr;
-  std::filesystem::remove_all(directory_);
 }
 
 void Gateway::use(std::string rules) {
-  shared_.policy.replace(load(rules));
+  shared().policy.replace(load(rules));
 }
 
-std::string Gateway::audit_log() const {
-  std::stringstream text;
-  for (const auto& entry : std::filesystem::directory_iterator(directory_ / "audit"))
-    text << std::ifstream(entry.path()).rdbuf();
-  return text.str();
-}
-
-Agent::Agent(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  REQUIRE(::connect(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-}
+Agent::Agent(std::uint16_t port) : socket_(connect_to_loopback(port)) {}
 
 Agent::Agent(std::uint16_t port, const std::vector<std::pair<std::string, std::string>>& parameters)
     : Agent(port) {
@@ -282,21 +196,11 @@ Agent::Agent(std::uint16_t port, const std::vector<std::pair<std::string, std::s
 }
 
 void Agent::send(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (count <= 0) return;
-    bytes.remove_prefix(static_cast<std::size_t>(count));
-  }
+  send_whole(socket_.get(), bytes);
 }
 
 bool Agent::fill() {
-  pollfd waiting{.fd = socket_.get(), .events = POLLIN, .revents = 0};
-  if (::poll(&waiting, 1, 10'000) <= 0) throw std::runtime_error("no answer in ten seconds");
-  char part[65536];
-  const ssize_t count = ::recv(socket_.get(), part, sizeof part, 0);
-  if (count <= 0) return false;
-  buffer_.append(part, static_cast<std::size_t>(count));
-  return true;
+  return receive_into(socket_.get(), buffer_) == Received::some;
 }
 
 std::vector<Message> Agent::until(char type) {
