@@ -99,6 +99,10 @@ class FakeServer:
             if asked != ("Q", wire.text(f"SHOW {name}")):
                 raise wire.Closed(f"not the question of the path: {asked}")
             session.send(wire.frame("D", struct.pack(">HI", 1, len(value)) + value), wire.frame("Z", b"I"))
+        kind, asked = session.read()
+        if kind != "Q" or b"pg_catalog.pg_namespace" not in asked:
+            raise wire.Closed(f"not the question of the login's own schema: {asked}")
+        session.send(wire.frame("C", wire.text("SELECT 0")), wire.frame("Z", b"I"))
 
     def serve(self, connection):
         session = wire.Connection(connection)

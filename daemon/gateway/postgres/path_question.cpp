@@ -1,6 +1,7 @@
 #include "daemon/gateway/postgres/path_question.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "daemon/gateway/postgres/upstream_login.h"
 #include "parsers/bytes.h"
@@ -10,16 +11,18 @@
 namespace clawpatrol::postgres {
 namespace {
 
-constexpr std::string_view default_path = "\"$user\", public";
 constexpr std::string_view no_role = "none";
 
 }  // namespace
 
-// SHOW calls no function that somebody could have replaced, and a walsender answers it, too.
+// Nothing in them has a name that a path could give another meaning. A walsender answers SHOW, too; what it
+// does not answer is taken for the worst.
 std::string PathQuestion::text() {
   std::string out;
   append_query(out, "SHOW search_path");
   append_query(out, "SHOW role");
+  append_query(
+      out, "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname OPERATOR(pg_catalog.=) CURRENT_USER");
   return out;
 }
 
@@ -29,8 +32,8 @@ PathQuestion::State PathQuestion::take(const Frame& frame) {
     case 'Z': {
       auto status = read_ready(frame.body);
       if (!status || *status != 'I') return State::failed;
-      now_ = now_ == Setting::search_path ? Setting::role : Setting::end;
-      return now_ == Setting::end ? State::answered : State::going_on;
+      now_ = static_cast<Asked>(std::to_underlying(now_) + 1);
+      return now_ == Asked::end ? State::answered : State::going_on;
     }
     case 'E': {
       auto error = read_error(frame.body);
@@ -40,8 +43,11 @@ PathQuestion::State PathQuestion::take(const Frame& frame) {
       auto status = read_parameter_status(frame.body);
       return status && is_safe_report(status->name, status->value) ? State::going_on : State::failed;
     }
-    case 'T':
     case 'C':
+      if (now_ == Asked::own_schema && frame.body == std::string_view("SELECT 0\0", 9))
+        own_schema_ = OwnSchema::missing;
+      return State::going_on;
+    case 'T':
     case 'N': return State::going_on;
     default: return State::failed;
   }
@@ -53,7 +59,8 @@ PathQuestion::State PathQuestion::row(std::string_view body) {
   const std::uint32_t size = reader.u32();
   const std::string_view value = reader.bytes(size);
   if (!reader.complete()) return State::failed;
-  (now_ == Setting::search_path ? path_ : role_) = std::string(value);
+  if (now_ == Asked::search_path) path_ = std::string(value);
+  if (now_ == Asked::role) role_ = std::string(value);
   return State::going_on;
 }
 
@@ -63,10 +70,11 @@ sql::SearchPathPointer PathQuestion::path(const std::string& user) const {
     unknown.certain = false;
     return std::make_shared<const sql::SearchPath>(std::move(unknown));
   }
-  if (*path_ == default_path && *role_ == no_role) return nullptr;
   sql::PathEffect effect = sql::path_from_text(*path_);
   if (effect.kind == sql::PathEffect::Kind::uncertain) effect.path.certain = false;
+  if (own_schema_ == OwnSchema::missing) std::erase(effect.path.schemas, sql::user_schema);
   std::ranges::replace(effect.path.schemas, sql::user_schema, *role_ == no_role ? user : *role_);
+  if (effect.path == sql::path_of(nullptr)) return nullptr;
   return std::make_shared<const sql::SearchPath>(std::move(effect.path));
 }
 

@@ -25,9 +25,11 @@ class PathQuestion {
 
  private:
   State row(std::string_view body);
-  enum class Setting : std::uint8_t { search_path, role, end };  // in the order in which they are asked for
-  Setting now_ = Setting::search_path;
+  enum class Asked : std::uint8_t { search_path, role, own_schema, end };  // in this order
+  Asked now_ = Asked::search_path;
   std::optional<std::string> path_, role_;
+  // A schema named as the role, which "$user" of a path means. It is there until the server says otherwise.
+  enum class OwnSchema : std::uint8_t { exists, missing } own_schema_ = OwnSchema::exists;
 };
 
 }  // namespace clawpatrol::postgres

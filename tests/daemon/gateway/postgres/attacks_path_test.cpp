@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "daemon/gateway/explanation.h"
 #include "tests/daemon/gateway/postgres/lab.h"
 
 namespace clawpatrol::postgres::lab {
@@ -248,6 +249,74 @@ verdict = "allow"
   Agent agent(own.port(), {});
   CHECK(code(agent.query("SET search_path = \"$user\", public")).empty());
   CHECK(code(agent.query("SELECT t FROM own")) == "42501");
+}
+
+TEST_CASE("attack 7: a schema named as the login is where names can be, if there is one") {
+  make_tables();
+  Server& server = Server::instance();
+  server.admin(
+      "CREATE TABLE IF NOT EXISTS agent_ro.tokens (t text); GRANT SELECT ON agent_ro.tokens TO PUBLIC; "
+      "GRANT USAGE ON SCHEMA agent_ro TO PUBLIC");
+  const std::string rules = R"toml(
+[[rule]]
+name = "no"
+endpoint = "pg-prod"
+priority = 10
+condition = "'agent_ro.tokens' in sql.tables"
+verdict = "deny"
+[[rule]]
+name = "only-these"
+endpoint = "pg-prod"
+condition = "sql.tables.all(t, t in ['tokens', 'public.tokens'])"
+verdict = "allow"
+)toml";
+  Gateway gateway({.rules = rules});
+  Agent agent(gateway.port(), {});
+  CHECK(code(agent.query("SELECT t FROM tokens")) == "42501");
+  CHECK(code(agent.query("SET search_path = public")).empty());
+  CHECK(code(agent.query("SELECT t FROM tokens")).empty());
+  CHECK(code(agent.query("RESET search_path")).empty());
+  CHECK(code(agent.query("SELECT t FROM tokens")) == "42501");
+  server.admin("DROP SCHEMA agent_ro CASCADE");
+  Agent without(gateway.port(), {});
+  CHECK(rows(without.query("SELECT t FROM tokens")) == Rows{"open"});
+}
+
+TEST_CASE("attack 7: a function vouched for by its mere name is not that of a schema of the agent's own") {
+  make_tables();
+  Server& server = Server::instance();
+  server.admin(
+      "CREATE OR REPLACE FUNCTION public.rate() RETURNS int LANGUAGE sql AS 'SELECT 1'; "
+      "CREATE OR REPLACE FUNCTION agent_ro.rate() RETURNS int LANGUAGE sql AS 'SELECT 2'; "
+      "GRANT USAGE ON SCHEMA agent_ro TO PUBLIC");
+  const std::string rules = R"toml(
+[[rule]]
+name = "reads"
+endpoint = "pg-prod"
+condition = "action.kind in ['read', 'session'] && !('unknown_code' in sql.classes)"
+verdict = "allow"
+)toml";
+  Gateway gateway({.rules = rules, .endpoint = "safe_functions = [\"rate\", \"public.rate\"]"});
+  Agent agent(gateway.port(), {});
+  CHECK(code(agent.query("SELECT rate()")) == "42501");
+  CHECK(code(agent.query("SELECT public.rate()")).empty());
+  server.admin("DROP SCHEMA agent_ro CASCADE");
+  Agent without(gateway.port(), {});
+  CHECK(rows(without.query("SELECT rate()")) == Rows{"1"});
+}
+
+TEST_CASE("an action is explained by the path that it was judged with") {
+  make_tables();
+  Gateway gateway({.rules = no_tokens});
+  Agent agent(gateway.port(), {});
+  CHECK(code(agent.query("SET search_path = sec")).empty());
+  CHECK(code(agent.query("SELECT t FROM tokens")) == "42501");
+  std::uint64_t cursor = 0;
+  const auto records = gateway.shared().actions.since(cursor);
+  REQUIRE_FALSE(records.empty());
+  const std::string told = explain_record(*records.back(), gateway.shared().policy.current());
+  INFO(told);
+  CHECK(told.find("\"sec.tokens\"") != std::string::npos);
 }
 
 }  // namespace clawpatrol::postgres::lab

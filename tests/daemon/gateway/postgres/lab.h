@@ -42,6 +42,7 @@ class Gateway {
     std::string user = "agent_ro";  // of the credential
     std::string password = "pencil";
     std::string settings = {};          // further tables, such as [limits]
+    std::string endpoint = {};          // further keys of pg-prod
     std::size_t audit_bytes = 1 << 30;  // that the peer may write before it is denied
   };
   explicit Gateway(Setup setup);

@@ -144,6 +144,7 @@ type = "postgres"
 hosts = ["127.0.0.1:)" + port +
                            R"("]
 tls = "disable"
+)" + setup_.endpoint + R"(
 [credential.pg]
 type = "postgres"
 endpoint = "pg-prod"

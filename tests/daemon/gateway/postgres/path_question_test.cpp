@@ -45,10 +45,19 @@ State feed(PathQuestion& question, std::string_view bytes) {
   return state;
 }
 
-sql::SearchPathPointer path_of(std::string_view path, std::string_view role) {
+std::string selected(std::string_view schema) {
+  const bool found = !schema.empty();
+  return message('T', std::string(2, '\0')) + (found ? row(schema) : "") +
+         message('C', found ? std::string("SELECT 1\0", 9) : std::string("SELECT 0\0", 9)) +
+         message('Z', "I");
+}
+
+sql::SearchPathPointer path_of(std::string_view path, std::string_view role,
+                               std::string_view own_schema = "") {
   PathQuestion question;
   CHECK(feed(question, shown(path)) == State::going_on);
-  CHECK(feed(question, shown(role)) == State::answered);
+  CHECK(feed(question, shown(role)) == State::going_on);
+  CHECK(feed(question, selected(own_schema)) == State::answered);
   return question.path("agent");
 }
 
@@ -65,8 +74,12 @@ TEST_CASE("a path is what the server says, with the schema of whoever the sessio
   CHECK(path_of("\"$user\", public", "none") == nullptr);
   CHECK(path_of("sec, public", "none")->schemas == Names{"sec", "public"});
   CHECK(path_of("sec", "none")->certain);
-  CHECK(path_of("\"$user\", \"A b\"", "none")->schemas == Names{"agent", "A b"});
-  CHECK(path_of("\"$user\", public", "boss")->schemas == Names{"boss", "public"});
+  CHECK(path_of("\"$user\", \"A b\"", "none")->schemas == Names{"A b"});
+  CHECK(path_of("\"$user\", \"A b\"", "none", "agent")->schemas == Names{"agent", "A b"});
+  CHECK(path_of("\"$user\", public", "none", "agent")->schemas == Names{"agent", "public"});
+  CHECK(path_of("\"$user\", public", "boss", "boss")->schemas == Names{"boss", "public"});
+  CHECK(path_of("\"$user\", public", "boss") == nullptr);
+  CHECK(path_of("public", "none", "agent") == nullptr);
   CHECK(path_of("", "none")->schemas.empty());
   CHECK(path_of("sec, pg_catalog", "none")->hides_catalog);
   CHECK_FALSE(path_of("a b c", "none")->certain);
@@ -76,10 +89,20 @@ TEST_CASE("a server that does not say where names are leaves it open") {
   for (bool first : {true, false}) {
     PathQuestion question;
     CHECK(feed(question, first ? error_of("ERROR") + message('Z', "I") : shown("sec")) == State::going_on);
-    CHECK(feed(question, first ? shown("none") : error_of("ERROR") + message('Z', "I")) == State::answered);
+    CHECK(feed(question, first ? shown("none") : error_of("ERROR") + message('Z', "I")) == State::going_on);
+    CHECK(feed(question, selected("")) == State::answered);
     REQUIRE(question.path("agent"));
     CHECK_FALSE(question.path("agent")->certain);
   }
+}
+
+TEST_CASE("where a server does not say whether there is a schema named as the role, there is one") {
+  PathQuestion question;
+  CHECK(feed(question, shown("\"$user\", public") + shown("none")) == State::going_on);
+  CHECK(feed(question, error_of("ERROR") + message('Z', "I")) == State::answered);
+  REQUIRE(question.path("agent"));
+  CHECK(question.path("agent")->schemas == std::vector<std::string>{"agent", "public"});
+  CHECK(question.path("agent")->certain);
 }
 
 TEST_CASE("an answer to another question ends the connection") {
