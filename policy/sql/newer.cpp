@@ -25,6 +25,8 @@ struct Newer {
 
 constexpr std::string_view after_18 = "later than PostgreSQL 18";
 
+constexpr std::string_view anywhere_merge = "... merge";  // of a statement: it has one, such as in a WITH
+
 constexpr Newer newer[] = {
     {"PostgreSQL 16", "JSON_ARRAY, JSON_OBJECT and their aggregates",
      ": value null absent returning select with without values format", "",
@@ -36,7 +38,7 @@ constexpr Newer newer[] = {
     {after_18, "GRAPH_TABLE", "", "", "graph_table", "", ""},
     {"PostgreSQL 16", "IS JSON", "json", "is not", "", "", ""},
     {"PostgreSQL 16", "XMLSERIALIZE ... INDENT", "indent no", "", "xmlserialize", "", ""},
-    {"PostgreSQL 17", "MERGE ... RETURNING", "returning", "", "", "merge", ""},
+    {"PostgreSQL 17", "MERGE ... RETURNING", "returning", "", "", anywhere_merge, ""},
     {"PostgreSQL 17", "MERGE within WITH", "merge", "(", "", "with", ""},
     {"PostgreSQL 17", "WHEN NOT MATCHED BY", "by", "matched", "", "", ""},
     {"PostgreSQL 17", "AT LOCAL", "local", "at", "", "", ""},
@@ -61,6 +63,7 @@ constexpr Newer newer[] = {
     {after_18, "MERGE and SPLIT of partitions", "merge split", "", "", "alter", "partition partitions"},
     {"PostgreSQL 16", "GRANT of a role WITH INHERIT or SET", "inherit set", "with ,", "", "grant", ""},
     {"PostgreSQL 16", "GRANT of a role WITH ADMIN TRUE or FALSE", "true false", "admin", "", "grant", ""},
+    {"PostgreSQL 16", "GRANT of a role WITH INHERIT or SET", ",", "option", "", "grant", "inherit set"},
     {"PostgreSQL 16", "REVOKE of INHERIT or SET", "option", "inherit set", "", "revoke", ""},
     {"PostgreSQL 16", "CREATE STATISTICS without a name", "on", "statistics", "", "create", ""},
     {"PostgreSQL 16", "REINDEX of this database without its name", "", "database system", "", "reindex", ""},
@@ -89,6 +92,7 @@ bool fits(std::string_view pattern, std::string_view word) {
 // The words of the statement in which the error is, up to one beyond it; its end is a semicolon.
 struct Place {
   std::string near, before, within, statement, next, closed;
+  bool merges = false;
 };
 
 std::size_t byte_of(std::string_view text, std::size_t character) {
@@ -114,7 +118,8 @@ Place place_of(std::string_view text, std::size_t error_byte) {
       place.near = std::move(word);
       continue;
     }
-    if (place.statement.empty()) place.statement = word;
+    if (place.statement.empty()) place.statement = word, place.merges = false;
+    place.merges |= word == "merge";
     place.closed.clear();
     if (word == "(") callers.push_back(place.before);
     if (word == ")" && !callers.empty()) {
@@ -178,8 +183,10 @@ std::string newer_syntax(std::string_view text, std::string_view error, std::siz
   if (!error.starts_with("syntax error")) return {};
   const Place place = place_of(text, byte);
   for (const Newer& item : newer) {
+    if (item.statement == anywhere_merge && !place.merges) continue;
+    const std::string_view statement = item.statement == anywhere_merge ? std::string_view() : item.statement;
     const bool found = fits(item.near, place.near) && fits(item.before, place.before) &&
-                       fits(item.within, place.within) && fits(item.statement, place.statement) &&
+                       fits(item.within, place.within) && fits(statement, place.statement) &&
                        fits(item.next, place.next) && fits(item.closed, place.closed);
     if (found) return sentence(item.what, item.version);
   }

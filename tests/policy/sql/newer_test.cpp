@@ -53,6 +53,12 @@ TEST_CASE("what a newer server's grammar takes is not read, and the error says w
            {"SELECT * FROM JSON_TABLE('[]', '$[*]' COLUMNS (a int PATH '$'))", "PostgreSQL 17"},
            {"SELECT JSON_VALUE(a, '$.x' RETURNING int) FROM t", "PostgreSQL 17"},
            {"MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE RETURNING *", "PostgreSQL 17"},
+           {"WITH m AS (MERGE INTO t USING s ON a WHEN MATCHED THEN DELETE RETURNING *) TABLE m",
+            "PostgreSQL 17"},
+           {"COPY (MERGE INTO t USING s ON a WHEN MATCHED THEN DELETE RETURNING *) TO STDOUT",
+            "PostgreSQL 17"},
+           {"EXPLAIN MERGE INTO t USING s ON a WHEN MATCHED THEN DELETE RETURNING *", "PostgreSQL 17"},
+           {"GRANT a TO b WITH ADMIN OPTION, SET TRUE", "PostgreSQL 16"},
            {"MERGE INTO t USING s ON a WHEN NOT MATCHED BY SOURCE THEN DELETE", "PostgreSQL 17"},
            {"SELECT '\u00e9', now() AT LOCAL", "PostgreSQL 17"},
            {"CREATE TABLE t (a int GENERATED ALWAYS AS (1) VIRTUAL)", "PostgreSQL 18"},
@@ -69,7 +75,8 @@ TEST_CASE("what a newer server's grammar takes is not read, and the error says w
 TEST_CASE("a typing mistake is no newer server's syntax") {
   for (const char* text : {"SELECT * FORM t", "SELEC 1", "SELECT json_object('a', 'b') FORM x y",
                            "SELECT 12abc", "GRANT SELECT ON t WITH TO u", "SELECT (", "CREATE TABLE t (a int",
-                           "SELECT JSON_TABLE(", "MERGE INTO t", "SELECT f(1 2)", "SELECT 1__0", "SELECT 1_",
+                           "SELECT JSON_TABLE(", "MERGE INTO t", "SELECT 1 RETURNING a",
+                           "MERGE INTO t; SELECT 1 RETURNING a", "SELECT f(1 2)", "SELECT 1__0", "SELECT 1_",
                            "SELECT 1e_5", "CREATE TABLE t (a int))", "CREATE TABLE t (a int DEFAULT f()))"}) {
     INFO(text);
     CHECK(hint_of(text).empty());
