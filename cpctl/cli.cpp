@@ -277,6 +277,10 @@ void describe(std::string& out, const CLI::App& command, const std::string& path
   for (const CLI::App* sub : subcommands) describe(out, *sub, path + " " + sub->get_name());
 }
 
+// What begins with dashes is taken for an option, and an expression may.
+constexpr std::string_view dashes_hint =
+    "An expression that begins with dashes stands behind `--`: `cpctl eval -- '--1'`.";
+
 int usage_error(CLI::App& app, const CLI::ParseError& error, Console& console) {
   if (error.get_exit_code() == 0) {
     // --help and --version come as errors, with what to print.
@@ -285,7 +289,8 @@ int usage_error(CLI::App& app, const CLI::ParseError& error, Console& console) {
     console.out(out.str());
     return exit_ok;
   }
-  console.complain(error.what(), "Run `cpctl --help`, or `cpctl COMMAND --help`.");
+  const bool is_eval = app.got_subcommand("eval");
+  console.complain(error.what(), is_eval ? dashes_hint : "Run `cpctl --help`, or `cpctl COMMAND --help`.");
   return exit_usage;
 }
 

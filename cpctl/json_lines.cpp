@@ -65,11 +65,8 @@ std::expected<std::string, std::string> answer_line(const std::string& line, con
   auto message = control::Message::parse(line);
   if (!message) return std::unexpected("this line: " + message.error());
   // Of two readings neither is what the line says.
-  if (auto read = read_json_document(line); !read)
-    return std::unexpected(read.error() == Unknown::over_limit
-                               ? "this line: it nests too deep, or holds more than 100,000 values"
-                               : "this line: a name stands twice in an object, an escape is no character, or "
-                                 "a number is larger than can be kept");
+  if (std::string_view problem = json_problem(line); !problem.empty())
+    return std::unexpected("this line: " + std::string(problem));
   return answer(*message);
 }
 

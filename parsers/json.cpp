@@ -59,10 +59,15 @@ class JsonReader {
     if (!good || at_ != text_.size()) return std::unexpected(why_);
     return document;
   }
+  std::string_view problem() const { return problem_; }  // once it was not read
 
  private:
   bool over_limit() {
     why_ = Unknown::over_limit;
+    return refuse("it nests too deep, or holds more than 100,000 values");
+  }
+  bool refuse(std::string_view problem) {
+    problem_ = problem;
     return false;
   }
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
@@ -105,7 +110,7 @@ class JsonReader {
       skip_space();
       if (!take(':') || !value(member.value, depth + 1)) return false;
       skip_space();
-      if (take('}')) return names_are_distinct(members);
+      if (take('}')) return names_are_distinct(members) || refuse("a name stands twice in an object");
       if (!take(',')) return false;
     }
   }
@@ -135,7 +140,8 @@ class JsonReader {
         continue;
       }
       const std::size_t size = character_size(text_.substr(at_));
-      if (size == 0 || static_cast<unsigned char>(c) < ' ') return false;
+      if (size == 0) return refuse("a text in it is not UTF-8");
+      if (static_cast<unsigned char>(c) < ' ') return refuse("a text in it holds a control character");
       into.append(text_.substr(at_, size));
       at_ += size;
     }
@@ -145,7 +151,7 @@ class JsonReader {
   bool escape(std::string& into) {
     ++at_;
     constexpr std::string_view names = "\"\\/bfnrt", meanings = "\"\\/\b\f\n\r\t";
-    if (take('u')) return code_point(into);
+    if (take('u')) return code_point(into) || refuse("an escape (\\u) in it is no character");
     const std::size_t which = at_ < text_.size() ? names.find(text_[at_]) : std::string_view::npos;
     if (which == std::string_view::npos) return false;
     into.push_back(meanings[which]);
@@ -201,8 +207,9 @@ class JsonReader {
       if (peek() == '+' || peek() == '-') ++at_;
       if (!digits()) return false;
     }
-    return whole ? integer(into, text_.substr(begin, at_ - begin))
-                 : real(into, text_.substr(begin, at_ - begin));
+    const std::string_view digits = text_.substr(begin, at_ - begin);
+    return (whole ? integer(into, digits) : real(into, digits)) ||
+           refuse("a number in it is larger than can be kept");
   }
 
   template <class Number>
@@ -233,12 +240,18 @@ class JsonReader {
   std::size_t at_ = 0;
   std::size_t values_ = 0;
   Unknown why_ = Unknown::unparseable;
+  std::string_view problem_ = "it is no JSON document";
 };
 
 }  // namespace
 
 std::expected<Document, Unknown> read_json_document(std::string_view text) {
   return JsonReader(text).read();
+}
+
+std::string_view json_problem(std::string_view text) {
+  JsonReader reader(text);
+  return reader.read() ? std::string_view() : reader.problem();
 }
 
 bool is_utf8(std::string_view text) {

@@ -16,6 +16,9 @@ inline constexpr std::size_t max_document_values = 100'000;
 // over_limit.
 std::expected<Document, Unknown> read_json_document(std::string_view text);
 
+// Why the text is not read, for people who wrote it: "a name stands twice in an object". "" where it is.
+std::string_view json_problem(std::string_view text);
+
 // Whether `text` is UTF-8 as RFC 3629 has it: no surrogates, nothing longer than it needs to be.
 bool is_utf8(std::string_view text);
 

@@ -47,6 +47,14 @@ TEST_CASE("many digits cost what they cost") {
   CHECK(contains(result.out, "unevaluable (cost limit)"));
 }
 
+TEST_CASE("an expression may begin with dashes, behind two of them") {
+  CHECK(cpctl({"eval", "-1"}).out == "-1 : int\n");
+  CHECK(cpctl({"eval", "--", "--1"}).out == "1 : int\n");
+  const Result result = cpctl({"eval", "--1"});
+  CHECK(result.status == 2);
+  CHECK(contains(result.err, "behind `--`: `cpctl eval -- '--1'`"));
+}
+
 TEST_CASE("eval says where and why an expression does not check, and exits 1") {
   Result result = cpctl({"eval", "true && sql.verbb == 'x'"});
   CHECK(result.status == 1);

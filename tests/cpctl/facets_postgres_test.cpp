@@ -133,13 +133,15 @@ TEST_CASE("a line that cannot be used is answered by its error, and the others g
                         "{\"sql\":\"SELECT 1\"}\n"
                         "{\"sql\":\"\\ud800\"}\n"
                         "{\"sql\":\"SELECT 1\",\"sql\":\"DROP TABLE t\"}\n"
-                        "{\"sql\":\"SELECT '\\ud83d\\ude00'\"}\n");
+                        "{\"sql\":\"SELECT '\\ud83d\\ude00'\"}\n"
+                        "{\"sql\":\"SELECT 1\",\"n\":1e999}\n");
   CHECK(result.status == 1);
   auto lines = lines_of(result.out);
-  REQUIRE(lines.size() == 7);
-  CHECK(contains(lines[4].text("error").value_or(""), "an escape is no character"));
-  CHECK(contains(lines[5].text("error").value_or(""), "a name stands twice"));
+  REQUIRE(lines.size() == 8);
+  CHECK(lines[4].text("error") == "this line: an escape (\\u) in it is no character");
+  CHECK(lines[5].text("error") == "this line: a name stands twice in an object");
   CHECK(lines[6].has("statements"));
+  CHECK(lines[7].text("error") == "this line: a number in it is larger than can be kept");
   CHECK(lines[0].text("error") == "this line: it is not JSON");
   CHECK(lines[1].has("error"));
   CHECK(lines[2].text("error") == "this line has no text under \"sql\"");
