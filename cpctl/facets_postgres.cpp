@@ -191,6 +191,7 @@ std::expected<sql::Options, std::string> options_of(const Context& context, cons
     if (found == loaded.policy->endpoints.end())
       return std::unexpected(fmt::format("there is no endpoint '{}'", view.endpoint));
     options = found->second.sql;
+    options.asked = {};  // whatever its rules ask for
   }
   if (!view.safe_functions.empty()) {
     std::unordered_set<std::string> names(view.safe_functions.begin(), view.safe_functions.end());

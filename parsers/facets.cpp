@@ -62,6 +62,7 @@ std::string_view name_of(Unknown why) {
     case Unknown::pending: return "not known yet";
     case Unknown::unread_code: return "runs code that was not read";
     case Unknown::undecodable: return "undecodable";
+    case Unknown::not_asked: return "not asked for";
   }
   __builtin_unreachable();
 }

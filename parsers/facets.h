@@ -40,6 +40,7 @@ enum class Unknown : std::uint8_t {
   pending,         // not known yet: Bind parameters at Parse
   unread_code,     // an open list: code runs that was not read, so absence cannot be told
   undecodable,     // bytes in a form that is not decoded, such as binary parameters of an unknown type
+  not_asked,       // no rule that sees it reads this facet, so that it was not made
 };
 
 // A value, or the reason why there is none.

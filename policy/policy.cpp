@@ -121,6 +121,9 @@ void Policy::index() {
   }
   add_types(unclaimed_);
   for (auto& [endpoint, index] : by_endpoint_) add_types(index);
+  for (auto& [name, endpoint] : endpoints)
+    endpoint.sql.asked = {.columns = reads(name, FacetId::sql_columns),
+                          .literals = reads(name, FacetId::sql_literals)};
   for (const auto& [name, endpoint] : endpoints) {
     for (const HostPort& host : endpoint.hosts) {
       auto& claims = host.wildcard ? wildcard_claims_ : exact_claims_;
@@ -150,6 +153,12 @@ bool Policy::reads(std::string_view endpoint, ActionType type, FacetId facet) co
   auto found = by_endpoint_.find(endpoint);
   return found != by_endpoint_.end() &&
          found->second.reads[static_cast<std::size_t>(type)].test(static_cast<std::size_t>(facet));
+}
+
+bool Policy::reads(std::string_view endpoint, FacetId facet) const {
+  for (std::size_t type = 0; type < action_types; ++type)
+    if (reads(endpoint, static_cast<ActionType>(type), facet)) return true;
+  return false;
 }
 
 bool Policy::reaches(std::string_view profile, std::string_view endpoint) const {

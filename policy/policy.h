@@ -106,7 +106,7 @@ struct EndpointConfig {
   std::vector<std::string> safe_functions;
   std::vector<Prefix> networks;
   bool lenient_paths = false;  // http: a path with two readings is judged and not refused
-  sql::Options sql;            // ready for the analyser: limits and safe functions
+  sql::Options sql;  // ready for the analyser: limits, safe functions and what the endpoint's rules ask for
 };
 
 struct CredentialConfig {
@@ -173,6 +173,7 @@ class Policy {
   // Whether a rule of this endpoint, a shadow rule too, asks such actions for this facet: what no rule asks
   // for need not be made, but for the audit log.
   bool reads(std::string_view endpoint, ActionType type, FacetId facet) const;
+  bool reads(std::string_view endpoint, FacetId facet) const;  // of any type
 
   // Which endpoint claims host (a name, or an address in text form) and port, for a profile that may reach
   // it; null: none. Exact beats wildcard, the longest suffix wins.

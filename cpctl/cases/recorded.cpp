@@ -216,7 +216,9 @@ class LineReader {
 
   sql::Options options() const {
     auto endpoint = policy_.endpoints.find(text_of(line_, "endpoint"));
-    return endpoint == policy_.endpoints.end() ? sql::Options() : endpoint->second.sql;
+    sql::Options options = endpoint == policy_.endpoints.end() ? sql::Options() : endpoint->second.sql;
+    options.asked = {};  // another policy may judge it
+    return options;
   }
 
   static std::string read_params(Case& wanted, const Json& facets) {

@@ -122,8 +122,9 @@ std::string_view cut_text(std::string_view text) {
 
 Action ActionRecord::action(std::shared_ptr<const SqlFacets>& analysed) const {
   if (evidence == Evidence::in_text) {
-    auto analysis = std::make_shared<const sql::Analysis>(
-        sql::analyse(text, policy->endpoints.find(facets->endpoint.name)->second.sql));
+    sql::Options options = policy->endpoints.find(facets->endpoint.name)->second.sql;
+    options.asked = {};  // who looks at one action sees all of it
+    auto analysis = std::make_shared<const sql::Analysis>(sql::analyse(text, options));
     analysed = {analysis, &analysis->statements.front().facets};
   }
   Action action;

@@ -69,6 +69,13 @@ std::string now_json(const Action& action, const Policy& current) {
   return object.add("rule", decision.rule ? decision.rule->name : "").text();
 }
 
+// Whether what was kept of it is all that these rules ask for.
+bool has_what_is_asked(const Action& action, const Policy& policy) {
+  if (!action.sql || !action.endpoint) return true;
+  auto endpoint = policy.endpoints.find(action.endpoint->name);
+  return endpoint == policy.endpoints.end() || !sql::lacks(*action.sql, endpoint->second.sql.asked);
+}
+
 void tried_unknown(JsonObject& line, std::string_view why) {
   line.add("tried_known", false).add("tried_unknown_why", why).add_json("tried", "[]");
 }
@@ -94,7 +101,8 @@ std::string explain_record(const ActionRecord& record, const std::shared_ptr<con
       line.add_json("allowing", allowing_json(*record.policy, action, decision.rule));
   }
   line.add_json("facets", all_facets_json(action));
-  if (current && current != record.policy && record.guard.empty()) {
+  const bool is_other = current && current != record.policy && record.guard.empty();
+  if (is_other && has_what_is_asked(action, *current)) {
     line.add_json("now", now_json(action, *current));
   }
   return line.text();

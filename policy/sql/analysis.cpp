@@ -162,6 +162,7 @@ Analysis read_statements(const std::string& text, const Options& options, const 
     // What comes after a doubtful byte could be read as part of another statement.
     statement.reading_depends_on_settings = doubtful < end_of_last;
     if (!statement.name.empty()) find_name(statement, written);
+    analysis.on_own_path |= statement.names_by_path && options.search_path != nullptr;
     analysis.statements.push_back(std::move(statement));
   }
   if (!is_gap(std::string_view(text).substr(end_of_last)))
@@ -323,6 +324,11 @@ Statement with_unread_code(const Statement& read) {
   opened.runs_unread_code = true;
   opened.may_change_settings = true;
   return opened;
+}
+
+bool lacks(const SqlFacets& read, const Asked& asked) {
+  auto missing = [](const Facet<NameList>& list) { return !list && list.why() == Unknown::not_asked; };
+  return (asked.columns && missing(read.columns)) || (asked.literals && missing(read.literals));
 }
 
 }  // namespace clawpatrol::sql

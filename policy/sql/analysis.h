@@ -98,10 +98,20 @@ struct Analysis {
   std::string error_hint;          // "syntax of a newer server (JSON_TABLE, PostgreSQL 17); ...", or ""
   std::size_t memory = 0;          // bytes held, for the cache's bound
   bool more_than_text = false;     // it says what analysing the text alone does not
+  bool on_own_path = false;  // it has names without a schema, and the session's path was not the default one
+};
+
+// Facets that are made only where somebody reads them: the audit line holds all others. What is not asked for
+// is Unknown::not_asked.
+struct Asked {
+  bool columns = true;
+  bool literals = true;
+  bool operator==(const Asked&) const = default;
 };
 
 struct Options {
   Limits limits;
+  Asked asked;
   // Endpoint's safe_functions: do not open lists. Names as written in the configuration, `schema.name` or
   // `name`.
   std::shared_ptr<const std::unordered_set<std::string>> safe_functions;
@@ -135,6 +145,9 @@ Statement with_unknown_target(const Statement& wrapper);
 
 // The same statement where code runs with it that nobody has read: its lists are open.
 Statement with_unread_code(const Statement& read);
+
+// Whether a facet that is asked for was not made when the statement was read.
+bool lacks(const SqlFacets& read, const Asked& asked);
 
 // Analyses by exact text, least recently used out first, bounded by bytes. Not thread-safe: one per worker.
 // Holds analyses, never verdicts.

@@ -105,6 +105,16 @@ class Ranges {
     }
   }
 
+  // Calls `tell` with each relation of the members from `first` on. False: there are too many to look at.
+  template <class Tell>
+  bool each_since(std::size_t first, Tell tell) const {
+    constexpr std::size_t most = 64;
+    if (ranges_.size() - first > most) return false;
+    for (std::size_t at = first; at < ranges_.size(); ++at)
+      if (!ranges_[at].relation.empty()) tell(ranges_[at].relation);
+    return true;
+  }
+
   std::size_t looked_at() const { return looked_at_; }  // members, so far
 
  private:

@@ -9,7 +9,9 @@ namespace clawpatrol::sql {
 using namespace tree;
 
 Walk::Walk(const Options& options)
-    : options_(options), stack_base_(static_cast<const char*>(__builtin_frame_address(0))) {}
+    : options_(options),
+      stack_base_(static_cast<const char*>(__builtin_frame_address(0))),
+      columns_(options.asked.columns ? NameSet::Takes::every_name : NameSet::Takes::none) {}
 
 Statement Walk::run(const Node* statement) {
   return finish(this->statement(statement, Wrapper::none));
@@ -63,9 +65,9 @@ void Walk::dispatch(const Node* node) {
     case Tag::SubLink: operator_named(as<SubLink>(node)->operName); break;
     case Tag::SortBy: operator_named(as<SortBy>(node)->useOp); break;
     case Tag::JoinExpr: {
-      for (const Node* name : cells(as<JoinExpr>(node)->usingClause)) columns_.add(string_of(name));
       const std::size_t first = ranges_.size();
       fields(node);
+      for (const Node* name : cells(as<JoinExpr>(node)->usingClause)) joined_by(string_of(name), first);
       // By an alias of the join its columns and rows are used without a table's name; NATURAL compares
       // whatever columns have one name.
       if (as<JoinExpr>(node)->alias != nullptr || as<JoinExpr>(node)->isNatural) every_column(first);
@@ -222,12 +224,18 @@ Statement Walk::finish(std::string_view verb) {
   done.facets.tables = listed(tables_, reads_open_);
   done.facets.reads = listed(reads_, reads_open_);
   done.facets.writes = listed(writes_, writes_open_);
-  done.facets.columns = listed(columns_, columns_open_);
+  if (options_.asked.columns)
+    done.facets.columns = listed(columns_, columns_open_);
+  else
+    done.facets.columns = Unknown::not_asked;
   done.facets.functions = listed(functions_, functions_open_);
   done.facets.classes = NameList{names_of_classes(classes_), open_};
   done.facets.unbounded = unbounded_;
   done.facets.copy = copy_;
-  done.facets.literals = NameList{std::move(literals_), open_};
+  if (options_.asked.literals)
+    done.facets.literals = NameList{std::move(literals_), open_};
+  else
+    done.facets.literals = Unknown::not_asked;
   done.kind = std::max(statement_kind_, kind_of_classes(classes_));
   done.effect = effect_;
   done.name = std::move(name_);

@@ -77,7 +77,9 @@ class Walk {
   void path_becomes(const PathEffect& effect) { path_ = united(path_, effect); }
   void by_path();
   void path_set(const tree::VariableSetStmt& set);
-  void literal(std::string_view text) { literals_.emplace_back(text); }
+  void literal(std::string_view text) {
+    if (options_.asked.literals) literals_.emplace_back(text);
+  }
   Statement finish(std::string_view verb);
 
   // walk_query.cpp: SELECT and what changes rows
@@ -99,6 +101,7 @@ class Walk {
   void star(std::string_view qualifier);
   void qualified_column(std::string_view alias, std::string_view column);
   void every_column(std::size_t first);
+  void joined_by(std::string_view column, std::size_t first);
   void target_column(std::string_view name);
   void every_target_column();
 
@@ -189,7 +192,8 @@ class Walk {
   const char* stack_base_;  // null: on the deep stack
   Use use_ = Use::read;     // of a relation met on the way
 
-  NameSet verbs_, tables_, reads_, writes_, columns_, functions_;
+  NameSet verbs_, tables_, reads_, writes_, functions_;
+  NameSet columns_;
   std::vector<std::string> literals_;
   Classes classes_ = class_none;
   ActionKind statement_kind_ = ActionKind::session;

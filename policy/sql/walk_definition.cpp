@@ -176,6 +176,10 @@ std::string_view Walk::definition_parts(const Node* node, std::string_view name)
       table_columns(as<CreateTrigStmt>(node)->relation, as<CreateTrigStmt>(node)->columns);
       break;
     case Tag::TruncateStmt: unbounded_ = true; break;
+    case Tag::CreateStatsStmt:  // its one table comes behind the columns
+      list(as<CreateStatsStmt>(node)->relations);
+      list(as<CreateStatsStmt>(node)->exprs);
+      return name;
     case Tag::ViewStmt: table_columns(as<ViewStmt>(node)->view, as<ViewStmt>(node)->aliases); break;
     case Tag::CommentStmt: object_named(as<CommentStmt>(node)->objtype, as<CommentStmt>(node)->object); break;
     case Tag::AlterExtensionContentsStmt:

@@ -286,7 +286,9 @@ void Walk::type_runs(const TypeName* type) {
 void Walk::constant(const A_Const& constant) {
   if (constant.isnull) return;
   switch (constant.val.node.type) {
-    case Tag::Integer: return literal(fmt::format_int(constant.val.ival.ival).c_str());
+    case Tag::Integer:
+      if (options_.asked.literals) literal(fmt::format_int(constant.val.ival.ival).c_str());
+      return;
     case Tag::Float: return literal(view(constant.val.fval.fval));
     case Tag::Boolean: return literal(constant.val.boolval.boolval ? "true" : "false");
     case Tag::String: return literal(view(constant.val.sval.sval));
@@ -331,7 +333,10 @@ void Walk::option(const DefElem& option) {
   if (view(option.defname) == "program") classify(class_program);
   if (view(option.defname) == "filename") classify(class_file);
   if (value != nullptr && value->type == Tag::List) {
-    if (view(option.defname) == "owned_by") return relation_in_list(value, 1, Use::write);
+    if (view(option.defname) == "owned_by") {
+      if (length(reinterpret_cast<const List*>(value)) > 1) column_in_list(value);  // or NONE
+      return relation_in_list(value, 1, Use::write);
+    }
     if (view(option.defname) == "sequence_name") return relation_in_list(value, 0, Use::write);
   }
   if (const auto* text = as<String>(value)) return literal(view(text->sval));

@@ -84,7 +84,7 @@ void Walk::elements_of_schema(const Node* node) {
 }
 
 void Walk::table_column(std::string_view table, std::string_view column) {
-  if (column.empty()) return;
+  if (column.empty() || !options_.asked.columns) return;
   columns_.add(column);
   if (!table.empty()) columns_.add(table, column);
 }

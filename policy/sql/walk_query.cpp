@@ -256,12 +256,14 @@ void Walk::from_alias(const Alias* alias) {
 }
 
 void Walk::star(std::string_view qualifier) {
+  if (!options_.asked.columns) return;
   columns_.add("*");
   if (!qualifier.empty()) return qualified_column(qualifier, "*");
   ranges_.all_rows(scope_, [this](std::string_view relation) { columns_.add(relation, "*"); });
 }
 
 void Walk::qualified_column(std::string_view alias, std::string_view column) {
+  if (!options_.asked.columns) return;
   auto tell = [this, column](std::string_view relation) { columns_.add(relation, column); };
   // Of a rule, a trigger and, since version 18, RETURNING: rows of the table that is changed.
   const bool of_target = (alias == "old" || alias == "new") && !target_.empty() && !ranges_.contains(alias);
@@ -271,8 +273,18 @@ void Walk::qualified_column(std::string_view alias, std::string_view column) {
 
 // Of the members of FROM from `first` on.
 void Walk::every_column(std::size_t first) {
+  if (!options_.asked.columns) return;
   columns_.add("*");
   ranges_.relations_since(first, [this](std::string_view relation) { columns_.add(relation, "*"); });
+}
+
+// USING (column), of the members of a join, which begin with `first`: which of them have it, the text does
+// not tell where a side of it is a join itself.
+void Walk::joined_by(std::string_view column, std::size_t first) {
+  if (!options_.asked.columns) return;
+  columns_.add(column);
+  auto tell = [&](std::string_view relation) { columns_.add(relation, column); };
+  if (!ranges_.each_since(first, tell)) columns_open_ = true;
 }
 
 namespace {
@@ -314,6 +326,7 @@ void Walk::column(const ColumnRef& column) {
     columns_.add("*");
     qualified_column(previous, "*");
   }
+  if (!options_.asked.columns) return;
   if (!previous.empty()) return qualified_column(previous, last);
   ranges_.rows_of(last, [this](std::string_view relation) {
     columns_.add("*");

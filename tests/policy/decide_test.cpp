@@ -61,6 +61,22 @@ std::string when(const std::string& condition) {
 
 }  // namespace
 
+TEST_CASE("an endpoint's statements are read for what its rules ask for") {
+  auto asked = [](const std::string& rules) {
+    return policy_from(base + rules)->endpoints.at("pg").sql.asked;
+  };
+  CHECK(asked("") == sql::Asked{.columns = false, .literals = false});
+  CHECK(asked(rule("a", "condition = \"'a' in sql.tables\"\nverdict = \"allow\"")) ==
+        sql::Asked{.columns = false, .literals = false});
+  CHECK(asked(rule("a", "condition = \"'a.b' in sql.columns\"\nverdict = \"deny\"")) ==
+        sql::Asked{.columns = true, .literals = false});
+  CHECK(asked(rule("a", "condition = \"sql.literals.size() > 1\"\nverdict = \"deny\"\nshadow = true")) ==
+        sql::Asked{.columns = false, .literals = true});
+  // Of another endpoint.
+  CHECK(asked("[[rule]]\nname = \"a\"\nendpoint = \"open\"\ncondition = \"'a' in sql.columns\"\n"
+              "verdict = \"deny\"\n") == sql::Asked{.columns = false, .literals = false});
+}
+
 TEST_CASE("the first rule that matches decides, by priority and then by file order") {
   Drop drop;
   auto policy =

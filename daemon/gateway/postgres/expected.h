@@ -27,6 +27,10 @@ class Charge {
     bytes_ = bytes;
     total += bytes;
   }
+  void grow(std::size_t bytes) {  // once taken
+    bytes_ += bytes;
+    *total_ += bytes;
+  }
 
  private:
   std::size_t* total_ = nullptr;
@@ -72,6 +76,7 @@ struct Portal {
   bool by_sql = false;
   bool outlives_transaction = false;  // a cursor WITH HOLD
   std::uint64_t epoch = 0;
+  sql::SearchPathPointer path;  // that it was opened on
 };
 
 enum class Asked : std::uint8_t {

@@ -19,7 +19,7 @@ SubjectPointer subject_of(const std::shared_ptr<const sql::Analysis>& analysis, 
   made->json = facets_json(*made->sql);
   // Then a record holds the text, and the analysis need not outlive its message.
   made->in_text = analysis->statements.size() == 1 && analysis->readable == sql::Readable::yes &&
-                  !analysis->more_than_text;
+                  !analysis->more_than_text && !analysis->on_own_path;
   return made;
 }
 

@@ -79,6 +79,8 @@ class Judge {
   const DestFacets& dest() const { return facets_->dest; }
   std::uint64_t generation() const { return policy_->generation; }
 
+  const sql::Asked& asked() const { return sql_.asked; }  // by the rules of that generation
+
   // Where the session's unqualified names can be; null: as by default.
   const sql::SearchPathPointer& search_path() const { return sql_.search_path; }
   const sql::SearchPathPointer& login_path() const { return login_path_; }

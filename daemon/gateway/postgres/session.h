@@ -185,7 +185,9 @@ class Session {
   void path_forwarded(Expected& entry, const Message& message);
   void path_answered(const Expected& entry);
   void path_ready();
-  Readiness read_in_path(Prepared& prepared);
+  std::shared_ptr<const sql::Analysis> read_again(Prepared& prepared);
+  Readiness read_anew(Prepared& prepared);
+  Readiness read_cursor_anew(Portal& cursor);
 
   // Forwarding. A segment of to_server() is what one message became.
   Expected& begin(Asked asked, const Frame& frame);

@@ -153,7 +153,7 @@ bool Session::on_bind(const Frame& frame) {
 
   std::shared_ptr<Prepared> prepared = *found;
   if (may_be_parsed_later(names.statement, *prepared)) return must_wait();
-  if (read_in_path(*prepared) == Readiness::wait) return must_wait();
+  if (read_anew(*prepared) == Readiness::wait) return must_wait();
   const std::uint64_t sure = names.statement.empty() || !prepared->by_sql ? epoch_ : prepared->epoch;
   const Runs runs = what_runs(*prepared, sure, scratch_);
   if (runs.readiness == Readiness::wait) return must_wait();
@@ -193,6 +193,7 @@ bool Session::on_bind(const Frame& frame) {
   prepared = parse_again(names.statement, prepared);
   if (!prepared) return refuse(Asked::bind, frame, "26000", std::string(uncertain_name));
   portal->statement = prepared;
+  portal->path = prepared->path;
   portal->upstream = names.portal.empty() ? std::string() : new_name();
 
   const std::size_t begins = up_.size();
@@ -254,6 +255,7 @@ bool Session::on_describe(const Frame& frame) {
     if (!*found) return refuse(asked, frame, "26000", no_statement(describe->name));
     if (may_be_parsed_later(describe->name, **found)) return must_wait();
     if (needs_parse(describe->name, **found)) {
+      if (read_anew(**found) == Readiness::wait) return must_wait();
       Ruling ruling = judge_again(**found);
       if (ruling.denial) return poison(asked, frame, std::move(ruling.denial), ruling.action), true;
     }
@@ -312,6 +314,7 @@ bool Session::on_execute(const Frame& frame) {
   if (!found) return must_wait();
   const std::shared_ptr<Portal> portal = *found;
   if (!portal) return refuse(Asked::execute, frame, "34000", no_portal(execute->portal));
+  if (read_cursor_anew(*portal) == Readiness::wait) return must_wait();
   // The unnamed portal has no name by which code could reach it.
   Prepared& prepared = *portal->statement;
   Message& message = scratch_;

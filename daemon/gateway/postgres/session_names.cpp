@@ -56,7 +56,7 @@ Session::Readiness Session::find_executed(const sql::Statement& statement, Messa
   if (find_in_message(statement, message, part)) return Readiness::ready;
   if (!sql_names_settled()) return Readiness::wait;
   auto found = find_statement(statement.name);
-  if (!found || (*found && read_in_path(**found) == Readiness::wait)) return Readiness::wait;
+  if (!found || (*found && read_anew(**found) == Readiness::wait)) return Readiness::wait;
   // On a path that this message has set before, it is read as no session has read it yet.
   const bool path_stands = message.path.kind == sql::PathEffect::Kind::none || !*found ||
                            !(*found)->statement() || !(*found)->statement()->names_by_path;
@@ -72,7 +72,7 @@ Session::Readiness Session::find_fetched(const sql::Statement& statement, Messag
   if (find_in_message(statement, message, part)) return Readiness::ready;
   if (!sql_names_settled()) return Readiness::wait;
   auto found = find_portal(statement.name);
-  if (!found) return Readiness::wait;
+  if (!found || (*found && read_cursor_anew(**found) == Readiness::wait)) return Readiness::wait;
   const Prepared* source = *found ? (*found)->statement.get() : nullptr;
   const bool certain =
       source != nullptr && (*found)->epoch == epoch_ && !source->opaque && is_followed(source->effect());

@@ -57,27 +57,55 @@ void Session::path_ready() {
   settled_path_.reset();
 }
 
-// The names of a statement are looked up anew when it runs on another path, so it is read anew.
-Session::Readiness Session::read_in_path(Prepared& prepared) {
-  const SearchPathPointer& path = judge_.search_path();
-  if (prepared.path == path || !prepared.analysis) return Readiness::ready;
+// Under the settings of now, by itself. Null: it is not ready. Where there is no room for what came of it,
+// and where it cannot be read by itself, nothing is known of it.
+std::shared_ptr<const sql::Analysis> Session::read_again(Prepared& prepared) {
+  const sql::Analysis& before = *prepared.analysis;
+  const std::shared_ptr<const sql::Analysis> read = judge_.analyse(*prepared.statement()->facets.statement);
+  if (!read) return nullptr;
+  const std::size_t more = read->memory - std::min(before.memory, read->memory);
+  const bool has_room = more == 0 || prepared_bytes_ + more <= limits_.prepared;
+  const bool whole = has_room && read->readable == sql::Readable::yes && read->statements.size() == 1;
+  if (whole) prepared.charge.grow(more);
+  auto again = std::make_shared<sql::Analysis>();
+  again->more_than_text = before.more_than_text;
+  again->on_own_path = read->on_own_path;
+  again->statements.push_back(!whole                  ? sql::with_unknown_target(*prepared.statement())
+                              : before.more_than_text ? sql::with_unread_code(read->statements.front())
+                                                      : read->statements.front());
+  again->memory = whole ? read->memory : before.memory;
+  return again;
+}
+
+// The names of a statement are looked up anew when it runs on another path, so it is read anew; and so it is
+// where the rules of a new generation ask for what was not made of it.
+Session::Readiness Session::read_anew(Prepared& prepared) {
+  if (!prepared.analysis) return Readiness::ready;
   const sql::Statement& before = *prepared.statement();
-  if (before.names_by_path && !prepared.opaque && before.facets.statement.known()) {
-    std::shared_ptr<const sql::Analysis> read = judge_.analyse(*before.facets.statement);
-    if (!read) return Readiness::wait;
-    auto again = std::make_shared<sql::Analysis>();
-    again->more_than_text = prepared.analysis->more_than_text;
-    const bool readable = read->readable == sql::Readable::yes && read->statements.size() == 1;
-    again->statements.push_back(!readable               ? sql::with_unknown_target(before)
-                                : again->more_than_text ? sql::with_unread_code(read->statements.front())
-                                                        : read->statements.front());
-    again->memory = read->memory;
+  const bool moved = prepared.path != judge_.search_path() && before.names_by_path;
+  const bool readable = !prepared.opaque && before.facets.statement.known();
+  if (readable && (moved || sql::lacks(before.facets, judge_.asked()))) {
+    auto again = read_again(prepared);
+    if (!again) return Readiness::wait;
     prepared.analysis = std::move(again);
     prepared.index = 0;
     prepared.subject = nullptr;
     prepared.generation = 0;  // no verdict on it stands
   }
-  prepared.path = path;
+  prepared.path = judge_.search_path();
+  return Readiness::ready;
+}
+
+// What an open cursor reads was settled when it was opened: on another path it cannot be read anew, and what
+// the rules ask for stays unknown.
+Session::Readiness Session::read_cursor_anew(Portal& cursor) {
+  Prepared& source = *cursor.statement;
+  if (!source.analysis) return Readiness::ready;
+  const SqlFacets& facets = cursor.subject ? *cursor.subject->sql : source.statement()->facets;
+  if (!sql::lacks(facets, judge_.asked())) return Readiness::ready;
+  if (cursor.path != judge_.search_path() && source.statement()->names_by_path) return Readiness::ready;
+  if (read_anew(source) == Readiness::wait) return Readiness::wait;
+  if (cursor.subject) cursor.subject = judge_.subject(source.analysis, source.index);
   return Readiness::ready;
 }
 

@@ -295,6 +295,7 @@ void Session::apply(const sql::Statement& statement, std::size_t index, const Ex
       made->awaits_params = true;
       if (statement.effect == Effect::prepare) return statements_.set(statement.name, std::move(made));
       auto cursor = std::make_shared<Portal>();
+      cursor->path = made->path;
       cursor->statement = std::move(made);
       cursor->upstream = statement.name;
       cursor->by_sql = true;

@@ -336,7 +336,8 @@ TEST_CASE("a COPY says where to and what with") {
 
 TEST_CASE("columns are listed by name and, where the text tells their table, as table.column") {
   Statement statement = one("SELECT u.name, o.total, x FROM users u JOIN orders o USING (uid)");
-  for (const char* name : {"name", "users.name", "total", "orders.total", "x", "uid"}) {
+  for (const char* name :
+       {"name", "users.name", "total", "orders.total", "x", "uid", "users.uid", "orders.uid"}) {
     INFO(name);
     CHECK(has(statement.facets.columns, name));
   }
@@ -399,7 +400,28 @@ TEST_CASE("columns are listed by name and, where the text tells their table, as 
     CHECK_FALSE(has(one(text).facets.columns, "a.ssn"));
   }
   CHECK(has(one("GRANT SELECT (ssn) ON users, a TO x").facets.columns, "users.ssn"));
-  CHECK(has(one("CREATE STATISTICS s ON ssn, id FROM users").facets.columns, "ssn"));
+  CHECK(has(one("CREATE STATISTICS s ON ssn, id FROM users").facets.columns, "users.ssn"));
+  CHECK(has(one("ALTER SEQUENCE s OWNED BY users.ssn").facets.columns, "users.ssn"));
+  CHECK(one("ALTER SEQUENCE s OWNED BY NONE").facets.columns->items.empty());
+}
+
+TEST_CASE("attack 6: a column that a join compares is one of each of its members") {
+  for (const char* text :
+       {"SELECT count(*) FROM users JOIN guesses USING (ssn)",
+        "SELECT 1 FROM guesses g LEFT JOIN users u USING (id, ssn)",
+        "SELECT 1 FROM (a CROSS JOIN users) JOIN guesses USING (ssn)",
+        "DELETE FROM a USING users JOIN (SELECT '1' AS ssn) g USING (ssn) WHERE a.id = users.id",
+        "SELECT 1 FROM users JOIN b USING (ssn) AS j"}) {
+    INFO(text);
+    CHECK(has(one(text).facets.columns, "ssn"));
+    CHECK(has(one(text).facets.columns, "users.ssn"));
+    CHECK_FALSE(one(text).facets.columns->open);
+  }
+  // Of a subquery's own members no join around it compares anything.
+  CHECK_FALSE(has(one("SELECT 1 FROM (SELECT ssn FROM a) x JOIN b USING (id)").facets.columns, "a.id"));
+  std::string many = "SELECT 1 FROM t0";
+  for (int i = 1; i < 70; ++i) many += " JOIN t" + std::to_string(i) + " USING (ssn)";
+  CHECK(one(many).facets.columns->open);
 }
 
 TEST_CASE("constants are listed as the server reads them") {

@@ -343,6 +343,15 @@ TEST_CASE(
   INFO(peak_resident() << " MB, before " << before_waiting);
   CHECK(peak_resident() < before_waiting + 30);
 
+  // A text's constants are made where a rule asks for them, and then counted.
+  const std::string asks = R"toml(
+[[rule]]
+name = "asks"
+endpoint = "pg-prod"
+condition = "!('x' in sql.literals)"
+verdict = "allow"
+)toml";
+  lenient.use(asks);
   Agent preparing(lenient.port(), {});
   std::string constants = "SELECT 1 WHERE '' IN (''";
   for (int i = 0; i < 12'000; ++i) constants += fmt::format(",'constant{}'", i);
@@ -354,6 +363,20 @@ TEST_CASE(
   }
   CHECK(answer == "54000");
   CHECK(kept < 6);  // by their text alone, ten would have room
+  // After a reload, too: what there is no room for is not known, and so not allowed.
+  lenient.use(allow_all);
+  Agent before_reload(lenient.port(), {});
+  for (int i = 0; i < 8; ++i) before_reload.send(parse(constants + ")", fmt::format("s{}", i)));
+  before_reload.send(raw('S'));
+  CHECK(code(before_reload.until('Z')).empty());
+  lenient.use(asks);
+  int allowed = 0;
+  for (int i = 0; i < 8; ++i) {
+    before_reload.send(lab::bind(fmt::format("s{}", i)) + raw('S'));
+    allowed += code(before_reload.until('Z')).empty() ? 1 : 0;
+  }
+  CHECK(allowed > 0);
+  CHECK(allowed < 6);
 }
 
 TEST_CASE("attack 28: closing names that do not exist holds no memory") {

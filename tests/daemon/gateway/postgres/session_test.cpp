@@ -164,6 +164,48 @@ TEST_CASE("a reload judges open connections anew, and closes those whose grant i
   CHECK(field(farewell, 'M').find("the operator said so") != std::string::npos);
 }
 
+TEST_CASE("rules of a reload that ask for what was not made of a prepared statement get it") {
+  Server::instance().admin(
+      "CREATE TABLE IF NOT EXISTS people (name text, salary int); TRUNCATE people; GRANT SELECT ON people TO "
+      "PUBLIC; INSERT INTO people SELECT 'p' || n, n FROM generate_series(1, 4) n");
+  Gateway gateway({.rules = allow_all});
+  Agent agent(gateway.port(), {});
+  agent.send(parse("SELECT name FROM people ORDER BY 1", "names") +
+             parse("SELECT salary FROM people ORDER BY 1", "pay") + raw('S'));
+  CHECK(kinds(agent.until('Z')) == "11Z");
+  for (const char* text :
+       {"BEGIN", "PREPARE n AS SELECT name FROM people ORDER BY 1", "PREPARE s AS SELECT salary FROM people",
+        "DECLARE cn CURSOR FOR SELECT name FROM people ORDER BY 1",
+        "DECLARE cs CURSOR FOR SELECT salary FROM people"})
+    CHECK(code(agent.query(text)).empty());
+  agent.send(bind("names", "pn") + execute("pn", 1) + raw('H'));
+  CHECK(rows(agent.until('s')) == std::vector<std::string>{"p1"});
+  gateway.use(R"toml(
+[[rule]]
+name = "no-pay"
+endpoint = "pg-prod"
+condition = "!('people.salary' in sql.columns) && !('x' in sql.literals)"
+verdict = "allow"
+)toml");
+  agent.send(execute("pn", 1) + raw('H'));
+  CHECK(rows(agent.until('s')) == std::vector<std::string>{"p2"});
+  agent.send(raw('S'));
+  agent.until('Z');
+  CHECK(rows(agent.query("EXECUTE n")).size() == 4);
+  CHECK(rows(agent.query("FETCH cn")) == std::vector<std::string>{"p1"});
+  CHECK(rows(agent.query("SELECT name FROM people")).size() == 4);
+  agent.send(bind("names") + execute() + raw('S'));
+  CHECK(rows(agent.until('Z')).size() == 4);
+  for (const char* text : {"EXECUTE s", "FETCH cs", "SELECT salary FROM people", "SELECT 'x'"}) {
+    INFO(text);
+    CHECK(code(agent.query("SAVEPOINT p")).empty());
+    CHECK(code(agent.query(text)) == "42501");
+    CHECK(code(agent.query("ROLLBACK TO p")).empty());
+  }
+  agent.send(bind("pay") + execute() + raw('S'));
+  CHECK(code(agent.until('Z')) == "42501");
+}
+
 TEST_CASE("Describe after a reload does not parse again what is now denied") {
   Gateway gateway({.rules = allow_all});
   Agent agent(gateway.port(), {});
