@@ -19,10 +19,15 @@ WsFacets facets_of(Sender sender, Opcode message, Facet<std::string> payload) {
     facets.json = Unknown::unparseable;
     return facets;
   }
-  auto json = read_json_document(*payload);
-  facets.json = json ? Facet<Document>(std::move(*json)) : Facet<Document>(json.error());
+  facets.json = Unknown::not_asked;
   facets.text = std::move(*payload);
   return facets;
+}
+
+void read_json(WsFacets& facets) {
+  if (facets.json || facets.json.why() != Unknown::not_asked) return;
+  auto json = read_json_document(*facets.text);
+  facets.json = json ? Facet<Document>(std::move(*json)) : Facet<Document>(json.error());
 }
 
 }  // namespace clawpatrol::websocket

@@ -146,7 +146,9 @@ Task<void> Exchange::end_websocket(Socket& socket, std::string reason) {
 Task<std::string> Exchange::judge_message(const WebSocketRelay& frames) {
   Judge::Generation policy = flow_.judge().take_generation();
   if (!policy || !flow_.judge().stands()) co_return "the gateway does not serve this connection any more";
-  const WsFacets& facets = frames.facets();
+  WsFacets facets = frames.facets();
+  if (policy->reads(flow_.claimed().endpoint_facets.name, ActionType::message, FacetId::ws_json))
+    websocket::read_json(facets);
   Seen seen = seen_;
   seen.ws = std::make_shared<const WsFacets>(facets);
   seen.kind = *facets.direction == "up" ? ActionKind::write : ActionKind::read;

@@ -82,6 +82,35 @@ TEST_CASE("attack 12: a message that a rule denies goes nowhere, and both sides 
   CHECK(gateway.logs("message up text 8 bytes"));
 }
 
+TEST_CASE("a rule reads a message's JSON, and what is none is not allowed by it") {
+  Gateway gateway({.rules = R"toml(
+[[rule]]
+name = "no-admin"
+endpoint = "api"
+on = ["message"]
+condition = "ws.json.op == 'admin'"
+verdict = "deny"
+reason = "No admin"
+
+[[rule]]
+name = "all"
+endpoint = "api"
+verdict = "allow"
+)toml"});
+  {
+    Opened ws = open(gateway);
+    const std::string fine = up(0x81, R"({"op":"say"})");
+    ws.agent.send(fine);
+    CHECK(ws.server.exactly(fine.size()) == fine);
+    ws.agent.send(up(0x81, R"({"op": "\u0061dmin"})"));
+    CHECK(ws.agent.until("No admin").starts_with("\x88"));
+    CHECK(ws.server.rest() == up(0x88, "\x03\xf0"));
+  }
+  Opened ws = open(gateway);
+  ws.agent.send(up(0x81, "op admin"));
+  CHECK(ws.agent.until("could not be evaluated").starts_with("\x88"));
+}
+
 TEST_CASE("attack 12: what a server says is judged too, and what is malformed ends both ways") {
   Gateway gateway({.rules = by_words});
   {
