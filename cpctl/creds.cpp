@@ -39,6 +39,15 @@ int creds_set(Context context, const std::string& name) {
       value->view());
 }
 
+// Of types that the gateway gets tokens for; "" of the others.
+static Cell token_cell(const Message& line) {
+  const std::string state = shown(line, "token"), problem = shown(line, "token_problem");
+  if (state == "held" && problem.empty()) return {"until " + shown(line, "token_ends"), Style::good};
+  if (state == "held") return {"until " + shown(line, "token_ends") + "; then: " + problem, Style::warning};
+  if (state == "failed") return {"failed: " + problem, Style::bad};
+  return {state == "none" ? "when first asked for" : state};
+}
+
 int creds_list(Context context) {
   std::unique_ptr<Daemon> daemon = Daemon::connect(context, Service::gateway);
   if (!daemon) return exit_unreachable;
@@ -49,7 +58,8 @@ int creds_list(Context context) {
                {"VERSION", Align::right, 0, 3},
                {"TYPE", Align::left, 0, 1},
                {"ENDPOINT", Align::left, 8},
-               {"USER", Align::left, 6}});
+               {"USER", Align::left, 6},
+               {"TOKEN", Align::left, 0, 1}});
   int result = daemon->ask(command("creds_list"), [&](const Message& line) {
     bool set = line.flag("set");
     table.row({{shown(line, "name"), Style::bold},
@@ -58,7 +68,8 @@ int creds_list(Context context) {
                {set ? std::to_string(line.natural_or_zero("version")) : ""},
                {line.flag("configured") ? shown(line, "credential_type") : "not in the policy"},
                {shown(line, "endpoint")},
-               {shown(line, "user")}});
+               {shown(line, "user")},
+               token_cell(line)});
     return true;
   });
   if (result != exit_ok || console.json()) return result;

@@ -57,15 +57,21 @@ struct CredentialDefaults {
 const CredentialDefaults& defaults_of(CredentialType type);
 
 enum class OAuthGrant : std::uint8_t { client_credentials, refresh_token };
+enum class ClientAuth : std::uint8_t { basic, body };  // RFC 6749, 2.3.1
 
 // How tokens are had, for types that do not send what is stored: oauth2 and github_app.
 struct TokenSource {
-  std::string url;  // https, of the token endpoint; for github_app of the API
+  std::string url;        // https, of the token endpoint; for github_app of the API
+  std::string host = {};  // of the URL, and its path, which begins with '/'
+  std::uint16_t port = 443;
+  std::string path = {};
+  std::string ca = {};  // in PEM, what vouches for that server; "": the system's roots
   OAuthGrant grant = OAuthGrant::client_credentials;
-  std::string client_id;  // for github_app: the app's
-  std::vector<std::string> scopes;
-  std::string audience;
-  std::string installation_id;
+  ClientAuth client_auth = ClientAuth::basic;
+  std::string client_id = {};  // for github_app: the app's
+  std::vector<std::string> scopes = {};
+  std::string audience = {};
+  std::string installation_id = {};
   bool operator==(const TokenSource&) const = default;
 };
 

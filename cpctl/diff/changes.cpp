@@ -72,9 +72,10 @@ Described describe(const EndpointConfig& endpoint) {
 std::string tokens(const CredentialConfig& credential) {
   if (!credential.tokens) return "";
   const TokenSource& source = *credential.tokens;
-  return fmt::format("{}, {}, client {}, installation {}, scopes {}, audience {}", source.url,
+  return fmt::format("{}, {}, client {} ({}), installation {}, scopes {}, audience {}", source.url,
                      source.grant == OAuthGrant::refresh_token ? "refresh_token" : "client_credentials",
-                     source.client_id, source.installation_id, list_of(source.scopes), source.audience);
+                     source.client_id, source.client_auth == ClientAuth::body ? "body" : "basic",
+                     source.installation_id, list_of(source.scopes), source.audience);
 }
 
 Described describe(const CredentialConfig& credential) {
@@ -88,7 +89,8 @@ Described describe(const CredentialConfig& credential) {
            {"inject", credential.injection == Injection::placeholder ? "placeholder" : ""},
            {"placeholder", credential.placeholder},
            {"env", list_of(credential.variables)},
-           {"tokens", tokens(credential)}}};
+           {"tokens", tokens(credential)},
+           {"ca", credential.tokens ? credential.tokens->ca : ""}}};
 }
 
 Described describe(const Rule& rule) {

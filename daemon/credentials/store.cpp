@@ -28,6 +28,16 @@ std::string file_of(std::string_view name) {
   return std::string(name).append(suffix);
 }
 
+// Beside the credential's file, and sealed under a name that no credential can have.
+constexpr std::string_view successor_suffix = ".successor";
+
+std::string successor_file(std::string_view name) {
+  return std::string(name).append(successor_suffix);
+}
+std::string successor_name(std::string_view name) {
+  return std::string(name).append("/successor");
+}
+
 Error no_name() {
   return Error{EINVAL, "cannot use this as the name of a credential: letters, digits, '_', '-' and '.' only"};
 }
@@ -129,8 +139,31 @@ std::expected<Info, Error> Store::set(std::string_view name, std::string_view va
   state_->last_version = info.version;
   auto replaced = state_->directory.replace(file_of(name), compose_file(state_->key, info, value));
   if (!replaced) return std::unexpected(replaced.error());
+  static_cast<void>(
+      state_->directory.remove(successor_file(name)));  // of another version, and never read again
   std::lock_guard lock(state_->mutex);
   return state_->infos[info.name] = info;
+}
+
+std::expected<void, Error> Store::keep_successor(std::string_view name, std::uint64_t version,
+                                                 std::string_view value) {
+  if (!is_credential_name(name)) return std::unexpected(no_name());
+  if (const char* why = objection(value))
+    return std::unexpected(
+        Error{EINVAL, fmt::format("cannot keep what follows credential '{}': {}", name, why)});
+  std::lock_guard writing(state_->writing);
+  if (version == 0 || this->version(name) != version)
+    return std::unexpected(Error{ESTALE, fmt::format("credential '{}' was set anew, or removed", name)});
+  const Info info{successor_name(name), version, std::time(nullptr)};
+  return state_->directory.replace(successor_file(name), compose_file(state_->key, info, value));
+}
+
+std::expected<Secret, Error> Store::successor(std::string_view name, std::uint64_t version) const {
+  if (!is_credential_name(name)) return std::unexpected(no_name());
+  auto opened = state_->read(successor_name(name), successor_file(name));
+  if (!opened && opened.error().code == ENOENT) return Secret();
+  if (!opened) return std::unexpected(opened.error());
+  return opened->version == version ? std::move(opened->value) : Secret();
 }
 
 std::expected<void, Error> Store::remove(std::string_view name) {
@@ -141,6 +174,7 @@ std::expected<void, Error> Store::remove(std::string_view name) {
     std::lock_guard lock(state_->mutex);
     if (auto found = state_->infos.find(name); found != state_->infos.end()) state_->infos.erase(found);
   }
+  static_cast<void>(state_->directory.remove(successor_file(name)));  // of use to nobody without the value
   auto removed = state_->directory.remove(file_of(name));
   if (!removed && removed.error().code == ENOENT) return std::unexpected(not_set(name));
   return removed;

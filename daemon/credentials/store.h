@@ -67,6 +67,13 @@ class Store {
   // next look, never an old one taken for new.
   std::expected<Secret, Error> get(std::string_view name) const;
 
+  // What a server gave in place of a part of the value, such as the next refresh token; sealed like it, and
+  // gone with it. `version` is the value's that it came of: refused where that is not the one set last.
+  std::expected<void, Error> keep_successor(std::string_view name, std::uint64_t version,
+                                            std::string_view value);
+  // Empty: none was kept for this version. One that does not verify is an error.
+  std::expected<Secret, Error> successor(std::string_view name, std::uint64_t version) const;
+
   // 0: not there, or its file did not verify when the store was opened. Never given twice to one name, over
   // removal and restarts. Does not wait for a set() that is being written.
   std::uint64_t version(std::string_view name) const;

@@ -7,6 +7,7 @@
 #include "daemon/gateway/commands_state.h"
 #include "daemon/gateway/grant.h"
 #include "daemon/gateway/postgres/salted_passwords.h"
+#include "daemon/gateway/tokens.h"
 
 namespace clawpatrol {
 
@@ -21,7 +22,16 @@ std::string Commands::State::credential_line(const credentials::Info* info, cons
   line.add("name", name).add("set", info != nullptr).add("version", info ? info->version : 0);
   line.add("set_at", info ? time_text(info->set_at_unix * 1'000'000'000) : "");
   line.add("configured", config != nullptr).add("credential_type", config ? name_of(config->type) : "");
-  return line.add("endpoint", config ? config->endpoint : "").add("user", config ? config->user : "").text();
+  line.add("endpoint", config ? config->endpoint : "").add("user", config ? config->user : "");
+  if (!config || !config->tokens || !shared.tokens) return line.text();
+  const Tokens::Report token = shared.tokens->report(name);
+  line.add("token", token.held              ? "held"
+                    : token.fetching        ? "fetching"
+                    : token.problem.empty() ? "none"
+                                            : "failed");
+  if (token.held) line.add("token_ends", time_text(token.ends_unix * 1'000'000'000));
+  if (!token.problem.empty()) line.add("token_problem", token.problem);
+  return line.text();
 }
 
 // Of a credential that is configured: whether the value is what its type needs. "": it is, as far as is
@@ -45,6 +55,7 @@ Answer Commands::State::creds_set(const Request& request) {
   return when_recorded(request, name, [&] {
     auto info = shared.credentials->set(name, request.body);
     shared.salted_passwords->forget(name);
+    if (shared.tokens) shared.tokens->forget(name);
     close_orphans(shared);
     record(request, name, info ? "done" : "failed");
     credentials::forget_registers();
@@ -73,6 +84,7 @@ Answer Commands::State::creds_rm(const Request& request) {
   record(request, name, "asked");
   auto removed = shared.credentials->remove(name);
   shared.salted_passwords->forget(name);
+  if (shared.tokens) shared.tokens->forget(name);
   close_orphans(shared);
   record(request, name, removed ? "done" : "failed");
   if (!removed)

@@ -19,6 +19,7 @@
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
 #include "daemon/gateway/sandbox.h"
+#include "daemon/gateway/tokens.h"
 #include "daemon/gateway/unix_time.h"
 
 namespace clawpatrol {
@@ -161,6 +162,11 @@ std::expected<void, std::string> Daemon::make_workers() {
     if (!worker) return std::unexpected(worker.error().what);
     workers_.push_back(std::move(*worker));
   }
+  auto errands = WorkerThread::create(shared_, count);
+  if (!errands) return std::unexpected(errands.error().what);
+  errands_ = std::move(*errands);
+  shared_.tokens = std::make_unique<Tokens>(shared_);
+  shared_.tokens->serve_on(errands_->worker());
   return {};
 }
 
@@ -200,6 +206,7 @@ std::expected<void, std::string> Daemon::open_control() {
 
 int Daemon::run() {
   for (auto& worker : workers_) worker->start();
+  errands_->start();
   Worker& first = workers_.front()->worker();
   first.ring().post([this, &first] { shared_.name_service->follow_endpoints(first); });
   netd_->start();
@@ -325,10 +332,12 @@ int Daemon::end() {
   sd_notify(0, "STOPPING=1");
   for (auto& worker : workers_) worker->stop_accepting();
   shared_.name_service->stop();
+  shared_.tokens->stop();
   for (const auto& flow : shared_.flows.all()) flow->ask_to_close("the gateway is shutting down");
   auto deadline = Clock::now() + drain_time;
   bool ended = true;
   for (auto& worker : workers_) ended = worker->finish(deadline) && ended;
+  ended = errands_->finish(deadline) && ended;
   if (ended) {  // before the rings that they post to
     shared_.analysts.reset();
     shared_.leaves.reset();

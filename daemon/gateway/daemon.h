@@ -51,6 +51,7 @@ class Daemon {
   Shared shared_;
   std::unique_ptr<control::Loop> loop_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
+  std::unique_ptr<WorkerThread> errands_;  // the gateway's own: tokens; no agent is served there
   std::unique_ptr<NetdLink> netd_;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<control::Server> control_;

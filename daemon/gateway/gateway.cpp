@@ -9,6 +9,7 @@
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
 #include "daemon/gateway/postgres/salted_passwords.h"
+#include "daemon/gateway/tokens.h"
 
 namespace clawpatrol {
 

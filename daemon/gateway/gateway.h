@@ -33,6 +33,7 @@ namespace clawpatrol {
 
 class VirtualNames;  // names.h
 class Analysts;      // analysts.h
+class Tokens;        // tokens.h
 class Leaves;        // leaves.h
 class CancelKeys;    // postgres/cancel_keys.h
 class NameService;   // dns/service.h
@@ -110,6 +111,7 @@ struct Shared {
   std::unique_ptr<credentials::Store> credentials;
   credentials::Values credential_values;
   credentials::PlaceholdersInForce placeholders;
+  std::unique_ptr<Tokens> tokens;
   std::unique_ptr<VirtualNames> names;
   std::unique_ptr<CancelKeys> cancel_keys;
   std::unique_ptr<postgres::SaltedPasswords> salted_passwords;

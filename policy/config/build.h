@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,6 +64,9 @@ void check_credentials(Build& build);
 void check_placeholders(Build& build);
 void check_addresses(Build& build);
 void check_claims(Build& build);
+
+// What `ca` names, in PEM; nothing where it is not written, or cannot be read.
+std::optional<std::string> read_ca(Build& build, const Table& table);
 
 // Compiles the condition into `rule`; problems stand under the right characters of the file.
 void compile_condition(Build& build, const Text& text, Rule& rule, const std::vector<FacetFamily>& families);

@@ -52,9 +52,11 @@ bool has_key(Type type, std::string_view key) {
   if (key == "at") return told;
   if (key == "placeholder" || key == "env") return !apart;
   if (key == "inject") return named || told || type == Type::basic;
-  if (key == "url" || key == "client_id") return is_any_of(type, {Type::oauth2, Type::github_app});
+  if (key == "url" || key == "client_id" || key == "ca")
+    return is_any_of(type, {Type::oauth2, Type::github_app});
   if (key == "installation_id") return type == Type::github_app;
-  if (key == "grant" || key == "scopes" || key == "audience") return type == Type::oauth2;
+  if (key == "grant" || key == "scopes" || key == "audience" || key == "client_auth")
+    return type == Type::oauth2;
   return true;
 }
 
@@ -212,59 +214,61 @@ void read_placeholder(const Table& table, CredentialConfig& credential, Named& n
     if (!variable.empty()) credential.variables.emplace_back(variable);
 }
 
-bool is_https_url(std::string_view url) {
+// Whether it is an https URL, of which `source` then has the parts.
+bool take_url(std::string_view url, TokenSource& source) {
   constexpr std::string_view scheme = "https://";
+  source.url = url;
   if (!url.starts_with(scheme)) return false;
   url.remove_prefix(scheme.size());
   auto plain = [](char c) { return c > 0x20 && c < 0x7f && c != '@' && c != '#' && c != '\\' && c != '?'; };
-  return std::ranges::all_of(url, plain) && parse_host(url.substr(0, url.find('/')), 443).has_value();
+  if (!std::ranges::all_of(url, plain)) return false;
+  const std::size_t slash = std::min(url.find('/'), url.size());
+  auto host = parse_host(url.substr(0, slash), default_port(EndpointType::https));
+  if (!host || host->wildcard) return false;
+  source.host = host->host;
+  source.port = host->port;
+  source.path = slash == url.size() ? "/" : std::string(url.substr(slash));
+  return true;
 }
 
-void read_tokens(const Table& table, CredentialConfig& credential) {
+void read_app(const Table& table, TokenSource& source) {
+  auto digits = [](char c) { return c >= '0' && c <= '9'; };
+  auto id = table.required_string("installation_id");
+  if (id && !std::ranges::all_of(id->value, digits))
+    table.report().error(id->at, "an installation's id is a number");
+  if (id) source.installation_id = id->value;
+}
+
+void read_tokens(Build& build, const Table& table, CredentialConfig& credential) {
   const bool app = credential.type == Type::github_app;
   if (!app && credential.type != Type::oauth2) return;
   TokenSource source;
   if (app && !table.has("url")) {
-    source.url = github_api;
-  } else if (auto url = table.required_string("url")) {
-    source.url = url->value;
-    if (!is_https_url(url->value))
-      table.report().error(
-          url->at, fmt::format("'{}' is not an https URL", url->value),
-          "Such as \"https://login.example.com/oauth2/token\", without user, query and fragment.");
+    take_url(github_api, source);
+  } else if (auto url = table.required_string("url"); url && !take_url(url->value, source)) {
+    table.report().error(
+        url->at, fmt::format("'{}' is not an https URL", url->value),
+        "Such as \"https://login.example.com/oauth2/token\", without user, query and fragment.");
   }
+  if (auto pem = read_ca(build, table)) source.ca = std::move(*pem);
   if (auto grant = table.choice("grant")) source.grant = static_cast<OAuthGrant>(*grant);
+  if (auto how = table.choice("client_auth")) source.client_auth = static_cast<ClientAuth>(*how);
   if (auto client = table.required_string("client_id")) source.client_id = client->value;
   for (const Text& scope : table.strings("scopes")) source.scopes.push_back(scope.value);
   if (auto audience = table.string("audience")) source.audience = audience->value;
-  if (app) {
-    auto digits = [](char c) { return c >= '0' && c <= '9'; };
-    auto id = table.required_string("installation_id");
-    if (id && !std::ranges::all_of(id->value, digits))
-      table.report().error(id->at, "an installation's id is a number");
-    if (id) source.installation_id = id->value;
-  }
+  if (app) read_app(table, source);
   credential.tokens = std::move(source);
 }
 
-void read_http(const Table& table, CredentialConfig& credential, Named& named) {
+void read_http(Build& build, const Table& table, CredentialConfig& credential, Named& named) {
   read_place(table, credential);
   read_prefix(table, credential);
   read_injection(table, credential);
   read_placeholder(table, credential, named);
-  read_tokens(table, credential);
+  read_tokens(build, table, credential);
 }
 
 }  // namespace
-
-// What is loaded and cannot be given would seem to be there.
-static void check_given(Build& build, const Table& table, const CredentialConfig& credential) {
-  if (build.use == LoadFor::judge || !credential.tokens) return;
-  table.report().error(
-      table.at("type"),
-      fmt::format("this gateway does not get tokens for {} credentials yet", name_of(credential.type)),
-      "Its rules can be tried with `cpctl test`; to run the gateway, use a bearer credential.");
-}
 
 void build_credentials(Build& build) {
   for_each_named(build, "credential", [&](const std::string& name, const Table& table) {
@@ -283,8 +287,7 @@ void build_credentials(Build& build) {
     if (auto user = postgres ? table.required_string("user") : table.string("user"))
       credential.user = user->value;
     if (type) check_keys_of_type(table, credential.type);
-    if (type && !postgres) read_http(table, credential, named);
-    check_given(build, table, credential);
+    if (type && !postgres) read_http(build, table, credential, named);
     auto of = build.policy.endpoints.find(credential.endpoint);
     credential.hosts = read_hosts(
         table, default_port(of == build.policy.endpoints.end() ? EndpointType::postgres : of->second.type),

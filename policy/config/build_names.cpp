@@ -84,32 +84,6 @@ void check_certificates(Build& build, const Text& written, const std::string& pe
                        "Only the certificates of the authority belong here.");
 }
 
-void read_ca(Build& build, const Table& table, EndpointConfig& endpoint) {
-  auto written = table.string("ca");
-  if (!written) return;
-  std::string_view name = written->value;
-  if (!name.starts_with("file:") || name.size() == 5 || name.contains('/') || name.ends_with(':') ||
-      name == "file:..") {
-    build.report.error(written->at, fmt::format("not a file beside this one: '{}'", name),
-                       "Write file:NAME, of a file in the same directory.");
-    return;
-  }
-  name.remove_prefix(5);
-  const std::string& directory = written->at.source->directory();
-  if (directory.empty()) {
-    build.report.error(written->at, fmt::format("cannot read '{}': this configuration is not a file", name));
-    return;
-  }
-  auto pem = read_file(std::filesystem::path(directory) / name, largest_pem);
-  if (!pem) {
-    build.report.error(written->at, fmt::format("cannot read '{}': {}", name, pem.error()));
-    return;
-  }
-  check_certificates(build, *written, *pem);
-  build.files_read += fmt::format("{}:{}:{}", name, pem->size(), *pem);
-  endpoint.ca = std::move(*pem);
-}
-
 void read_tls(Build& build, const Table& table, EndpointConfig& endpoint) {
   if (auto tls = table.choice("tls")) endpoint.tls = static_cast<UpstreamTls>(*tls);
   const bool verifies = endpoint.tls == UpstreamTls::verify_full || endpoint.tls == UpstreamTls::verify_ca;
@@ -173,6 +147,32 @@ void read_safe_functions(Build& build, const Table& table, EndpointConfig& endpo
 
 }  // namespace
 
+std::optional<std::string> read_ca(Build& build, const Table& table) {
+  auto written = table.string("ca");
+  if (!written) return std::nullopt;
+  std::string_view name = written->value;
+  if (!name.starts_with("file:") || name.size() == 5 || name.contains('/') || name.ends_with(':') ||
+      name == "file:..") {
+    build.report.error(written->at, fmt::format("not a file beside this one: '{}'", name),
+                       "Write file:NAME, of a file in the same directory.");
+    return std::nullopt;
+  }
+  name.remove_prefix(5);
+  const std::string& directory = written->at.source->directory();
+  if (directory.empty()) {
+    build.report.error(written->at, fmt::format("cannot read '{}': this configuration is not a file", name));
+    return std::nullopt;
+  }
+  auto pem = read_file(std::filesystem::path(directory) / name, largest_pem);
+  if (!pem) {
+    build.report.error(written->at, fmt::format("cannot read '{}': {}", name, pem.error()));
+    return std::nullopt;
+  }
+  check_certificates(build, *written, *pem);
+  build.files_read += fmt::format("{}:{}:{}", name, pem->size(), *pem);
+  return std::move(*pem);
+}
+
 void build_peers(Build& build) {
   for_each_named(build, "peer", [&](const std::string& name, const Table& table) {
     PeerConfig peer;
@@ -219,7 +219,7 @@ void build_endpoints(Build& build) {
       build.report.error(table.at("hosts"), fmt::format("{} needs 'hosts'", table.title()),
                          "Such as hosts = [\"pg.internal:5432\"].");
     read_tls(build, table, endpoint);
-    read_ca(build, table, endpoint);
+    if (auto pem = read_ca(build, table)) endpoint.ca = std::move(*pem);
     read_safe_functions(build, table, endpoint);
     if (auto login = table.choice("agent_login")) endpoint.agent_login = static_cast<AgentLogin>(*login);
     endpoint.lenient_paths = table.boolean("lenient_paths").value_or(false);

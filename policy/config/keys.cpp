@@ -324,10 +324,17 @@ constexpr Key keys[] = {
     {"credential", "url", Shape::string, "",
      "oauth2: the https URL that gives tokens (required); github_app: that of the API, "
      "`https://api.github.com` where none is given"},
+    {"credential", "ca", Shape::file, "the system's",
+     "oauth2, github_app: `file:NAME`, certificates in PEM that vouch for the server of `url`"},
     {"credential", "client_id", Shape::string, "", "oauth2, github_app: of the client or the app (required)"},
     {"credential", "installation_id", Shape::string, "", "github_app: the installation (required)"},
     {"credential", "grant", Shape::choice, "`\"client_credentials\"`", "oauth2: what is shown for a token",
      "client_credentials|refresh_token"},
+    {"credential", "client_auth", Shape::choice, "`\"basic\"`",
+     "oauth2: how the client shows its secret: in the `Authorization` field (`basic`), or as `client_secret` "
+     "in "
+     "the body",
+     "basic|body"},
     {"credential", "scopes", Shape::strings, "`[]`", "oauth2: that are asked for"},
     {"credential", "audience", Shape::string, "", "oauth2: that is asked for"},
 

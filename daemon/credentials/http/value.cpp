@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "daemon/credentials/http/jwt.h"
 #include "daemon/credentials/http/place.h"
 #include "parsers/http1/text.h"
 
@@ -120,7 +121,10 @@ std::expected<void, std::string> read_parts(const CredentialConfig& config, std:
     }
     case Type::github_app: {
       const Part parts[] = {{"private_key", &value.private_key}};
-      return Object(stored).read(parts);
+      if (auto read = Object(stored).read(parts); !read) return read;
+      auto why = objection_to_rsa_key(value.private_key.reveal());
+      if (!why.empty()) return std::unexpected(std::move(why));
+      return {};
     }
     case Type::oauth2: {
       const bool refresh = config.tokens && config.tokens->grant == OAuthGrant::refresh_token;
@@ -163,6 +167,10 @@ std::expected<void, std::string> check_sent(const CredentialConfig& config, cons
   return {};
 }
 
+OAuthGrant grant_of(const CredentialConfig& config) {
+  return config.tokens ? config.tokens->grant : OAuthGrant::client_credentials;
+}
+
 // Two credentials may have one value.
 void add_needles(std::vector<Needle>& needles, const CredentialConfig& config, const Value& value) {
   for (const Secret* part : {&value.secret, &value.session_token, &value.refresh_token}) {
@@ -188,10 +196,11 @@ Read read_value(const CredentialConfig& config, std::string_view stored) {
   return value;
 }
 
-Read token_value(const CredentialConfig& config, std::string_view token, std::uint64_t version) {
+Read token_value(const CredentialConfig& config, std::uint64_t version, Secret token, Secret refresh_token) {
   Value value;
   value.version = version;
-  value.secret = Secret(token);
+  value.secret = std::move(token);
+  value.refresh_token = std::move(refresh_token);
   if (auto sent = check_sent(config, value); !sent) return std::unexpected(sent.error());
   value.patterns = patterns_of(config, value);
   return value;
@@ -205,7 +214,9 @@ std::expected<std::shared_ptr<const Value>, Error> Values::get(const Store& stor
     std::lock_guard lock(mutex_);
     auto kept = kept_.find(config.name);
     const bool same = kept != kept_.end() && kept->second.value->version == version &&
-                      kept->second.type == config.type && kept->second.user == config.user;
+                      kept->second.type == config.type && kept->second.user == config.user &&
+                      kept->second.placeholder == config.placeholder &&
+                      kept->second.grant == grant_of(config);
     if (same && version != 0) return kept->second.value;
     if (kept != kept_.end()) kept_.erase(kept);  // and wiped, once no request holds it
   }
@@ -218,22 +229,25 @@ std::expected<std::shared_ptr<const Value>, Error> Values::get(const Store& stor
   value->version = version;
   auto shared = std::make_shared<const Value>(std::move(*value));
   std::lock_guard lock(mutex_);
-  kept_.insert_or_assign(config.name, Kept{config.type, config.user, shared});
+  kept_.insert_or_assign(config.name,
+                         Kept{config.type, config.user, config.placeholder, grant_of(config), shared});
   return shared;
 }
 
 std::shared_ptr<const Patterns> Values::patterns(const Store& store,
-                                                 const std::vector<const CredentialConfig*>& credentials) {
+                                                 const std::vector<const CredentialConfig*>& credentials,
+                                                 const std::vector<Sent>& tokens) {
   std::string names;
   Together together;
   std::vector<Needle> needles;
-  for (const CredentialConfig* config : credentials) {
-    auto value = get(store, *config);
-    if (!value) continue;
-    names += fmt::format("{} {}\n", config->name, config->placeholder);
-    add_needles(needles, *config, **value);
-    together.values.push_back(std::move(*value));
-  }
+  auto add = [&](const CredentialConfig& config, std::shared_ptr<const Value> value) {
+    names += fmt::format("{} {}\n", config.name, config.placeholder);
+    add_needles(needles, config, *value);
+    together.values.push_back(std::move(value));
+  };
+  for (const CredentialConfig* config : credentials)
+    if (auto value = get(store, *config)) add(*config, std::move(*value));
+  for (const Sent& token : tokens) add(*token.config, token.value);
   if (needles.empty()) return nullptr;
   if (together.values.size() == 1) return together.values.front()->patterns;
   std::lock_guard lock(mutex_);

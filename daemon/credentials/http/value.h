@@ -25,6 +25,7 @@ namespace clawpatrol::credentials {
 
 struct Value {
   std::uint64_t version = 0;
+  std::uint64_t token = 0;  // which of those that were fetched; 0: it is what was stored
   Secret secret;         // what is sent, or signed with; of basic the password; of oauth2 the client's secret
   Secret user;           // basic
   Secret key_id;         // aws
@@ -39,9 +40,16 @@ struct Value {
 // The error says what is wrong with it, and nothing of what is in it.
 std::expected<Value, std::string> read_value(const CredentialConfig& config, std::string_view stored);
 
-// What a credential sends at last, where that is not what is stored: a token that oauth2 or github_app gave.
-std::expected<Value, std::string> token_value(const CredentialConfig& config, std::string_view token,
-                                              std::uint64_t version);
+// What a credential sends at last, where that is not what is stored: a token that oauth2 or github_app gave,
+// and the refresh token that came with it, if one did. `version` is of what is stored.
+std::expected<Value, std::string> token_value(const CredentialConfig& config, std::uint64_t version,
+                                              Secret token, Secret refresh_token);
+
+// A value that may have been sent, of a credential.
+struct Sent {
+  const CredentialConfig* config;
+  std::shared_ptr<const Value> value;
+};
 
 // Values that are in use, so that a request costs no file. Any thread.
 class Values {
@@ -49,15 +57,17 @@ class Values {
   // The value as it is set now.
   std::expected<std::shared_ptr<const Value>, Error> get(const Store& store, const CredentialConfig& config);
 
-  // What an upstream may have learned of any of these, in one look; null: nothing. One whose value cannot be
-  // read has not been sent either, and is left out.
+  // What an upstream may have learned of any of these, and of `tokens`, in one look; null: nothing. One whose
+  // value cannot be read has not been sent either, and is left out.
   std::shared_ptr<const Patterns> patterns(const Store& store,
-                                           const std::vector<const CredentialConfig*>& credentials);
+                                           const std::vector<const CredentialConfig*>& credentials,
+                                           const std::vector<Sent>& tokens = {});
 
  private:
   struct Kept {
     CredentialType type;
-    std::string user;
+    std::string user, placeholder;
+    OAuthGrant grant;
     std::shared_ptr<const Value> value;
   };
   struct Together {

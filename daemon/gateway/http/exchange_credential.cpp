@@ -1,5 +1,6 @@
 // Which credential a request gets, before it is judged; and giving it, once it has been recorded.
 #include "daemon/gateway/http/exchange_state.h"
+#include "daemon/gateway/tokens.h"
 #include "parsers/http1/text.h"
 
 namespace clawpatrol::http {
@@ -52,7 +53,9 @@ void Exchange::look_for_secrets() {
   has_credentials_ = !credentials.empty();
   if (!has_credentials_) return;
   Shared& shared = flow_.worker().shared();
-  secrets_ = shared.credential_values.patterns(*shared.credentials, credentials);
+  secrets_ = shared.credential_values.patterns(
+      *shared.credentials, credentials,
+      shared.tokens ? shared.tokens->sent(credentials) : std::vector<credentials::Sent>());
   if (!secrets_) return;
   credentials::limit_responses(outgoing_);
   // Frames are looked into as they are.
@@ -61,36 +64,47 @@ void Exchange::look_for_secrets() {
   clean_.emplace(secrets_);
 }
 
+Task<Exchange::Read> Exchange::token_of(const CredentialConfig& config) {
+  Shared& shared = flow_.worker().shared();
+  if (!shared.tokens) co_return std::unexpected(Error{0, "tokens are not fetched here"});
+  flow_.flow().set_state("waiting for a token");
+  flow_.flow().set_wait();
+  auto given = co_await shared.tokens->give(flow_.worker().ring(), flow_.claimed().peer->name, config);
+  flow_.flow().set_state("active");
+  co_return given;
+}
+
 // Never sent without: what cannot be given refuses the request.
 Task<bool> Exchange::give_credential() {
-  const Shared& shared = flow_.worker().shared();
   for (auto [config, into] :
        {std::pair(choice_.credential, &value_), {choice_.client_certificate, &certificate_}}) {
     if (!config) continue;
-    auto value = flow_.worker().shared().credential_values.get(*shared.credentials, *config);
+    Read value;
+    if (config->tokens)
+      value = co_await token_of(*config);
+    else
+      value = flow_.worker().shared().credential_values.get(*flow_.worker().shared().credentials, *config);
     if (value) {
       *into = std::move(*value);
       given_.push_back({config->name, (*into)->version});
       flow_.given().add(given_.back());
       continue;
     }
-    co_await fail(503, "credential", "The credential for this request cannot be used.", value.error().what);
+    co_await fail(503, "credential",
+                  config->tokens ? "The gateway could not get the token for this request."
+                                 : "The credential for this request cannot be used.",
+                  value.error().what);
     co_return false;
   }
   look_for_secrets();
   // Its value may have changed since it was read; from here on the flow's grant watches over it.
-  if (const char* why = flow_.broken_given()) {
+  const bool stands = flow_.judge().stands();  // also after a wait for a token
+  if (const char* why = stands ? flow_.broken_given() : "what the connection rests on was taken away") {
     flow_.end_after_this();
     co_await fail(503, "closed", "The gateway closes this connection.", why);
     co_return false;
   }
   if (!choice_.credential) co_return true;
-  if (choice_.credential->tokens) {
-    co_await fail(
-        503, "credential", "The gateway cannot get tokens of this kind yet.",
-        "credential '" + choice_.credential->name + "' is of a type that this version has no tokens for");
-    co_return false;
-  }
   auto given = credentials::inject(
       {.choice = choice_, .value = *value_, .asking = asking(), .default_port = scheme_port(endpoint())},
       outgoing_, held_all_ ? &held_ : nullptr);
@@ -104,7 +118,9 @@ std::string Exchange::credential_key() const {
   std::string key;
   for (auto [config, value] :
        {std::pair(choice_.credential, &value_), {choice_.client_certificate, &certificate_}})
-    if (config) key += config->name + ":" + std::to_string((*value)->version) + " ";
+    if (config)
+      key += config->name + ":" + std::to_string((*value)->version) + "." + std::to_string((*value)->token) +
+             " ";
   return key;
 }
 

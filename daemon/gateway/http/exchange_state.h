@@ -43,6 +43,8 @@ class Exchange {
   Task<bool> choose_credential();  // false: the agent has been answered
   Task<bool> check_body();         // as far as it is here, for placeholders
   Task<bool> give_credential();    // false: the agent has been answered
+  using Read = std::expected<std::shared_ptr<const credentials::Value>, Error>;
+  Task<Read> token_of(const CredentialConfig& config);  // for which it may wait
   void look_for_secrets();
   std::expected<std::string_view, credentials::Refusal> guarded(std::string_view bytes);
   std::string credential_key() const;  // of the pool: what has been said on the connection

@@ -1,0 +1,646 @@
+// Tokens from a server that the test plays itself, over TLS on loopback.
+#include "daemon/gateway/tokens.h"
+
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <catch2/catch.hpp>
+#include <condition_variable>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <sstream>
+
+#include "daemon/audit/budget.h"
+#include "daemon/credentials/http/base64.h"
+#include "daemon/gateway/unix_time.h"
+#include "daemon/gateway/worker_thread.h"
+#include "tests/daemon/gateway/token_server.h"
+
+using namespace clawpatrol;
+using namespace clawpatrol::lab;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::string client_secret = "the-clients-s3cret";
+
+std::int64_t today() {
+  return now_unix_ns() / 1'000'000'000;
+}
+
+std::string http_answer(const std::string& status, const std::string& body) {
+  return "HTTP/1.1 " + status +
+         "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+         body;
+}
+std::string granted(const std::string& token, int seconds = 3600, const std::string& more = "") {
+  return http_answer("200 OK", R"({"access_token":")" + token + R"(","token_type":"Bearer","expires_in":)" +
+                                   std::to_string(seconds) + more + "}");
+}
+
+std::string basic(const std::string& secret) {
+  return "Authorization: Basic " + credentials::base64_encoded("me:" + secret) + "\r\n";
+}
+
+// Something that a server waits for before it answers.
+class Gate {
+ public:
+  void open() {
+    std::lock_guard lock(mutex_);
+    open_ = true;
+    wake_.notify_all();
+  }
+  void pass() {
+    std::unique_lock lock(mutex_);
+    ++waiting_;
+    wake_.notify_all();
+    wake_.wait_for(lock, 10s, [this] { return open_; });
+  }
+  void until_somebody_waits() {
+    std::unique_lock lock(mutex_);
+    REQUIRE(wake_.wait_for(lock, 10s, [this] { return waiting_ > 0; }));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool open_ = false;
+  int waiting_ = 0;
+};
+
+struct Given {
+  std::string token, problem;
+  Tokens::Value value = nullptr;
+};
+
+// The gateway, as far as tokens need it: a store, an audit log, and two threads.
+class Desk {
+ public:
+  explicit Desk(Tokens::Options options = {}) : directory_(scratch()) {
+    audit::Options log{};
+    log.directory = directory_ / "audit";
+    log.key_file = directory_ / "audit.key";
+    log.segment_bytes = 64 << 20;
+    log.keep_bytes = 1 << 30;
+    log.warn = [](std::string_view) {};
+    shared_.audit = std::move(*audit::Log::open(log));
+    shared_.audit_budget = std::make_unique<audit::PeerBudget>(audit::PeerBudget::Options{});
+    shared_.credentials = std::move(*credentials::Store::open(directory_ / "credentials"));
+    start(std::move(options));
+  }
+  ~Desk() {
+    stop();
+    shared_.tokens = nullptr;
+    shared_.audit = nullptr;
+    std::filesystem::remove_all(directory_);
+  }
+  Desk(const Desk&) = delete;
+  Desk& operator=(const Desk&) = delete;
+
+  // As another process would find what this one left.
+  void start_again() {
+    stop();
+    shared_.tokens = nullptr;
+    start({});
+  }
+  void stop() {
+    if (!errands_) return;
+    shared_.tokens->stop();
+    REQUIRE(errands_->finish(Clock::now() + 5s));
+    REQUIRE(agents_->finish(Clock::now() + 5s));
+    errands_ = nullptr;
+    agents_ = nullptr;
+  }
+
+  CredentialConfig config(const TokenServer& server,
+                          OAuthGrant grant = OAuthGrant::client_credentials) const {
+    CredentialConfig config;
+    config.name = "c";
+    config.type = CredentialType::oauth2;
+    config.placeholder = "{{c}}";
+    config.tokens = TokenSource{.url = "https://127.0.0.1/token",
+                                .host = "127.0.0.1",
+                                .port = server.port(),
+                                .path = "/token",
+                                .ca = server.ca(),
+                                .grant = grant,
+                                .client_id = "me"};
+    return config;
+  }
+  void set(const std::string& value = client_secret) {
+    REQUIRE(shared_.credentials->set("c", value));
+    tokens().forget("c");
+  }
+  std::future<Given> ask(const CredentialConfig& config) {
+    auto promise = std::make_shared<std::promise<Given>>();
+    Worker& agents = agents_->worker();
+    agents.ring().post([this, &agents, promise, config] {
+      agents.flows().spawn(asking(tokens(), agents.ring(), config, promise));
+    });
+    return promise->get_future();
+  }
+  Given give(const CredentialConfig& config) { return ask(config).get(); }
+
+  Tokens& tokens() { return *shared_.tokens; }
+  Shared& shared() { return shared_; }
+  const std::filesystem::path& directory() const { return directory_; }
+  std::string log() const {
+    std::stringstream text;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_ / "audit"))
+      text << std::ifstream(entry.path()).rdbuf();
+    return text.str();
+  }
+
+ private:
+  static std::filesystem::path scratch() {
+    std::string path = (std::filesystem::temp_directory_path() / "clawpatrol-tokens-XXXXXX").string();
+    if (!::mkdtemp(path.data())) throw std::runtime_error("mkdtemp");
+    return path;
+  }
+  static Task<void> asking(Tokens& tokens, Ring& ring, CredentialConfig config,
+                           std::shared_ptr<std::promise<Given>> promise) {
+    auto given = co_await tokens.give(ring, "tester", std::move(config));
+    if (given)
+      promise->set_value({std::string((*given)->secret.reveal()), "", *given});
+    else
+      promise->set_value({"", given.error().what});
+  }
+  void start(Tokens::Options options) {
+    errands_ = std::move(*WorkerThread::create(shared_, 0));
+    agents_ = std::move(*WorkerThread::create(shared_, 1));
+    shared_.tokens = std::make_unique<Tokens>(shared_, std::move(options));
+    tokens().serve_on(errands_->worker());
+    errands_->start();
+    agents_->start();
+  }
+
+  std::filesystem::path directory_;
+  Shared shared_;
+  std::unique_ptr<WorkerThread> errands_, agents_;
+};
+
+// A clock that a test moves; the tokens' thread reads it.
+struct Hands {
+  std::atomic<std::int64_t> steady_s{0}, wall_s{0};
+  Tokens::Options options() {
+    Tokens::Options made;
+    made.now = [this] {
+      return credentials::Moment{Clock::time_point(std::chrono::hours(10)) + std::chrono::seconds(steady_s),
+                                 (1'000'000 + wall_s) * 1'000'000'000};
+    };
+    return made;
+  }
+  void move(std::int64_t seconds) {
+    steady_s += seconds;
+    wall_s += seconds;
+  }
+};
+
+// No file grows while it lasts.
+class FullDisk {
+ public:
+  FullDisk() {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit none = before_;
+    none.rlim_cur = 0;
+    std::signal(SIGXFSZ, SIG_IGN);
+    ::setrlimit(RLIMIT_FSIZE, &none);
+  }
+  ~FullDisk() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+bool comes(const std::function<bool()>& condition) {
+  for (int tries = 0; tries < 500; ++tries) {
+    if (condition()) return true;
+    ::poll(nullptr, 0, 20);
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("a token is fetched once, for all who ask meanwhile and after") {
+  Gate gate;
+  TokenServer server(
+      [&](const std::string&) {
+        gate.pass();
+        return granted("first-token");
+      },
+      today());
+  Desk desk;
+  desk.set();
+  std::vector<std::future<Given>> asked;
+  for (int i = 0; i < 20; ++i) asked.push_back(desk.ask(desk.config(server)));
+  gate.until_somebody_waits();
+  CHECK(desk.tokens().report("c").fetching);
+  gate.open();
+  for (auto& each : asked) CHECK(each.get().token == "first-token");
+  CHECK(desk.give(desk.config(server)).token == "first-token");
+  REQUIRE(server.requests().size() == 1);
+  CHECK(server.requests()[0].find("grant_type=client_credentials") != std::string::npos);
+  const Tokens::Report report = desk.tokens().report("c");
+  CHECK(report.held);
+  CHECK_FALSE(report.fetching);
+  CHECK(report.ends_unix > today() + 3500);
+  CHECK(report.ends_unix <= today() + 3600);
+}
+
+TEST_CASE("who fetched what is in the audit log, and no secret") {
+  TokenServer server([](const std::string&) { return granted("first-token"); }, today());
+  Desk desk;
+  desk.set();
+  REQUIRE(desk.give(desk.config(server)).token == "first-token");
+  const std::string log = desk.log();
+  const std::string line = R"("type":"token","credential":"c","peer":"tester","server":"127.0.0.1:)" +
+                           std::to_string(server.port()) + "\",\"phase\":";
+  CHECK(log.find(line + "\"asked\"") != std::string::npos);
+  CHECK(log.find(line + "\"done\",\"ends\":\"20") != std::string::npos);
+  for (const char* secret : {"first-token", "the-clients-s3cret", "bWU6dGhl"})
+    CHECK(log.find(secret) == std::string::npos);
+}
+
+TEST_CASE("where it cannot be recorded, nobody is asked for a token") {
+  TokenServer server([](const std::string&) { return granted("first-token"); }, today());
+  Desk desk;
+  desk.set();
+  {
+    const FullDisk full;
+    CHECK(desk.give(desk.config(server)).problem.find("it cannot be recorded") != std::string::npos);
+  }
+  CHECK(server.requests().empty());
+}
+
+TEST_CASE("a token is fetched anew ahead of its end, and nobody waits for it") {
+  std::atomic<int> count{0};
+  Gate gate;
+  TokenServer server(
+      [&](const std::string&) {
+        if (++count == 2) gate.pass();
+        return granted("token-" + std::to_string(count));
+      },
+      today());
+  Hands hands;
+  Desk desk(hands.options());
+  desk.set();
+  CHECK(desk.give(desk.config(server)).token == "token-1");
+  hands.move(3200);
+  CHECK(desk.give(desk.config(server)).token == "token-1");
+  CHECK(server.requests().size() == 1);
+  hands.move(150);  // within the last five minutes
+  CHECK(desk.give(desk.config(server)).token == "token-1");
+  gate.until_somebody_waits();
+  for (int i = 0; i < 3; ++i) CHECK(desk.give(desk.config(server)).token == "token-1");
+  gate.open();
+  CHECK(comes([&] { return desk.give(desk.config(server)).token == "token-2"; }));
+  CHECK(server.requests().size() == 2);
+  // Both may still be said by a server.
+  const CredentialConfig config = desk.config(server);
+  const auto sent = desk.tokens().sent({&config});
+  REQUIRE(sent.size() == 2);
+  CHECK(sent[0].value->secret.reveal() == "token-2");
+  CHECK(sent[1].value->secret.reveal() == "token-1");
+  CHECK(sent[0].value->token != sent[1].value->token);
+}
+
+TEST_CASE("what is used is fetched anew without anybody asking; what is not is left to end") {
+  std::atomic<int> count{0};
+  TokenServer server([&](const std::string&) { return granted("token-" + std::to_string(++count)); },
+                     today());
+  Hands hands;
+  Desk desk(hands.options());
+  desk.set();
+  CredentialConfig config = desk.config(server);
+  auto policy = std::make_shared<Policy>();
+  policy->credentials.emplace("c", config);
+  desk.shared().policy.replace(policy);
+  CHECK(desk.give(config).token == "token-1");
+  CHECK(desk.give(config).token == "token-1");
+  hands.move(3400);
+  CHECK(comes([&] { return server.requests().size() == 2; }));
+  CHECK(comes([&] { return !desk.tokens().report("c").fetching; }));
+  hands.move(3400);  // nobody has asked since
+  ::poll(nullptr, 0, 2500);
+  CHECK(server.requests().size() == 2);
+  hands.move(300);
+  CHECK_FALSE(desk.tokens().report("c").held);
+  CHECK(desk.give(config).token == "token-3");
+}
+
+TEST_CASE("a token that has ended is given to nobody, whichever clock says so") {
+  std::atomic<int> count{0};
+  TokenServer server([&](const std::string&) { return granted("token-" + std::to_string(++count), 60); },
+                     today());
+  Hands hands;
+  Desk desk(hands.options());
+  desk.set();
+  CHECK(desk.give(desk.config(server)).token == "token-1");
+  hands.steady_s += 55;
+  CHECK(desk.give(desk.config(server)).token == "token-2");
+  hands.wall_s += 120;
+  CHECK(desk.give(desk.config(server)).token == "token-3");
+  hands.wall_s -= 4000;
+  CHECK(desk.give(desk.config(server)).token == "token-3");
+  hands.steady_s += 60;
+  CHECK(desk.give(desk.config(server)).token == "token-4");
+}
+
+TEST_CASE("a token of seconds is used for them") {
+  std::atomic<int> count{0};
+  TokenServer server([&](const std::string&) { return granted("token-" + std::to_string(++count), 1); },
+                     today());
+  Desk desk;
+  desk.set();
+  CHECK(desk.give(desk.config(server)).token == "token-1");
+  ::poll(nullptr, 0, 1000);
+  CHECK(desk.give(desk.config(server)).token != "token-1");
+}
+
+TEST_CASE("what a server answers wrongly is said, at once to who asks again soon, and tried again later") {
+  struct Row {
+    std::string answer, wanted;
+  };
+  const Row rows[] = {
+      {http_answer("500 Internal Server Error", "<html>"), "the server answers with status 500"},
+      {http_answer("401 Unauthorized",
+                   R"({"error":"invalid_client","error_description":"the-clients-s3cret"})"),
+       "the server refuses: invalid_client (401)"},
+      {http_answer("302 Found", ""), "the server sends it elsewhere (302)"},
+      {http_answer("200 OK", "access_token=x"), "the answer is not one JSON document"},
+      {http_answer("200 OK", std::string(70'000, ' ')), "the token server's answer is longer than 64 KiB"},
+      {"HTTP/1.1 200 OK\r\nX: " + std::string(200'000, 'x'), "the token server's answer is malformed"},
+      {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "is malformed"},
+      {"nonsense\r\n\r\n", "the token server's answer is malformed"},
+      {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", "the token server ended the connection early"},
+      {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "is malformed"},
+      {"", "the token server ended the connection early"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.wanted);
+    std::atomic<int> count{0};
+    TokenServer server([&](const std::string&) { return ++count == 1 ? row.answer : granted("good-token"); },
+                       today());
+    Hands hands;
+    Desk desk(hands.options());
+    desk.set();
+    const std::string problem = desk.give(desk.config(server)).problem;
+    CHECK(problem.starts_with("cannot use credential 'c': no token: "));
+    CHECK(problem.find(row.wanted) != std::string::npos);
+    CHECK(problem.find("s3cret") == std::string::npos);
+    CHECK(desk.give(desk.config(server)).problem == problem);
+    CHECK(server.requests().size() == 1);
+    CHECK(desk.tokens().report("c").problem.find(row.wanted) != std::string::npos);
+    hands.move(2);
+    CHECK(desk.give(desk.config(server)).token == "good-token");
+    CHECK(desk.tokens().report("c").problem.empty());
+    CHECK(desk.log().find("\"phase\":\"failed\",\"why\":") != std::string::npos);
+  }
+}
+
+TEST_CASE("a chunked answer behind interim ones is read") {
+  TokenServer server(
+      [](const std::string&) {
+        return "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+               "19\r\n{\"access_token\":\"a-token\",\r\n17\r\n\"token_type\":\"bearer\"}   \r\n0\r\n\r\n";
+      },
+      today());
+  Desk desk;
+  desk.set();
+  CHECK(desk.give(desk.config(server)).token == "a-token");
+}
+
+TEST_CASE("a failure does not take away the token that is still good") {
+  std::atomic<int> count{0};
+  TokenServer server(
+      [&](const std::string&) {
+        return ++count == 2 ? http_answer("503 Service Unavailable", "")
+                            : granted("token-" + std::to_string(count));
+      },
+      today());
+  Hands hands;
+  Desk desk(hands.options());
+  desk.set();
+  CHECK(desk.give(desk.config(server)).token == "token-1");
+  hands.move(3400);
+  CHECK(desk.give(desk.config(server)).token == "token-1");
+  CHECK(comes([&] { return !desk.tokens().report("c").problem.empty(); }));
+  CHECK(desk.tokens().report("c").held);
+  CHECK(desk.give(desk.config(server)).token == "token-1");
+  CHECK(server.requests().size() == 2);
+  hands.move(2);
+  desk.give(desk.config(server));
+  CHECK(comes([&] { return desk.give(desk.config(server)).token == "token-3"; }));
+}
+
+TEST_CASE("a server that nobody vouches for, or that is not there, sees no secret") {
+  TokenServer ended([](const std::string&) { return granted("first-token"); }, today() - 100 * 86'400);
+  TokenServer stranger([](const std::string&) { return granted("first-token"); }, today());
+  Desk desk;
+  desk.set();
+  CHECK(desk.give(desk.config(ended)).problem.find("certificate has expired") != std::string::npos);
+  CHECK(ended.requests().empty());
+  CredentialConfig config = desk.config(stranger);
+  config.tokens->ca = ended.ca();
+  CHECK(desk.give(config).problem.find("is refused") != std::string::npos);
+  CHECK(stranger.requests().empty());
+  config.tokens->port = 1;
+  CHECK(desk.give(config).problem.find("connect: '127.0.0.1'") != std::string::npos);
+}
+
+TEST_CASE("a slow server is waited for a while; what it gives is for the next") {
+  Gate gate;
+  TokenServer server(
+      [&](const std::string&) {
+        gate.pass();
+        return granted("late-token");
+      },
+      today());
+  Tokens::Options options;
+  options.wait = 200ms;
+  Desk desk(options);
+  desk.set();
+  CHECK(desk.give(desk.config(server)).problem ==
+        "cannot use credential 'c': no token: the token server did not answer in time");
+  gate.open();
+  CHECK(comes([&] { return desk.give(desk.config(server)).token == "late-token"; }));
+  CHECK(server.requests().size() == 1);
+}
+
+TEST_CASE("a server that never answers is left in the end") {
+  Gate gate;
+  TokenServer server(
+      [&](const std::string&) {
+        gate.pass();
+        return std::string();
+      },
+      today());
+  Tokens::Options options;
+  options.fetch = 300ms;
+  Desk desk(options);
+  desk.set();
+  CHECK(desk.give(desk.config(server)).problem.find("no token: receive from the token server") !=
+        std::string::npos);
+  gate.open();
+}
+
+TEST_CASE(
+    "attack 20: a value that is set anew, or removed, while its token is fetched: nobody gets that token") {
+  Gate gate;
+  std::atomic<int> count{0};
+  TokenServer server(
+      [&](const std::string&) {
+        if (++count == 1) gate.pass();
+        return granted(count == 1 ? "old-token" : "new-token");
+      },
+      today());
+  Desk desk;
+  desk.set();
+  auto old = desk.ask(desk.config(server));
+  gate.until_somebody_waits();
+  SECTION("set anew") {
+    desk.set("another-s3cret");
+    auto next = desk.ask(desk.config(server));
+    CHECK(old.get().problem.find("has changed") != std::string::npos);
+    gate.open();
+    CHECK(next.get().token == "new-token");
+    REQUIRE(server.requests().size() == 2);
+    CHECK(server.requests()[0].find(basic("the-clients-s3cret")) != std::string::npos);
+    CHECK(server.requests()[1].find(basic("another-s3cret")) != std::string::npos);
+  }
+  SECTION("removed") {
+    REQUIRE(desk.shared().credentials->remove("c"));
+    desk.tokens().forget("c");
+    CHECK(old.get().problem.find("has changed") != std::string::npos);
+    gate.open();
+    CHECK(desk.give(desk.config(server)).problem.find("no value is set") != std::string::npos);
+    CHECK_FALSE(desk.tokens().report("c").held);
+  }
+  SECTION("and nobody has said so yet") {
+    REQUIRE(desk.shared().credentials->set("c", "another-s3cret"));
+    gate.open();
+    CHECK(old.get().problem.find("has changed") != std::string::npos);
+    CHECK(desk.give(desk.config(server)).token == "new-token");
+  }
+}
+
+TEST_CASE("a configuration that changes while a token is fetched: it is fetched from where it says now") {
+  Gate gate;
+  TokenServer first(
+      [&](const std::string&) {
+        gate.pass();
+        return granted("first-token");
+      },
+      today());
+  TokenServer second([](const std::string&) { return granted("second-token"); }, today());
+  Desk desk;
+  desk.set();
+  auto old = desk.ask(desk.config(first));
+  gate.until_somebody_waits();
+  auto next = desk.ask(desk.config(second));
+  CHECK(old.get().problem.find("has changed") != std::string::npos);
+  CHECK(next.get().token == "second-token");
+  gate.open();
+  CHECK(desk.give(desk.config(second)).token == "second-token");
+  CredentialConfig scoped = desk.config(second);
+  scoped.tokens->scopes = {"read"};
+  desk.give(scoped);
+  REQUIRE(second.requests().size() == 2);
+  CHECK(second.requests()[1].find("&scope=read") != std::string::npos);
+}
+
+namespace {
+
+const std::string with_refresh = R"({"client_secret": "the-clients-s3cret", "refresh_token": "refresh-0"})";
+
+// Takes each refresh token once, as a strict server does.
+struct Rotating {
+  std::atomic<int> next{0};
+  std::string operator()(const std::string& request) {
+    if (request.find("refresh_token=refresh-" + std::to_string(next)) == std::string::npos)
+      return http_answer("400 Bad Request", R"({"error":"invalid_grant"})");
+    const std::string number = std::to_string(++next);
+    return granted("token-" + number, 60, R"(,"refresh_token":"refresh-)" + number + "\"");
+  }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "a refresh token that a server gives in place of another is kept, sealed, and shown the next time") {
+  Rotating rotating;
+  TokenServer server([&](const std::string& request) { return rotating(request); }, today());
+  Desk desk;
+  desk.set(with_refresh);
+  const CredentialConfig config = desk.config(server, OAuthGrant::refresh_token);
+  CHECK(desk.give(config).token == "token-1");
+  const auto file = desk.directory() / "credentials" / "c.successor";
+  REQUIRE(std::filesystem::exists(file));
+  std::stringstream sealed;
+  sealed << std::ifstream(file).rdbuf();
+  CHECK(sealed.str().find("refresh") == std::string::npos);
+  desk.start_again();
+  CHECK(desk.give(config).token == "token-2");
+  // What may be said by a server: the token, and what will be shown for the next.
+  const auto sent = desk.tokens().sent({&config});
+  REQUIRE(sent.size() == 1);
+  CHECK(sent[0].value->refresh_token.reveal() == "refresh-2");
+  CHECK(desk.log().find("refresh-") == std::string::npos);
+
+  // A value that the operator sets is a new beginning.
+  rotating.next = 7;
+  desk.set(R"({"refresh_token": "refresh-7"})");
+  CHECK_FALSE(std::filesystem::exists(file));
+  CHECK(desk.give(config).token == "token-8");
+  REQUIRE(desk.shared().credentials->remove("c"));
+  CHECK_FALSE(std::filesystem::exists(file));
+}
+
+TEST_CASE("a refresh token that cannot be kept yet is not lost, and its token waits until it is kept") {
+  Rotating rotating;
+  Hands hands;
+  Desk desk(hands.options());
+  const auto file = desk.directory() / "credentials" / "c.successor";
+  TokenServer server(
+      [&](const std::string& request) {
+        std::filesystem::create_directory(file);  // nothing can be put in its place
+        return rotating(request);
+      },
+      today());
+  desk.set(with_refresh);
+  const CredentialConfig config = desk.config(server, OAuthGrant::refresh_token);
+  CHECK(desk.give(config).problem.find("which came with it, cannot be kept") != std::string::npos);
+  CHECK_FALSE(desk.tokens().report("c").held);
+  std::filesystem::remove(file);
+  hands.move(2);
+  CHECK(desk.give(config).token == "token-1");
+  CHECK(server.requests().size() == 1);
+  CHECK(desk.shared().credentials->successor("c", desk.shared().credentials->version("c"))->reveal() ==
+        "refresh-1");
+}
+
+TEST_CASE("who waits when the gateway ends is refused, and a fetch ends with it") {
+  Gate gate;
+  TokenServer server(
+      [&](const std::string&) {
+        gate.pass();
+        return granted("first-token");
+      },
+      today());
+  Desk desk;
+  desk.set();
+  auto asked = desk.ask(desk.config(server));
+  gate.until_somebody_waits();
+  const auto begun = Clock::now();
+  desk.tokens().stop();
+  CHECK(asked.get().problem == "the gateway is shutting down");
+  desk.stop();
+  CHECK(Clock::now() - begun < 5s);
+  gate.open();
+}
