@@ -212,6 +212,14 @@ void add_credentials(CLI::App& app, Invocation& in) {
       ->required();
 }
 
+void add_ca(CLI::App& app, Invocation& in) {
+  CLI::App* group = add_group(app, "ca", "the gateway's certificate authority, which its agents trust");
+  add(*group, in, "show", "who it is, its fingerprint, and until when it is good",
+      [](Context c) { return ca_show(c); });
+  add(*group, in, "export", "print its certificate in PEM; an agent finds the same at http://GATEWAY/ca.crt",
+      [](Context c) { return ca_export(c); });
+}
+
 void add_audit(CLI::App& app, Invocation& in) {
   CLI::App* group = add_group(app, "audit", "the record of every action");
   CLI::App* tail = add(*group, in, "tail", "the last lines",
@@ -255,6 +263,7 @@ void build(CLI::App& app, Invocation& in) {
   add_tests(app, in);
   add_peers(app, in);
   add_credentials(app, in);
+  add_ca(app, in);
   add_audit(app, in);
   app.footer("Exit status: 0 it is so, 1 no, 2 usage, 3 no daemon answers.");
 }

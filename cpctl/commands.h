@@ -102,6 +102,9 @@ int peers_add(Context context, const NewPeerRequest& request);
 int peers_list(Context context);
 int peers_remove(Context context, const std::string& name);
 
+int ca_show(Context context);
+int ca_export(Context context);
+
 int creds_set(Context context, const std::string& name);
 int creds_list(Context context);
 int creds_remove(Context context, const std::string& name);

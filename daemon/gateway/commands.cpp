@@ -55,6 +55,7 @@ Answer Commands::handle(const Request& request) {
       {"creds_set", &State::creds_set},
       {"creds_list", &State::creds_list},
       {"creds_rm", &State::creds_rm},
+      {"ca", &State::ca},
       {"audit_head", &State::audit_head},
       {"audit_tail", &State::audit_tail},
   };

@@ -1,5 +1,5 @@
 // Inside of Commands, shared by the files that answer: commands.cpp (flows and actions), commands_policy.cpp,
-// commands_credentials.cpp, commands_audit.cpp.
+// commands_credentials.cpp, commands_authority.cpp, commands_audit.cpp.
 #pragma once
 
 #include <expected>
@@ -62,6 +62,7 @@ struct Commands::State {
   Answer creds_set(const Request&);
   Answer creds_list(const Request&);
   Answer creds_rm(const Request&);
+  Answer ca(const Request&);
   Answer audit_head(const Request&);
   Answer audit_tail(const Request&);
 

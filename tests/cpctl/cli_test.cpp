@@ -283,6 +283,38 @@ TEST_CASE("flows -f prints actions as they come, and says what it missed") {
   CHECK_FALSE(contains(cpctl(daemon, {"flows", "-f", "-o", "json"}).out, "idle"));
 }
 
+TEST_CASE("ca show says what an operator compares, ca export the certificate and nothing beside it") {
+  FakeDaemon daemon;
+  const std::string pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+  control::JsonObject line = control::message_of_type("ca");
+  line.add("subject", "CN=Claw Patrol CA 1a2b3c4d")
+      .add("fingerprint", "AB:CD")
+      .add("begins", "2026-01-01T00:00:00Z");
+  daemon.on("ca", {line.add("ends", "2036-01-01T00:00:00Z").add("certificate", pem).text()});
+  const std::string shown = cpctl(daemon, {"ca", "show"}).out;
+  for (const char* part : {"CN=Claw Patrol CA 1a2b3c4d", "AB:CD", "good until   2036-01-01T00:00:00Z"})
+    CHECK(contains(shown, part));
+  CHECK_FALSE(contains(shown, "BEGIN"));
+  CHECK(cpctl(daemon, {"ca", "export"}).out == pem);
+  CHECK(contains(cpctl(daemon, {"ca", "show", "-o", "json"}).out, R"("type":"ca")"));
+}
+
+TEST_CASE("creds list says how the tokens stand that the gateway gets") {
+  FakeDaemon daemon;
+  const std::string begin = R"({"v":1,"type":"credential","set":true,"version":1,"configured":true,"name":")";
+  daemon.on(
+      "creds_list",
+      {begin + R"(a","token":"none"})", begin + R"(b","token":"held","token_ends":"2026-11-22T13:00:00Z"})",
+       begin + R"(c","token":"failed","token_problem":"no such\u001b[2J name"})",
+       begin + R"(d","token":"held","token_ends":"2026-11-22T13:00:00Z","token_problem":"status 500"})",
+       begin + R"(e"})"});
+  const std::string out = cpctl(daemon, {"creds", "list"}).out;
+  CHECK(contains(out, "when first asked for"));
+  CHECK(contains(out, "until 2026-11-22T13:00:00Z"));
+  CHECK(contains(out, "failed: no such\\u{1b}[2J name"));
+  CHECK(contains(out, "; then: status 500"));
+}
+
 TEST_CASE("creds set sends the value as a body, less one newline, and prints it nowhere") {
   FakeDaemon daemon;
   daemon.on("creds_set",

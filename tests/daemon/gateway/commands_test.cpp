@@ -458,6 +458,23 @@ TEST_CASE("audit tail gives the last lines and goes on with new ones; head is th
         audit::head_text(fixture.shared.audit->head()));
 }
 
+TEST_CASE("the authority is shown, its certificate with it, and its key is not") {
+  Fixture fixture;
+  CHECK(fixture.ask(R"("command":"ca")").failure.find("no certificate authority") != std::string::npos);
+  constexpr std::int64_t now = 1'800'000'000;  // 2027-01-15T08:00:00Z
+  fixture.shared.authority = std::move(*tls::Authority::open(std::move(*tls::make_authority(now))));
+  const control::Message line = fixture.ask(R"("command":"ca")").first();
+  CHECK(line.text_or_empty("subject").starts_with("CN=Claw Patrol CA "));
+  CHECK(line.text("certificate") == fixture.shared.authority->certificate_pem());
+  CHECK(line.text_or_empty("begins").starts_with("2027-01-14T08:00:00"));
+  CHECK(line.text_or_empty("ends").starts_with("2037-01-12T08:00:00"));
+  std::string plain;
+  for (char c : line.text_or_empty("fingerprint"))
+    if (c != ':') plain += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  CHECK(plain == fixture.shared.authority->fingerprint());
+  CHECK(line.json().find("PRIVATE") == std::string::npos);
+}
+
 TEST_CASE("a command that is not there is nothing") {
   Fixture fixture;
   CHECK_FALSE(fixture.begin(R"("command":"nonsense")"));
