@@ -2,6 +2,7 @@
 """TLS between the gateway and a real PostgreSQL: what it demands, that everything goes through it, and what it says."""
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -196,6 +197,38 @@ class UpstreamTls(unittest.TestCase):
         self.assertEqual(result.returncode, 2)
         self.assertEqual(got[0], struct.pack("!ii", 8, 80877103))
         return result.stderr, b"".join(got[1:])
+
+    def test_the_channel_is_bound_and_a_session_resumed_where_the_server_can(self):
+        """What a real server checks in every other test; here is what it is said."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.lab.directory / "tls" / "server.pem", self.lab.directory / "tls" / "server.key")
+        said, resumed = [], []
+        with self.lab.as_agent(self.lab.upstream):
+            listener = socket.create_server(("10.77.2.2", 5555))
+
+        def serve(offered):
+            plain, _ = listener.accept()
+            plain.settimeout(10)
+            plain.recv(8)
+            plain.sendall(b"S")
+            with context.wrap_socket(plain, server_side=True) as connection:
+                resumed.append(connection.session_reused)
+                connection.recv(4096)
+                body = struct.pack("!i", 10) + b"".join(name + b"\0" for name in offered) + b"\0"
+                connection.sendall(b"R" + struct.pack("!i", 4 + len(body)) + body)
+                said.append(connection.recv(4096)[5:])
+
+        for offered in ([b"SCRAM-SHA-256-PLUS", b"SCRAM-SHA-256"], [b"SCRAM-SHA-256"]):
+            thread = threading.Thread(target=serve, args=(offered,))
+            thread.start()
+            self.lab.psql("SELECT 1", check=False, host="fake.internal", options=("-p", "5555"), database="dbname=app sslmode=disable")
+            thread.join(20)
+        listener.close()
+        self.assertTrue(said[0].startswith(b"SCRAM-SHA-256-PLUS\0"), said[0])
+        self.assertIn(b"p=tls-server-end-point,,n=", said[0])
+        self.assertTrue(said[1].startswith(b"SCRAM-SHA-256\0"), said[1])
+        self.assertIn(b"y,,n=", said[1])
+        self.assertEqual(resumed, [False, True])
 
     def test_a_server_without_tls_gets_nothing(self):
         error, rest = self.fake(b"N")

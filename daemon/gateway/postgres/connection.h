@@ -42,6 +42,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<std::optional<Denial>> authenticate_agent(Deadline deadline);
   Task<std::optional<std::string>> password_message(Deadline deadline);
   Task<std::optional<Denial>> log_in_upstream(const LoginPlan& plan, Deadline deadline);
+  tls::Wish wish_for_server() const;
   Task<std::optional<Denial>> encrypt_upstream(Stream& server, Deadline deadline);
   Task<std::optional<Denial>> authenticate(class UpstreamLogin& login, Deadline deadline);
   Task<std::optional<Denial>> welcome(const LoginPlan& plan, const UpstreamLogin& login, Deadline deadline);

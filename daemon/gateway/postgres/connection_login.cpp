@@ -276,6 +276,7 @@ Task<std::optional<Denial>> Connection::log_in_upstream(const LoginPlan& plan, D
   UpstreamLogin login({.user = identity.user,
                        .credential = identity.credential,
                        .private_path = is_loopback(address->address) || is_proven(server_context_),
+                       .end_point = server_.tls() ? server_.tls()->end_point() : "",
                        .parameters = plan.parameters,
                        .salted_passwords = *worker_.shared().salted_passwords},
                       std::move(password));
@@ -290,6 +291,20 @@ Task<std::optional<Denial>> Connection::log_in_upstream(const LoginPlan& plan, D
   co_return failure;
 }
 
+// A session is resumed by who logs in as the same again, under the same roots, and nobody else (attacks.md, 15).
+// PostgreSQL itself gives none to resume; what stands in front of it may.
+tls::Wish Connection::wish_for_server() const {
+  Shared& shared = worker_.shared();
+  const std::string& credential = judge_.identity().credential;
+  std::string key = "postgres/";
+  for (const std::string& part :
+       {std::to_string(claimed_.peer->id), std::to_string(policy_->generation), claimed_.endpoint_facets.name,
+        server_name_, std::to_string(claimed_.dest.port), credential,
+        std::to_string(credential.empty() ? 0 : shared.credentials->version(credential))})
+    key += part + "/";
+  return {.name = server_name_, .sessions = &shared.upstream_sessions, .session_key = std::move(key)};
+}
+
 Task<std::optional<Denial>> Connection::encrypt_upstream(Stream& server, Deadline deadline) {
   if (!server_context_) co_return std::nullopt;
   std::string request;
@@ -302,7 +317,7 @@ Task<std::optional<Denial>> Connection::encrypt_upstream(Stream& server, Deadlin
   if (count != 1) co_return connection_lost;
   if (answer != 'S')
     co_return tls_failed(Error{0, "the server does not offer TLS, which the endpoint's `tls` demands"});
-  auto encrypted = co_await server.encrypt(server_context_, {.name = server_name_}, deadline);
+  auto encrypted = co_await server.encrypt(server_context_, wish_for_server(), deadline);
   if (encrypted) co_return std::nullopt;
   worker_.shared().refusals.count("TLS with a server failed", claimed_.peer->id);
   co_return tls_failed(encrypted.error());

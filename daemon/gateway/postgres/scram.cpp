@@ -5,6 +5,7 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
@@ -100,8 +101,21 @@ std::string hex_md5(std::string_view first, std::string_view second) {
 
 }  // namespace
 
-Scram::Scram() : nonce_(random_nonce()) {}
-Scram::Scram(std::string nonce) : nonce_(std::move(nonce)) {}
+Scram::Scram(std::string nonce) : Scram(std::move(nonce), "n,,", "") {}
+Scram::Scram(std::string nonce, std::string header, std::string_view end_point)
+    : nonce_(std::move(nonce)), header_(std::move(header)), bound_(end_point) {}
+
+std::optional<Scram> Scram::choose(const std::vector<std::string_view>& offered, std::string_view end_point) {
+  auto is_offered = [&](std::string_view name) { return std::ranges::find(offered, name) != offered.end(); };
+  if (!end_point.empty() && is_offered(plus_mechanism))
+    return Scram(random_nonce(), "p=tls-server-end-point,,", end_point);
+  if (!is_offered(plain_mechanism)) return std::nullopt;
+  return Scram(random_nonce(), end_point.empty() ? "n,," : "y,,", "");
+}
+
+std::string_view Scram::mechanism() const {
+  return bound_.empty() ? plain_mechanism : plus_mechanism;
+}
 Scram::~Scram() {
   OPENSSL_cleanse(server_signature_.data(), server_signature_.size());
 }
@@ -110,7 +124,7 @@ std::string Scram::client_first_bare() const {
   return "n=" + user + ",r=" + nonce_;
 }
 std::string Scram::client_first() const {
-  return "n,," + client_first_bare();
+  return header_ + client_first_bare();
 }
 
 std::expected<std::string, Scram::Failure> Scram::client_final(std::string_view server_first,
@@ -124,7 +138,7 @@ std::expected<std::string, Scram::Failure> Scram::client_final(std::string_view 
     return std::unexpected("the server's SCRAM iteration count is out of bounds");
   Digest salted{};
   if (!salt(first.salt, first.iterations, salted)) return std::unexpected("SCRAM key derivation failed");
-  const std::string without_proof = "c=biws,r=" + std::string(first.nonce);
+  const std::string without_proof = "c=" + base64(header_ + bound_) + ",r=" + std::string(first.nonce);
   const std::string message = client_first_bare() + "," + std::string(server_first) + "," + without_proof;
   Digest proof = hmac(salted, "Client Key");
   const Digest signature = hmac(sha256(proof), message);

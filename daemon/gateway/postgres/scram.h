@@ -1,5 +1,5 @@
-// SCRAM-SHA-256 (RFC 5802, RFC 7677): the client's half without channel binding, the server's with and
-// without; and PostgreSQL's MD5 answer.
+// SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677), the client's half and the server's; and
+// PostgreSQL's MD5 answer. A channel is bound to the server's certificate (tls-server-end-point, RFC 5929).
 //
 // Passwords are used as their bytes are, as PostgreSQL does where SASLprep does not apply: right for ASCII,
 // and for other text that is already in normal form.
@@ -7,6 +7,7 @@
 
 #include <expected>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,12 +25,17 @@ class Scram {
  public:
   using Failure = std::string_view;  // a literal
 
-  Scram();                            // a nonce from the CSPRNG
-  explicit Scram(std::string nonce);  // for the RFC's own example
+  // `end_point`: the digest of the server's certificate; "": no TLS, or none can be made. The best that the server
+  // offers is chosen: nothing where it has none of ours. A server that can bind a channel, of whom somebody
+  // between us has hidden it, is told that we could too, and ends the login.
+  static std::optional<Scram> choose(const std::vector<std::string_view>& offered, std::string_view end_point);
+  explicit Scram(std::string nonce);  // unbound: for the RFC's own example
   ~Scram();
+  Scram(Scram&&) = default;
   Scram(const Scram&) = delete;
   Scram& operator=(const Scram&) = delete;
 
+  std::string_view mechanism() const;
   std::string client_first() const;
   // Derives SaltedPassword from the password and what the server has sent; false: it failed.
   using Salt = std::function<bool(std::string_view salt, int iterations, SaltedPassword& out)>;
@@ -41,8 +47,10 @@ class Scram {
   std::string user;
 
  private:
+  Scram(std::string nonce, std::string header, std::string_view end_point);
   std::string client_first_bare() const;
   std::string nonce_;
+  std::string header_, bound_;  // what is said of channel binding, and to what it is bound
   std::string server_signature_;
 };
 

@@ -97,11 +97,10 @@ UpstreamLogin::State UpstreamLogin::authenticate(std::string_view body, std::str
 
 UpstreamLogin::State UpstreamLogin::begin_sasl(std::string_view mechanisms, std::string& to_server) {
   if (scram_) return fail("the server changed its mind about authentication");
-  const auto offered = sasl_mechanisms(mechanisms);
-  if (std::ranges::find(offered, "SCRAM-SHA-256") == offered.end())
-    return fail("the server offers no SASL mechanism that the gateway has");
-  scram_.emplace();
-  append_sasl_initial(to_server, "SCRAM-SHA-256", scram_->client_first());
+  auto chosen = Scram::choose(sasl_mechanisms(mechanisms), request_.end_point);
+  if (!chosen) return fail("the server offers no SASL mechanism that the gateway has");
+  scram_.emplace(std::move(*chosen));
+  append_sasl_initial(to_server, scram_->mechanism(), scram_->client_first());
   return State::going_on;
 }
 

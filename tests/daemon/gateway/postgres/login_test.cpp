@@ -77,6 +77,38 @@ TEST_CASE("a server that bends SCRAM is not believed") {
   CHECK_FALSE(scram.verify("v="));
 }
 
+TEST_CASE("the client binds the channel where the server offers it, and says that it could where it does not") {
+  const std::vector<std::string_view> both = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"}, plain = {"SCRAM-SHA-256"};
+  auto first = [](const std::vector<std::string_view>& offered, std::string_view end_point) {
+    auto chosen = Scram::choose(offered, end_point);
+    if (!chosen) return std::string();
+    const std::string said = chosen->client_first();
+    return std::string(chosen->mechanism()) + " " + said.substr(0, said.find(",r="));
+  };
+  CHECK(first(both, "digest") == "SCRAM-SHA-256-PLUS p=tls-server-end-point,,n=");
+  CHECK(first(plain, "digest") == "SCRAM-SHA-256 y,,n=");
+  CHECK(first(both, "") == "SCRAM-SHA-256 n,,n=");
+  CHECK(first({"SCRAM-SHA-256-PLUS"}, "").empty());
+  CHECK(first({"SCRAM-SHA-1", "OAUTHBEARER"}, "digest").empty());
+  // Against our own server's half, which knows another certificate, and this one.
+  SaltedPassword salted{};
+  REQUIRE(derive_salted_password("pencil", "salt", 4096, salted));
+  for (const auto& [shown, good] : {std::pair("digest", true), {"of who stands between", false}}) {
+    auto client = Scram::choose(both, "digest");
+    ScramServer server(shown, "salt");
+    auto begun = server.first(client->mechanism(), client->client_first());
+    REQUIRE(begun);
+    auto proof = client->client_final(*begun, salted_by("pencil"));
+    REQUIRE(proof);
+    auto ended = server.final(*proof, salted);
+    CHECK(ended.has_value() == good);
+    if (ended) CHECK(client->verify(*ended));
+  }
+  // One that binds channels, of which somebody has hidden that it does.
+  auto hidden = Scram::choose(plain, "digest");
+  CHECK_FALSE(ScramServer("digest", "salt").first(hidden->mechanism(), hidden->client_first()));
+}
+
 TEST_CASE("the server's half of SCRAM is RFC 7677's own example") {
   ScramServer server("", std::string("\x5b\x6d\x99\x68\x9d\x12\x35\x8e\xec\xa0\x4b\x14\x12\x36\xfa\x81"),
                      "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0");
