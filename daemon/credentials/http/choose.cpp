@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "daemon/credentials/http/finder.h"
 #include "daemon/credentials/http/json_place.h"
 #include "daemon/credentials/http/place.h"
 #include "daemon/credentials/http/sigv4.h"
@@ -211,31 +212,6 @@ Chosen choose(const Policy& policy, const Placeholders& placeholders, const Aski
 
 std::vector<const CredentialConfig*> sendable(const Policy& policy, const Asking& asking) {
   return fitting(policy, asking).of_request;
-}
-
-BodyGuard::BodyGuard(std::shared_ptr<const Placeholders> placeholders)
-    : placeholders_(std::move(placeholders)), finder_(*placeholders_->patterns()) {}
-
-std::expected<std::string_view, Refusal> BodyGuard::feed(std::string_view bytes) {
-  held_.erase(0, std::exchange(sent_, 0));
-  finder_.feed(bytes, found_);
-  if (!found_.empty()) return refused("The placeholder of a credential stands in the body, where none may.");
-  // A few bytes are no placeholder, and a server may wait for them before the agent goes on.
-  const bool few = finder_.position() - finder_.settled() < placeholders_->patterns()->shortest() / 2;
-  const std::uint64_t settled = std::max(few ? finder_.position() : finder_.settled(), held_from_);
-  const std::size_t certain = settled - std::exchange(held_from_, settled);
-  if (!held_.empty()) {
-    held_.append(bytes);
-    sent_ = certain;
-    return std::string_view(held_).substr(0, certain);
-  }
-  held_.assign(bytes.substr(certain));
-  return bytes.substr(0, certain);
-}
-
-std::string_view BodyGuard::finish() {
-  held_.erase(0, std::exchange(sent_, 0));
-  return held_;
 }
 
 }  // namespace clawpatrol::credentials

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/credentials/http/finder.h"
+#include "daemon/credentials/http/patterns.h"
 #include "parsers/http/message.h"
 #include "policy/policy.h"
 
@@ -74,26 +74,5 @@ std::expected<Choice, Refusal> choose(const Policy& policy, const Placeholders& 
 // All that this profile may send in requests to this endpoint and host, whichever of them one request gets.
 // Pointers are into the policy.
 std::vector<const CredentialConfig*> sendable(const Policy& policy, const Asking& asking);
-
-// A request's body on its way, of which only what holds no placeholder may be sent. Of a body in which the
-// chosen credential's place is, nothing is to be fed: choose() has read it.
-class BodyGuard {
- public:
-  explicit BodyGuard(std::shared_ptr<const Placeholders> placeholders);
-
-  // What may be sent now, of this and what came before; valid until the next call, and as long as `bytes`.
-  // Or the request is to be refused.
-  std::expected<std::string_view, Refusal> feed(std::string_view bytes);
-  // The rest, at the end of the body.
-  std::string_view finish();
-
- private:
-  std::shared_ptr<const Placeholders> placeholders_;
-  Finder finder_;
-  std::vector<Found> found_;
-  std::string held_;  // what may not be sent yet; before it, `sent_` bytes that have been given away
-  std::size_t sent_ = 0;
-  std::uint64_t held_from_ = 0;  // where in the body held_ begins, without those
-};
 
 }  // namespace clawpatrol::credentials

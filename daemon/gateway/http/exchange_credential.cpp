@@ -29,7 +29,11 @@ Task<bool> Exchange::choose_credential() {
   credential_ = choice_.name();
   const bool in_body =
       choice_.credential && choice_.credential->place.kind == SecretPlace::Kind::json && held_all_;
-  if (!in_body) body_guard_.emplace(placeholders_);
+  if (!in_body)
+    body_guard_.emplace(placeholders_, head().fields,
+                        credentials::sendable(*policy_, asking()).empty()
+                            ? credentials::UnknownCoding::passes
+                            : credentials::UnknownCoding::is_refused);
   co_return true;
 }
 

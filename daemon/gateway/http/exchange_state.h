@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/credentials/http/body_guard.h"
 #include "daemon/credentials/http/inject.h"
 #include "daemon/credentials/http/response.h"
 #include "daemon/gateway/http/dial.h"
