@@ -46,6 +46,8 @@ struct CommandSources {
   // Puts a generation in force again that is kept; 0: the one before that in force.
   std::function<std::expected<std::shared_ptr<const Policy>, Error>(std::uint64_t)> rollback{};
   std::function<const Generations&()> generations{};
+  // Closes what rests under a credential whose value has changed; what is in use the grants end.
+  std::function<void(const std::string&)> forget_credential{};
   std::function<bool()> netd_connected;
   std::function<std::vector<DropCount>()> drops;
 };

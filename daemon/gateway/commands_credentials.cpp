@@ -45,6 +45,14 @@ std::string Commands::State::objection_to(const std::string& name, std::string_v
   return read ? "" : read.error();
 }
 
+// Of what rests on the value that was, in memory and on connections.
+void Commands::State::forget_value(const std::string& name) {
+  shared.salted_passwords->forget(name);
+  if (shared.tokens) shared.tokens->forget(name);
+  close_orphans(shared);
+  if (sources.forget_credential) sources.forget_credential(name);
+}
+
 Answer Commands::State::creds_set(const Request& request) {
   std::string name = request.fields.text_or_empty("name");
   if (auto why = objection_to(name, request.body); !why.empty()) {
@@ -54,9 +62,7 @@ Answer Commands::State::creds_set(const Request& request) {
   }
   return when_recorded(request, name, [&] {
     auto info = shared.credentials->set(name, request.body);
-    shared.salted_passwords->forget(name);
-    if (shared.tokens) shared.tokens->forget(name);
-    close_orphans(shared);
+    forget_value(name);
     record(request, name, info ? "done" : "failed");
     credentials::forget_registers();
     if (!info) return answer_failure("credential", info.error().what);
@@ -83,9 +89,7 @@ Answer Commands::State::creds_rm(const Request& request) {
   std::string name = request.fields.text_or_empty("name");
   record(request, name, "asked");
   auto removed = shared.credentials->remove(name);
-  shared.salted_passwords->forget(name);
-  if (shared.tokens) shared.tokens->forget(name);
-  close_orphans(shared);
+  forget_value(name);
   record(request, name, removed ? "done" : "failed");
   if (!removed)
     return answer_failure("credential", removed.error().what, "See the names with `cpctl creds list`.");

@@ -75,6 +75,7 @@ struct Commands::State {
   bool record(const Request& request, std::string_view object, std::string_view phase);
   Answer when_recorded(const Request& request, std::string_view object, const std::function<Answer()>& act);
   std::string credential_line(const credentials::Info* info, const std::string& name) const;
+  void forget_value(const std::string& name);
   std::string objection_to(const std::string& name, std::string_view value) const;
   std::shared_ptr<Lookup> look_up(std::function<std::expected<std::vector<std::string>, Error>()> job);
 

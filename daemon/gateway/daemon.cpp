@@ -15,6 +15,7 @@
 #include "daemon/gateway/descriptors.h"
 #include "daemon/gateway/dns/service.h"
 #include "daemon/gateway/grant.h"
+#include "daemon/gateway/http/worker_state.h"
 #include "daemon/gateway/leaves.h"
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
@@ -186,13 +187,15 @@ std::expected<void, std::string> Daemon::open_control() {
           .peers = [this](std::vector<Peer> peers) { peers_changed(std::move(peers)); },
           .operated = [this](const SessionOperated& operated) { commands_->record(operated); }});
   commands_ = std::make_unique<Commands>(
-      shared_, CommandSources{.audit_directory = options_.state / "audit",
-                              .workers = workers_.size(),
-                              .reload = [this] { return reload(); },
-                              .rollback = [this](std::uint64_t generation) { return rollback(generation); },
-                              .generations = [this]() -> const Generations& { return generations_; },
-                              .netd_connected = [this] { return netd_->connected(); },
-                              .drops = [this] { return netd_->drops(); }});
+      shared_,
+      CommandSources{.audit_directory = options_.state / "audit",
+                     .workers = workers_.size(),
+                     .reload = [this] { return reload(); },
+                     .rollback = [this](std::uint64_t generation) { return rollback(generation); },
+                     .generations = [this]() -> const Generations& { return generations_; },
+                     .forget_credential = [this](const std::string& name) { forget_credential(name); },
+                     .netd_connected = [this] { return netd_->connected(); },
+                     .drops = [this] { return netd_->drops(); }});
   auto server =
       control::Server::listen(*loop_, {.path = options_.run / "control.sock", .group = operators_group()},
                               [this](const control::Request& request) { return commands_->handle(request); });
@@ -261,6 +264,11 @@ void Daemon::follow_policy() {
   shared_.audit->set_limits(audit_limits(policy->audit, options_.state));
   shared_.audit_budget->set_options(budget_of(*policy, options_.state));
   close_orphans(shared_);
+}
+
+void Daemon::forget_credential(const std::string& name) {
+  for (auto& thread : workers_)
+    thread->worker().ring().post([&worker = thread->worker(), name] { worker.http().pool.forget(name); });
 }
 
 // Gives the policy its number, and its names their addresses, before anything is decided by it.

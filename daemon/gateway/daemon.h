@@ -36,6 +36,7 @@ class Daemon {
   ReloadOutcome reload();
   std::expected<std::shared_ptr<const Policy>, Error> rollback(std::uint64_t generation);
   void follow_policy();
+  void forget_credential(const std::string& name);
   std::expected<void, Error> put_in_force(std::shared_ptr<Policy> policy);
   void peers_changed(std::vector<Peer> peers);
   void tell_overruns();

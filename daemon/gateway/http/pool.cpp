@@ -25,6 +25,11 @@ void UpstreamPool::put(PoolKey key, std::unique_ptr<Http1Upstream> connection) {
   if (!armed()) ring_.timers().arm(*this, Deadline::after(idle_time));
 }
 
+void UpstreamPool::forget(std::string_view credential) {
+  const std::string sought = " " + std::string(credential) + ":";
+  std::erase_if(idle_, [&](const Idle& idle) { return (" " + idle.key.credential).contains(sought); });
+}
+
 void UpstreamPool::expire() {
   const auto oldest = ring_.now() - idle_time;
   std::erase_if(idle_, [&](const Idle& idle) { return idle.since <= oldest || !idle.connection->quiet(); });

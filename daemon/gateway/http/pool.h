@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/gateway/http/http1_upstream.h"
@@ -18,7 +19,7 @@ struct PoolKey {
   std::uint64_t generation = 0;  // of the policy: CA, mode and networks are of its endpoint
   std::string endpoint = {}, host = {};
   std::uint16_t port = 0;
-  std::string credential = {};  // of the requests on it; "": none
+  std::string credential = {};  // of the requests on it: names and versions, "pat:3 cert:1 "; "": none
   std::uint64_t credential_version = 0;
   bool operator==(const PoolKey&) const = default;
 };
@@ -36,6 +37,8 @@ class UpstreamPool final : Timer {
   std::unique_ptr<Http1Upstream> take(const PoolKey& key);
   // Takes one that is reusable; closes any other.
   void put(PoolKey key, std::unique_ptr<Http1Upstream> connection);
+  // Closes those under a credential of this name, whose value has changed.
+  void forget(std::string_view credential);
   std::size_t size() const { return idle_.size(); }
 
  private:

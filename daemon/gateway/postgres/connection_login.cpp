@@ -291,8 +291,8 @@ Task<std::optional<Denial>> Connection::log_in_upstream(const LoginPlan& plan, D
   co_return failure;
 }
 
-// A session is resumed by who logs in as the same again, under the same roots, and nobody else (attacks.md, 15).
-// PostgreSQL itself gives none to resume; what stands in front of it may.
+// A session is resumed by who logs in as the same again, under the same roots, and nobody else (attacks.md,
+// 15). PostgreSQL itself gives none to resume; what stands in front of it may.
 tls::Wish Connection::wish_for_server() const {
   Shared& shared = worker_.shared();
   const std::string& credential = judge_.identity().credential;

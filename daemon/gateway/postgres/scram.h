@@ -25,10 +25,11 @@ class Scram {
  public:
   using Failure = std::string_view;  // a literal
 
-  // `end_point`: the digest of the server's certificate; "": no TLS, or none can be made. The best that the server
-  // offers is chosen: nothing where it has none of ours. A server that can bind a channel, of whom somebody
-  // between us has hidden it, is told that we could too, and ends the login.
-  static std::optional<Scram> choose(const std::vector<std::string_view>& offered, std::string_view end_point);
+  // `end_point`: the digest of the server's certificate; "": no TLS, or none can be made. The best that the
+  // server offers is chosen: nothing where it has none of ours. A server that can bind a channel, of whom
+  // somebody between us has hidden it, is told that we could too, and ends the login.
+  static std::optional<Scram> choose(const std::vector<std::string_view>& offered,
+                                     std::string_view end_point);
   explicit Scram(std::string nonce);  // unbound: for the RFC's own example
   ~Scram();
   Scram(Scram&&) = default;

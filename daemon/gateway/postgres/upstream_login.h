@@ -29,8 +29,8 @@ class UpstreamLogin {
  public:
   struct Request {
     std::string user;
-    std::string credential;     // its name, for messages; empty: none
-    bool private_path = false;  // loopback: a password in the clear stays on this machine
+    std::string credential;      // its name, for messages; empty: none
+    bool private_path = false;   // loopback: a password in the clear stays on this machine
     std::string end_point = {};  // the digest of the certificate that the server has shown; "": none
     std::vector<std::pair<std::string, std::string>> parameters;  // user, database and the rest, as judged
     SaltedPasswords& salted_passwords;                            // outlives the login

@@ -123,6 +123,55 @@ TEST_CASE("attack 15: a connection that a credential was sent on is not used wit
   CHECK(second.head().find("Bearer another-s3cret-value") != std::string::npos);
 }
 
+TEST_CASE("attack 15: a connection to a server is of one peer, however like another's its requests are") {
+  Gateway gateway(with_credential("type = \"bearer\""));
+  set(gateway);
+  auto ask = [&](std::uint32_t peer) {
+    gateway.come_as(peer);
+    Side agent = gateway.agent();
+    agent.send(get(gateway, ""));
+    return agent;
+  };
+  auto answer = [](Side& server, Side& agent) {
+    CHECK(server.head().find(secret) != std::string::npos);
+    server.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    CHECK(agent.until("ok").starts_with("HTTP/1.1 200 "));
+  };
+  Side first = ask(7);
+  Side of_first = gateway.server();
+  answer(of_first, first);
+  Side second = ask(8);
+  Side of_second = gateway.server();  // a new one: the other is not taken
+  answer(of_second, second);
+  // Each peer's own is used again.
+  for (auto [peer, server] : {std::pair(7u, &of_first), {8u, &of_second}}) {
+    Side again = ask(peer);
+    answer(*server, again);
+    CHECK(gateway.server_is_quiet());
+  }
+}
+
+TEST_CASE("attack 20: connections that rest under a credential end with its value") {
+  Gateway gateway(with_credential("type = \"bearer\""));
+  set(gateway);
+  Side agent = gateway.agent();
+  agent.send(get(gateway, ""));
+  Side server = gateway.server();
+  server.head();
+  server.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  agent.until("ok");
+  agent.send(get(gateway, ""));  // the one before it rests by now
+  server.head();
+  server.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  agent.until("ok");
+  agent.hang_up();
+  gateway.forget("pa");
+  CHECK(server.is_quiet());
+  gateway.forget("pat");
+  CHECK(server.rest().empty());
+  CHECK(gateway.server_is_quiet());
+}
+
 TEST_CASE("attack 20: a request ends with the value of the credential that it was given") {
   Gateway gateway(with_credential("type = \"bearer\""));
   set(gateway);

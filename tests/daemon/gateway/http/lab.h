@@ -2,6 +2,7 @@
 // loopback.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -53,10 +54,13 @@ class Gateway {
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
 
-  Side agent() const;            // a connection to the gateway
-  Side server() const;           // the next connection of the gateway to its server
-  bool server_is_quiet() const;  // no connection waits to be taken
-  void use(std::string rules);   // another generation
+  Side agent() const;                                 // a connection to the gateway
+  Side server() const;                                // the next connection of the gateway to its server
+  bool server_is_quiet() const;                       // no connection waits to be taken
+  void use(std::string rules);                        // another generation
+  void come_as(std::uint32_t peer) { peer_ = peer; }  // whose connections follow; at first `tester`
+  // Closes what rests under it, as an operator's `creds set` does.
+  void forget(const std::string& credential);
   Shared& shared() { return serving_.shared(); }
   bool logs(std::string_view text) const;  // once it is written, which an outcome waits for
   std::string authority() const { return "127.0.0.1:" + std::to_string(server_port_); }
@@ -69,6 +73,7 @@ class Gateway {
   std::uint64_t generation_ = 0;
   Fd server_listener_;
   std::uint16_t server_port_ = 0;
+  std::atomic<std::uint32_t> peer_ = clawpatrol::lab::tester;
   clawpatrol::lab::Serving serving_;  // whose flows use all of the above
 };
 

@@ -7,6 +7,7 @@
 
 #include "daemon/gateway/grant.h"
 #include "daemon/gateway/http/handler.h"
+#include "daemon/gateway/http/worker_state.h"
 #include "tests/daemon/gateway/lab/loopback.h"
 
 namespace clawpatrol::http::lab {
@@ -67,6 +68,8 @@ virtual = ["198.18.0.0/16"]
 )" + setup_.of_gateway + R"(
 [peer.tester]
 profile = "data"
+[peer.other]
+profile = "data"
 [profile.data]
 endpoints = ["api"]
 credentials = [)" + setup_.credentials +
@@ -88,13 +91,17 @@ Gateway::Gateway(Setup setup) : setup_(std::move(setup)), serving_(setup_.audit_
 }
 
 void Gateway::accept(Worker& worker, Fd socket) {
-  ClaimedFlow claimed = serving_.claim("api", setup_.type, server_port_);
+  ClaimedFlow claimed = serving_.claim(peer_, "api", setup_.type, server_port_);
   if (!claimed.flow) return;
   give_grant(
       shared(), *claimed.flow,
       Grant(*shared().policy.current(), *claimed.peer, claimed.peer_facets.profile, "api", claimed.dest));
   auto stream = std::make_unique<Stream>(worker.ring(), std::move(socket));
   worker.flows().spawn(serve_http(worker, std::move(stream), std::move(claimed), setup_.version));
+}
+
+void Gateway::forget(const std::string& credential) {
+  serving_.run_on_worker([&](Worker& worker) { worker.http().pool.forget(credential); });
 }
 
 void Gateway::use(std::string rules) {

@@ -26,7 +26,8 @@ Task<void> stop(Worker& worker, Ring::Acceptor& acceptor) {
 
 Serving::Serving(std::size_t audit_bytes) : directory_(scratch("clawpatrol-gw")) {
   std::tie(listener_, port_) = listen_on_loopback();
-  shared_.peers.replace({Peer{.id = peer_id, .name = "tester", .addresses = {}, .key_fingerprint = 1}});
+  shared_.peers.replace({Peer{.id = tester, .name = "tester", .addresses = {}, .key_fingerprint = 1},
+                         Peer{.id = other, .name = "other", .addresses = {}, .key_fingerprint = 2}});
   shared_.audit = std::move(*audit::Log::open({.directory = directory_ / "audit",
                                                .key_file = directory_ / "audit.key",
                                                .segment_bytes = 64 << 20,
@@ -73,14 +74,24 @@ Serving::~Serving() {
   std::filesystem::remove_all(directory_);
 }
 
-ClaimedFlow Serving::claim(const std::string& endpoint, const std::string& type, std::uint16_t server_port) {
+void Serving::run_on_worker(const std::function<void(Worker&)>& work) {
+  std::promise<void> done;
+  worker_->ring().post([&] {
+    work(*worker_);
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+ClaimedFlow Serving::claim(std::uint32_t peer, const std::string& endpoint, const std::string& type,
+                           std::uint16_t server_port) {
   ClaimedFlow claimed;
-  claimed.flow = shared_.flows.open(peer_id, shared_.policy.current()->limits);
+  claimed.peer = shared_.peers.by_id(peer);
+  claimed.flow = shared_.flows.open(peer, shared_.policy.current()->limits);
   if (!claimed.flow) return claimed;
-  claimed.flow->peer = "tester";
+  claimed.flow->peer = claimed.peer->name;
   claimed.flow->endpoint = endpoint;
-  claimed.peer = shared_.peers.by_id(peer_id);
-  claimed.peer_facets = {.name = "tester", .profile = "data", .address = "127.0.0.1", .labels = {}};
+  claimed.peer_facets = {.name = claimed.peer->name, .profile = "data", .address = "127.0.0.1", .labels = {}};
   claimed.endpoint_facets = {.name = endpoint, .type = type};
   claimed.dest = {.host = "127.0.0.1", .port = server_port};
   return claimed;

@@ -14,7 +14,7 @@
 
 namespace clawpatrol::lab {
 
-inline constexpr std::uint32_t peer_id = 7;  // of peer `tester`, the only one
+inline constexpr std::uint32_t tester = 7, other = 8;  // the peers of these names
 
 class Serving {
  public:
@@ -26,9 +26,11 @@ class Serving {
 
   // Once the policy and all else that flows need stand in shared(). `accept` runs on the worker's thread.
   void start(std::function<void(Worker&, Fd)> accept);
-  // A flow of `tester` to this endpoint, as dispatch would have claimed it; `flow` is null where the limits
+  // A flow of a peer to this endpoint, as dispatch would have claimed it; `flow` is null where the limits
   // allow no more.
-  ClaimedFlow claim(const std::string& endpoint, const std::string& type, std::uint16_t server_port);
+  ClaimedFlow claim(std::uint32_t peer, const std::string& endpoint, const std::string& type,
+                    std::uint16_t server_port);
+  void run_on_worker(const std::function<void(Worker&)>& work);  // waits until it is done
 
   Shared& shared() { return shared_; }
   std::uint16_t port() const { return port_; }

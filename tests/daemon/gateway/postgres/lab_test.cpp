@@ -165,7 +165,7 @@ Gateway::Gateway(Setup setup) : setup_(std::move(setup)), serving_(setup_.audit_
   shared().leaves = std::make_unique<Leaves>(*shared().authority);
   shared().server_context = *tls::ServerContext::create();
   serving_.start([this](Worker& worker, Fd socket) {
-    ClaimedFlow claimed = serving_.claim("pg-prod", "postgres", Server::instance().port());
+    ClaimedFlow claimed = serving_.claim(tester, "pg-prod", "postgres", Server::instance().port());
     if (claimed.flow) worker.flows().spawn(serve_postgres(worker, std::move(socket), std::move(claimed)));
   });
 }

@@ -77,8 +77,10 @@ TEST_CASE("a server that bends SCRAM is not believed") {
   CHECK_FALSE(scram.verify("v="));
 }
 
-TEST_CASE("the client binds the channel where the server offers it, and says that it could where it does not") {
-  const std::vector<std::string_view> both = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"}, plain = {"SCRAM-SHA-256"};
+TEST_CASE(
+    "the client binds the channel where the server offers it, and says that it could where it does not") {
+  const std::vector<std::string_view> both = {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"},
+                                      plain = {"SCRAM-SHA-256"};
   auto first = [](const std::vector<std::string_view>& offered, std::string_view end_point) {
     auto chosen = Scram::choose(offered, end_point);
     if (!chosen) return std::string();
