@@ -129,8 +129,6 @@ class JsonReader {
 
   bool string(std::string& into) {
     ++at_;
-    // Never copied while it grows, so that whoever wipes what was read wipes all there was.
-    into.reserve(std::min(text_.find('"', at_), text_.size()) - at_);
     while (at_ < text_.size()) {
       const char c = text_[at_];
       if (c == '"') {

@@ -8,6 +8,7 @@
 #include "daemon/credentials/http/json_place.h"
 #include "daemon/credentials/http/place.h"
 #include "daemon/credentials/process_secrets.h"
+#include "daemon/credentials/wiped_frees.h"
 #include "parsers/http1/text.h"
 #include "parsers/http1/write.h"
 
@@ -116,6 +117,7 @@ Done check(const Giving& how, const RequestHead& sent, const RequestHead& judged
 std::expected<std::optional<ChunkSigner>, Refusal> inject(const Giving& how, RequestHead& head,
                                                           std::string* body) {
   if (!how.choice.credential) return std::nullopt;
+  const WipedFrees wiped;
   const CredentialConfig& config = *how.choice.credential;
   if (!config.goes_to(how.asking.host, how.asking.port))
     return refused(config.name, "it is not for this host");

@@ -1,15 +1,14 @@
 #include "daemon/credentials/http/token_request.h"
 
 #include <fmt/format.h>
-#include <openssl/crypto.h>
 
 #include <algorithm>
 #include <ctime>
 #include <optional>
 
 #include "daemon/credentials/http/base64.h"
-#include "daemon/credentials/http/inject.h"
 #include "daemon/credentials/http/jwt.h"
+#include "daemon/credentials/wiped_frees.h"
 #include "parsers/http1/text.h"
 #include "parsers/http1/write.h"
 #include "parsers/json.h"
@@ -26,17 +25,6 @@ constexpr std::int64_t claims_time_s = 540, claims_before_s = 60;
 constexpr std::chrono::seconds unsaid_lifetime = std::chrono::hours(1);
 constexpr std::chrono::seconds longest_lifetime = std::chrono::hours(24 * 365);
 constexpr std::size_t longest_error_code = 64;
-constexpr std::size_t room_for_head = 8 << 10;
-
-// A string that a secret passes through: of one allocation, and wiped.
-class Passing {
- public:
-  explicit Passing(std::size_t room) { text.reserve(room); }
-  ~Passing() { OPENSSL_cleanse(text.data(), text.capacity()); }
-  Passing(const Passing&) = delete;
-  Passing& operator=(const Passing&) = delete;
-  std::string text;
-};
 
 // application/x-www-form-urlencoded (RFC 6749, appendix B).
 void append_form(std::string& out, std::string_view text) {
@@ -64,22 +52,13 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
-// In one allocation, so that nothing is left of a shorter one.
-std::string behind(std::string_view prefix, std::string_view secret) {
-  std::string out;
-  out.reserve(prefix.size() + secret.size());
-  return out.append(prefix).append(secret);
-}
-
 // In the form of RFC 6749, 2.3.1: both halves encoded as a form before they become a pair.
 std::string basic_pair(const TokenSource& source, const Secret& secret) {
-  Passing pair(3 * (source.client_id.size() + secret.reveal().size()) + 1);
-  append_form(pair.text, source.client_id);
-  pair.text += ':';
-  append_form(pair.text, secret.reveal());
-  Passing digits(0);
-  digits.text = base64_encoded(pair.text);
-  return behind("Basic ", digits.text);
+  std::string pair;
+  append_form(pair, source.client_id);
+  pair += ':';
+  append_form(pair, secret.reveal());
+  return "Basic " + base64_encoded(pair);
 }
 
 void compose_form(const TokenSource& source, const Value& stored, std::string_view refresh_token,
@@ -106,7 +85,7 @@ std::expected<void, std::string> compose_app(const TokenSource& source, const Va
   head.target += fmt::format("/app/installations/{}/access_tokens", source.installation_id);
   head.fields.push_back({"Accept", "application/vnd.github+json"});
   head.fields.push_back({"X-GitHub-Api-Version", "2022-11-28"});
-  head.fields.push_back({"Authorization", behind("Bearer ", claims->reveal())});
+  head.fields.push_back({"Authorization", "Bearer " + std::string(claims->reveal())});
   return {};
 }
 
@@ -118,26 +97,11 @@ std::optional<std::int64_t> unix_of(std::string_view text, const char* form) {
   return ::timegm(&parts);
 }
 
-// The strings of a document held a token: what was read of it does not stay behind.
-void wipe(Document& document) {
-  if (auto* text = std::get_if<std::string>(&document.value)) OPENSSL_cleanse(text->data(), text->size());
-  if (auto* items = std::get_if<Document::Items>(&document.value))
-    for (Document& item : *items) wipe(item);
-  if (auto* members = std::get_if<Document::Members>(&document.value))
-    for (Document::Member& member : *members) wipe(member.value);
-}
-
-struct Wiped {
-  Document document;
-  ~Wiped() { wipe(document); }
-};
-
 // The code alone: a description is free text, which could say anything, and a secret too.
 std::string error_code(std::string_view body) {
   auto read = read_json_document(body);
   if (!read) return "";
-  Wiped kept{std::move(*read)};
-  const Document* member = kept.document.find("error");
+  const Document* member = read->find("error");
   const std::string* code = member ? member->text() : nullptr;
   auto narrow = [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; };
   const bool plain =
@@ -231,44 +195,44 @@ std::expected<TokenRequest, std::string> compose_token_request(const CredentialC
                                                                const Value& stored,
                                                                std::string_view refresh_token,
                                                                std::int64_t now_unix) {
+  const WipedFrees wiped;
   const TokenSource& source = *config.tokens;
   const bool app = config.type == CredentialType::github_app;
   RequestHead head{.method = "POST", .target = source.path, .authority = {source.host, source.port}};
   head.has_body = true;
   head.fields = {{"User-Agent", "clawpatrol"}, {"Accept-Encoding", "identity"}, {"Connection", "close"}};
   if (refresh_token.empty()) refresh_token = stored.refresh_token.reveal();
-  Passing form(3 * (stored.secret.reveal().size() + refresh_token.size()) + room_for_head);
+  std::string form;
   if (app) {
     if (auto composed = compose_app(source, stored, now_unix, head); !composed)
       return Wrong(composed.error());
   } else {
-    compose_form(source, stored, refresh_token, form.text);
+    compose_form(source, stored, refresh_token, form);
     head.fields.push_back({"Accept", "application/json"});
     head.fields.push_back({"Content-Type", "application/x-www-form-urlencoded"});
     if (source.client_auth == ClientAuth::basic && !stored.secret.empty())
       head.fields.push_back({"Authorization", basic_pair(source, stored.secret)});
   }
-  head.content_length = form.text.size();
-  Passing bytes(room_for_head + 4 * longest_needle + form.text.size() + 4 * longest_needle);
-  auto written = http1::append_request(bytes.text, head, default_port(EndpointType::https));
-  wipe(head);
+  head.content_length = form.size();
+  std::string bytes;
+  auto written = http1::append_request(bytes, head, default_port(EndpointType::https));
   if (!written) return Wrong(std::string(written.error()));
-  bytes.text += form.text;
-  return TokenRequest{Secret(bytes.text)};
+  bytes += form;
+  return TokenRequest{Secret(bytes)};
 }
 
 std::expected<ObtainedToken, std::string> read_token_answer(const CredentialConfig& config,
                                                             const TokenAnswer& answer,
                                                             std::int64_t now_unix) {
+  const WipedFrees wiped;
   const bool app = config.type == CredentialType::github_app;
   if (answer.status != 200 && !(app && answer.status == 201)) return Wrong(refusal(config, answer));
   if (!answer.content_encoding.empty() && !http1::same_name(answer.content_encoding, "identity"))
     return Wrong("the answer is compressed, which was not asked for");
   auto read = read_json_document(answer.body);
   if (!read) return Wrong("the answer is not one JSON document");
-  const Wiped kept{std::move(*read)};
-  if (!kept.document.members()) return Wrong("the answer is no JSON object");
-  return app ? read_app_token(kept.document, answer, now_unix) : read_grant(kept.document);
+  if (!read->members()) return Wrong("the answer is no JSON object");
+  return app ? read_app_token(*read, answer, now_unix) : read_grant(*read);
 }
 
 }  // namespace clawpatrol::credentials

@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <sys/socket.h>
 
+#include "daemon/credentials/wiped_frees.h"
 #include "daemon/gateway/http/break_off.h"
 #include "parsers/http1/write.h"
 
@@ -50,7 +51,11 @@ Task<Sent> Http1Upstream::send_head(const RequestHead& head, Deadline deadline) 
   chunked_ = head.has_body && !head.content_length;
   length_left_ = head.content_length.value_or(0);
   out_.clear();
-  auto written = http1::append_request(out_, head, default_port_);
+  std::expected<void, std::string_view> written;
+  {
+    const credentials::WipedFrees wiped;
+    written = http1::append_request(out_, head, default_port_);
+  }
   if (!written) {
     broken_ = true;
     co_return std::unexpected(Error{EINVAL, std::string(written.error())});

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "daemon/credentials/wiped_frees.h"
+
 namespace clawpatrol::http {
 
 class Http2UpstreamExchange final : public UpstreamExchange {
@@ -16,7 +18,10 @@ class Http2UpstreamExchange final : public UpstreamExchange {
   Task<std::expected<void, Error>> send_head(const RequestHead& head, Deadline) override {
     if (broken_off_ || !connection_.takes_requests() || !head.upgrade.empty())
       co_return std::unexpected(not_sent());
-    id_ = connection_.session_.request(head);
+    {
+      const credentials::WipedFrees wiped;
+      id_ = connection_.session_.request(head);
+    }
     if (!id_) co_return std::unexpected(not_sent());
     connection_.place_for(*id_);
     connection_.wake_writer();

@@ -1,5 +1,6 @@
 // From the first byte to the first ReadyForQuery: encryption requests, cancel requests, the login at both
 // ends.
+#include <openssl/crypto.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -344,6 +345,7 @@ Task<std::optional<Denial>> Connection::authenticate(UpstreamLogin& login, Deadl
   while (true) {
     if (!to_server.empty()) {
       auto sent = co_await server_.send_all(to_server, deadline);
+      OPENSSL_cleanse(to_server.data(), to_server.size());
       to_server.clear();
       if (!sent) co_return connection_lost;
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "daemon/credentials/wiped_frees.h"
 #include "parsers/postgres/backend.h"
 #include "parsers/postgres/build.h"
 
@@ -67,6 +68,7 @@ UpstreamLogin::State UpstreamLogin::take(const Frame& frame, std::string& to_ser
 }
 
 UpstreamLogin::State UpstreamLogin::authenticate(std::string_view body, std::string& to_server) {
+  const credentials::WipedFrees wiped;  // a password, or what proves it, passes
   auto message = read_authentication(body);
   if (!message || authenticated_) return fail("the server sent a malformed authentication message");
   if (message->code == 11 || message->code == 12) return continue_sasl(body, to_server);
