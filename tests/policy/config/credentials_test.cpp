@@ -95,6 +95,21 @@ TEST_CASE("a token's source is what its type needs") {
   REQUIRE(app.tokens);
   CHECK(app.tokens->url == "https://api.github.com");
   CHECK(app.tokens->installation_id == "7");
+  CHECK(app.tokens->host == "api.github.com");
+  CHECK(app.tokens->port == 443);
+  CHECK(app.tokens->path == "/");
+  const CredentialConfig sso = only(
+      "type = 'oauth2'\nclient_id = 'x'\nclient_auth = 'body'\nurl = 'https://Login.Example.com:8443/a/b'");
+  CHECK(sso.tokens->host == "login.example.com");
+  CHECK(sso.tokens->port == 8443);
+  CHECK(sso.tokens->path == "/a/b");
+  CHECK(sso.tokens->client_auth == ClientAuth::body);
+  CHECK(errors_of("type = 'oauth2'\nclient_id = 'x'\nurl = 'https://*.example.com/'").size() == 1);
+  CHECK(errors_of("type = 'oauth2'\nclient_id = 'x'\nurl = 'https:///t'").size() == 1);
+  CHECK(errors_of("type = 'oauth2'\nclient_id = 'x'\nurl = 'https://login.example.com'\nca = 'ca.pem'") ==
+        Lines{"not a file beside this one: 'ca.pem'"});
+  CHECK(errors_of("type = 'bearer'\nca = 'file:ca.pem'") ==
+        Lines{"'ca' is not for credentials of type bearer"});
   CHECK(errors_of("type = 'github_app'") ==
         Lines{"[credential.c] needs 'client_id'", "[credential.c] needs 'installation_id'"});
   CHECK(errors_of("type = 'oauth2'") ==
