@@ -21,6 +21,8 @@ constexpr auto tick = std::chrono::seconds(1);
 // A server may say a token for a while after it ended.
 constexpr auto echo_time = std::chrono::minutes(10);
 constexpr std::size_t most_earlier = 8;
+// Of a token that a server does not take: an agent can make a server say so as often as it likes.
+constexpr auto least_doubted = std::chrono::minutes(1);
 
 Error stopping() {
   return Error{ECANCELED, "the gateway is shutting down"};
@@ -128,6 +130,17 @@ std::vector<credentials::Sent> Tokens::sent(const std::vector<const CredentialCo
       if (earlier.until > Clock::now()) all.push_back({config, earlier.value});
   }
   return all;
+}
+
+void Tokens::doubt(const std::string& name, std::uint64_t token) {
+  const Moment at = now();
+  std::lock_guard lock(mutex_);
+  auto found = entries_.find(name);
+  if (found == entries_.end() || stopping_) return;
+  Entry& entry = found->second;
+  const bool known = entry.token && entry.token->token == token && !entry.fetch;
+  if (known && credentials::passed(entry.life.asked, at) >= least_doubted && at.steady >= entry.not_before)
+    begin(entry, "");
 }
 
 void Tokens::forget(const std::string& name) {

@@ -48,6 +48,11 @@ class Tokens {
   // without tokens are skipped.
   std::vector<credentials::Sent> sent(const std::vector<const CredentialConfig*>& credentials) const;
 
+  // A server does not take this token (401), which may have been revoked: the next one is fetched, where this
+  // one is more than a minute old. Until it is there this one is given: the server may have meant something
+  // else.
+  void doubt(const std::string& name, std::uint64_t token);
+
   // The credential's value was set or removed: its token is given to nobody any more.
   void forget(const std::string& name);
 

@@ -7,6 +7,7 @@
 #include "daemon/credentials/process_secrets.h"
 #include "daemon/gateway/http/clean_upstream.h"
 #include "daemon/gateway/http/exchange_state.h"
+#include "daemon/gateway/tokens.h"
 #include "parsers/http1/text.h"
 #include "parsers/websocket/extensions.h"
 
@@ -270,6 +271,8 @@ Task<bool> Exchange::send_response_head(ResponseHead head) {
   head.upgrade.clear();
   status_ = head.status;
   head_sent_ = true;
+  if (status_ == 401 && value_ && value_->token != 0)
+    flow_.worker().shared().tokens->doubt(choice_.credential->name, value_->token);
   auto sent = co_await agent_.send_head(head, stall_deadline());
   if (!sent) why_ = "the response's head: " + sent.error().what;
   co_return sent.has_value();

@@ -439,6 +439,29 @@ TEST_CASE("a failure does not take away the token that is still good") {
   CHECK(comes([&] { return desk.give(desk.config(server)).token == "token-3"; }));
 }
 
+TEST_CASE("a token that a server does not take is followed by another, once a minute at most") {
+  std::atomic<int> count{0};
+  TokenServer server([&](const std::string&) { return granted("token-" + std::to_string(++count)); },
+                     today());
+  Hands hands;
+  Desk desk(hands.options());
+  desk.set();
+  const std::uint64_t first = desk.give(desk.config(server)).value->token;
+  desk.tokens().doubt("c", first);
+  desk.tokens().doubt("another", first);
+  CHECK(desk.give(desk.config(server)).token == "token-1");
+  CHECK_FALSE(desk.tokens().report("c").fetching);
+  hands.move(60);
+  desk.tokens().doubt("c", first + 1);  // of another
+  CHECK_FALSE(desk.tokens().report("c").fetching);
+  desk.tokens().doubt("c", first);
+  CHECK(comes([&] { return desk.give(desk.config(server)).token == "token-2"; }));
+  desk.tokens().doubt("c", first);  // said late
+  desk.tokens().doubt("c", first + 1);
+  CHECK_FALSE(desk.tokens().report("c").fetching);
+  CHECK(server.requests().size() == 2);
+}
+
 TEST_CASE("a server that nobody vouches for, or that is not there, sees no secret") {
   TokenServer ended([](const std::string&) { return granted("first-token"); }, today() - 100 * 86'400);
   TokenServer stranger([](const std::string&) { return granted("first-token"); }, today());
