@@ -317,7 +317,7 @@ void Tokens::take_over(Entry& entry, Fetch& fetch, Obtained obtained) {
   value->token = ++given_out_;
   entry.token = std::make_shared<const credentials::Value>(std::move(*value));
   entry.life = {obtained.asked, obtained.token.lifetime};
-  entry.used = !entry.waiting.empty();
+  entry.used = false;
   entry.failures = 0;
   entry.not_before = {};
   entry.problem.clear();

@@ -408,7 +408,7 @@ TEST_CASE("a chunked answer behind interim ones is read") {
   TokenServer server(
       [](const std::string&) {
         return "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-               "19\r\n{\"access_token\":\"a-token\",\r\n17\r\n\"token_type\":\"bearer\"}   \r\n0\r\n\r\n";
+               "1a\r\n{\"access_token\":\"a-token\",\r\n19\r\n\"token_type\":\"bearer\"}   \r\n0\r\n\r\n";
       },
       today());
   Desk desk;
