@@ -102,7 +102,9 @@ Task<bool> Exchange::give_credential() {
   }
   look_for_secrets();
   // Its value may have changed since it was read; from here on the flow's grant watches over it.
-  const bool stands = flow_.judge().stands();  // also after a wait for a token
+  // So may have what else the connection rests on, while it waited for a token.
+  const bool waited = choice_.credential && choice_.credential->tokens;
+  const bool stands = !waited || flow_.judge().stands();
   if (const char* why = stands ? flow_.broken_given() : "what the connection rests on was taken away") {
     flow_.end_after_this();
     co_await fail(503, "closed", "The gateway closes this connection.", why);
