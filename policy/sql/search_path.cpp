@@ -50,11 +50,12 @@ PathEffect path_from_text(std::string_view value) {
   while (value.find_first_not_of(space) != value.npos) {
     const std::string_view item = first_item(value);
     auto parts = qualified_name(item);
-    if (!parts || parts->size() != 1) return {.kind = PathEffect::Kind::uncertain, .path = {}};
+    if (!parts || parts->size() != 1)
+      return {.kind = PathEffect::Kind::uncertain, .path = {}, .of_role = false};
     names.push_back(std::move(parts->front()));
     value.remove_prefix(std::min(item.size() + 1, value.size()));
   }
-  return {.kind = PathEffect::Kind::set, .path = path_from_names(std::move(names))};
+  return {.kind = PathEffect::Kind::set, .path = path_from_names(std::move(names)), .of_role = false};
 }
 
 SearchPath united(const SearchPath& a, const SearchPath& b) {
@@ -71,7 +72,9 @@ PathEffect united(const PathEffect& a, const PathEffect& b) {
   if (b.kind == Kind::none) return a;
   // After a reset it may be what it was at login, which whoever follows a path keeps in it.
   const bool uncertain = a.kind == Kind::uncertain || b.kind == Kind::uncertain;
-  return {.kind = uncertain ? Kind::uncertain : Kind::add, .path = united(a.path, b.path)};
+  return {.kind = uncertain ? Kind::uncertain : Kind::add,
+          .path = united(a.path, b.path),
+          .of_role = a.of_role || b.of_role};
 }
 
 PathInMessage::PathInMessage(SearchPathPointer before)

@@ -37,7 +37,8 @@ struct PathEffect {
     uncertain,  // nobody knows
   };
   Kind kind = Kind::none;
-  SearchPath path;  // `schemas` can hold user_schema
+  SearchPath path;       // `schemas` can hold user_schema
+  bool of_role = false;  // `path` holds schemas that user_schema may mean from now on
   bool operator==(const PathEffect&) const = default;
 };
 

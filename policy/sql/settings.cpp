@@ -154,9 +154,9 @@ PathEffect path_effect(std::string_view name, std::optional<std::string_view> va
   const std::string setting = lower(name);
   const bool role = setting == "role" || setting == "session_authorization";
   if (!role && setting != "search_path") return {};
-  if (!value) return {.kind = PathEffect::Kind::uncertain, .path = {}};
+  if (!value) return {.kind = PathEffect::Kind::uncertain, .path = {}, .of_role = role};
   if (!role) return path_from_text(*value);
-  return {.kind = PathEffect::Kind::add, .path = path_from_names({std::string(*value)})};
+  return {.kind = PathEffect::Kind::add, .path = path_from_names({std::string(*value)}), .of_role = true};
 }
 
 bool setting_matters(std::string_view name) {

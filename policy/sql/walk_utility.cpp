@@ -209,11 +209,12 @@ std::string_view Walk::transaction(const TransactionStmt& transaction, Wrapper w
 // Of the session's own, not of a body's.
 void Walk::path_set(const VariableSetStmt& set) {
   using Kind = PathEffect::Kind;
-  const Kind kind = path_effect(view(set.name), "").kind;
+  const PathEffect of_name = path_effect(view(set.name), "");
+  const Kind kind = of_name.kind;
   const bool resets = set.kind == VAR_RESET || set.kind == VAR_SET_DEFAULT;
   if (set.kind == VAR_RESET_ALL || (resets && kind == Kind::set))
     // Outside of a transaction LOCAL does nothing, and what was there at login the text does not tell.
-    return path_becomes({.kind = set.is_local ? Kind::uncertain : Kind::reset, .path = {}});
+    return path_becomes({.kind = set.is_local ? Kind::uncertain : Kind::reset, .path = {}, .of_role = false});
   if (kind == Kind::none || resets) return;
   std::vector<std::string> names;
   bool literal = set.kind == VAR_SET_VALUE;
@@ -222,9 +223,11 @@ void Walk::path_set(const VariableSetStmt& set) {
     literal &= constant != nullptr && !constant->isnull && constant->val.node.type == Tag::String;
     if (literal) names.emplace_back(view(constant->val.sval.sval));
   }
-  if (!literal) return path_becomes({.kind = Kind::uncertain, .path = {}});
+  if (!literal) return path_becomes({.kind = Kind::uncertain, .path = {}, .of_role = of_name.of_role});
   // LOCAL does nothing outside of a transaction.
-  path_becomes({.kind = set.is_local ? Kind::add : kind, .path = path_from_names(std::move(names))});
+  path_becomes({.kind = set.is_local ? Kind::add : kind,
+                .path = path_from_names(std::move(names)),
+                .of_role = of_name.of_role});
 }
 
 std::string_view Walk::variable(const VariableSetStmt& set, Wrapper wrapper) {
@@ -272,7 +275,7 @@ std::string_view Walk::session_names(const Node* node, std::string_view name, Wr
   } else if (const auto* discard = as<DiscardStmt>(node)) {
     if (discard->target == DISCARD_ALL) {
       effect(Effect::discard_all, nullptr, wrapper);
-      path_becomes({.kind = PathEffect::Kind::reset, .path = {}});
+      path_becomes({.kind = PathEffect::Kind::reset, .path = {}, .of_role = false});
       may_change_settings();
     }
   }

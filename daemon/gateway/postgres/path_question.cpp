@@ -72,8 +72,12 @@ sql::SearchPathPointer PathQuestion::path(const std::string& user) const {
   }
   sql::PathEffect effect = sql::path_from_text(*path_);
   if (effect.kind == sql::PathEffect::Kind::uncertain) effect.path.certain = false;
-  if (own_schema_ == OwnSchema::missing) std::erase(effect.path.schemas, sql::user_schema);
+  if (own_schema_ == OwnSchema::missing && *role_ == no_role)
+    std::erase(effect.path.schemas, sql::user_schema);
+  const bool own = std::ranges::find(effect.path.schemas, sql::user_schema) != effect.path.schemas.end();
   std::ranges::replace(effect.path.schemas, sql::user_schema, *role_ == no_role ? user : *role_);
+  // What SET ROLE NONE and DISCARD ALL go back to.
+  if (own && *role_ != no_role) effect.path = sql::united(effect.path, {.schemas = {user}});
   if (effect.path == sql::path_of(nullptr)) return nullptr;
   return std::make_shared<const sql::SearchPath>(std::move(effect.path));
 }

@@ -182,6 +182,7 @@ class Session {
 
   // The search path.
   sql::SearchPath with_own_schema(sql::SearchPath path) const;
+  sql::SearchPathPointer path_after_reset() const;
   void path_forwarded(Expected& entry, const Message& message);
   void path_answered(const Expected& entry);
   void path_ready();
@@ -246,6 +247,7 @@ class Session {
     std::uint64_t number;
     sql::SearchPathPointer path;
   };
+  sql::SearchPath roles_;                    // schemas of the roles that it may have taken
   std::optional<SettledPath> settled_path_;  // of this batch, unless something undoes it
   std::uint64_t last_name_change_ = 0;       // number of the last entry with SQL that changes names
   std::uint64_t last_ready_ = 0;             // number of the last entry that ends with ReadyForQuery

@@ -24,8 +24,15 @@ bool may_undo(sql::Effect effect) {
 }  // namespace
 
 SearchPath Session::with_own_schema(SearchPath path) const {
+  const bool own = std::ranges::find(path.schemas, sql::user_schema) != path.schemas.end();
   std::ranges::replace(path.schemas, sql::user_schema, judge_.identity().user);
-  return path;
+  return own ? sql::united(path, roles_) : path;
+}
+
+// Whose schema "$user" of the login's path is then, no reset of the path decides.
+SearchPathPointer Session::path_after_reset() const {
+  if (roles_.schemas.empty()) return judge_.login_path();
+  return std::make_shared<const SearchPath>(sql::united(sql::path_of(judge_.login_path()), roles_));
 }
 
 void Session::path_forwarded(Expected& entry, const Message& message) {
@@ -34,6 +41,7 @@ void Session::path_forwarded(Expected& entry, const Message& message) {
   for (const Part& part : message.parts) entry.may_undo_path |= may_undo(part.statement->effect);
   const Kind kind = message.unread ? Kind::uncertain : message.path.kind;
   if (kind == Kind::none) return;
+  if (message.path.of_role) roles_ = sql::united(roles_, with_own_schema(message.path.path));
   SearchPath next = sql::united(sql::path_of(judge_.search_path()), with_own_schema(message.path.path));
   next = sql::united(next, sql::path_of(judge_.login_path()));
   if (kind == Kind::uncertain) next.certain = false;
@@ -41,7 +49,7 @@ void Session::path_forwarded(Expected& entry, const Message& message) {
   path_changed_by_ = entry.number;
   if (message.parts.size() <= 1 && kind == Kind::set)
     entry.becomes = std::make_shared<const SearchPath>(with_own_schema(message.path.path));
-  if (message.parts.size() <= 1 && kind == Kind::reset) entry.becomes = judge_.login_path();
+  if (message.parts.size() <= 1 && kind == Kind::reset) entry.becomes = path_after_reset();
   if (next == sql::path_of(judge_.search_path())) return;
   judge_.set_search_path(std::make_shared<const SearchPath>(std::move(next)));
 }

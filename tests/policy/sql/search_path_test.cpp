@@ -119,6 +119,7 @@ TEST_CASE("what a statement does to the path is told by it") {
            {"DISCARD ALL", Kind::reset, {}},
            {"RESET ROLE", Kind::none, {}},
            {"SET ROLE bob", Kind::add, {"bob"}},
+           {"SET ROLE 'bob'", Kind::add, {"bob"}},
            {"SET SESSION AUTHORIZATION DEFAULT", Kind::none, {}},
            {"SET work_mem = '1MB'", Kind::none, {}},
            {"SELECT set_config('search_path', '\"A\" ,b', false)", Kind::add, {"A", "b"}},
@@ -131,6 +132,20 @@ TEST_CASE("what a statement does to the path is told by it") {
     INFO(expected.text);
     CHECK(statement.path.kind == expected.kind);
     CHECK(statement.path.path.schemas == expected.schemas);
+  }
+}
+
+TEST_CASE("what sets a role is told from what sets a path") {
+  for (const char* text :
+       {"SET ROLE bob", "SET SESSION AUTHORIZATION bob", "SET LOCAL ROLE bob",
+        "SELECT set_config('role', 'bob', false)", "SELECT set_config('role', $1, true)"}) {
+    INFO(text);
+    CHECK(one(text).path.of_role);
+  }
+  for (const char* text : {"SET search_path = bob", "SELECT set_config('search_path', 'bob', false)",
+                           "RESET search_path", "RESET ALL", "SELECT 1"}) {
+    INFO(text);
+    CHECK_FALSE(one(text).path.of_role);
   }
 }
 

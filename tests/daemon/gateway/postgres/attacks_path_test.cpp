@@ -282,6 +282,44 @@ verdict = "allow"
   CHECK(rows(without.query("SELECT t FROM tokens")) == Rows{"open"});
 }
 
+TEST_CASE("attack 7: after SET ROLE the path that a RESET brings back is that of the role") {
+  make_tables();
+  Server& server = Server::instance();
+  server.admin("DROP ROLE IF EXISTS sec; CREATE ROLE sec; GRANT sec TO agent_ro");
+  Gateway gateway({.rules = no_tokens});
+  for (const char* reset : {"RESET search_path", "RESET ALL", "SET search_path TO DEFAULT",
+                            "SET search_path TO \"$user\", public", "SET search_path TO '$user'"}) {
+    INFO(reset);
+    Agent agent(gateway.port(), {});
+    CHECK(code(agent.query("SET search_path = public")).empty());
+    CHECK(code(agent.query("SET ROLE sec")).empty());
+    CHECK(code(agent.query(reset)).empty());
+    CHECK(code(agent.query("SELECT t FROM tokens")) == "42501");
+    CHECK(code(agent.query("SET search_path = public")).empty());
+    CHECK(rows(agent.query("SELECT t FROM tokens")) == Rows{"open"});
+  }
+  // A role of the login's own, which it can leave.
+  server.admin("ALTER ROLE agent_ro SET role = sec; ALTER ROLE agent_ro SET search_path = \"$user\"");
+  Gateway own({.rules = R"toml(
+[[rule]]
+name = "no"
+endpoint = "pg-prod"
+priority = 10
+condition = "'agent_ro.tokens' in sql.tables"
+verdict = "deny"
+[[rule]]
+name = "rest"
+endpoint = "pg-prod"
+verdict = "allow"
+)toml"});
+  Agent agent(own.port(), {});
+  CHECK(code(agent.query("SET ROLE NONE")).empty());
+  CHECK(code(agent.query("SELECT t FROM tokens")) == "42501");
+  CHECK(code(agent.query("DISCARD ALL")).empty());
+  CHECK(code(agent.query("SELECT t FROM tokens")) == "42501");
+  server.admin("ALTER ROLE agent_ro RESET role; ALTER ROLE agent_ro RESET search_path; DROP ROLE sec");
+}
+
 TEST_CASE("attack 7: a function vouched for by its mere name is not that of a schema of the agent's own") {
   make_tables();
   Server& server = Server::instance();

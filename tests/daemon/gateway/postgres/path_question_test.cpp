@@ -77,8 +77,8 @@ TEST_CASE("a path is what the server says, with the schema of whoever the sessio
   CHECK(path_of("\"$user\", \"A b\"", "none")->schemas == Names{"A b"});
   CHECK(path_of("\"$user\", \"A b\"", "none", "agent")->schemas == Names{"agent", "A b"});
   CHECK(path_of("\"$user\", public", "none", "agent")->schemas == Names{"agent", "public"});
-  CHECK(path_of("\"$user\", public", "boss", "boss")->schemas == Names{"boss", "public"});
-  CHECK(path_of("\"$user\", public", "boss") == nullptr);
+  CHECK(path_of("\"$user\", public", "boss", "boss")->schemas == Names{"boss", "public", "agent"});
+  CHECK(path_of("\"$user\", public", "boss")->schemas == Names{"boss", "public", "agent"});
   CHECK(path_of("public", "none", "agent") == nullptr);
   CHECK(path_of("", "none")->schemas.empty());
   CHECK(path_of("sec, pg_catalog", "none")->hides_catalog);
