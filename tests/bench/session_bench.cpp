@@ -27,7 +27,16 @@ constexpr const char* conditions[] = {
     "sql.copy.target == 'program'",
 };
 
-std::string policy_text() {
+// Facets that are made only where a rule reads them.
+constexpr std::string_view asking = R"toml(
+[[rule]]
+name = "asks"
+endpoint = "pg"
+condition = "'people.salary' in sql.columns || 'secret' in sql.literals"
+verdict = "deny"
+)toml";
+
+std::string policy_text(std::string_view more) {
   std::string text = R"toml(
 schema = 1
 [gateway]
@@ -51,7 +60,8 @@ user = "reader"
     text += fmt::format(
         "[[rule]]\nname = \"deny-{}\"\nendpoint = \"pg\"\ncondition = \"{}\"\nverdict = \"deny\"\n", i,
         fmt::format(fmt::runtime(conditions[i % std::size(conditions)]), i));
-  return text + "[[rule]]\nname = \"all\"\nendpoint = \"pg\"\ncondition = \"true\"\nverdict = \"allow\"\n";
+  return text + std::string(more) +
+         "[[rule]]\nname = \"all\"\nendpoint = \"pg\"\ncondition = \"true\"\nverdict = \"allow\"\n";
 }
 
 std::string frame(char type, std::string_view body) {
@@ -62,9 +72,9 @@ std::string frame(char type, std::string_view body) {
 
 class Bench {
  public:
-  explicit Bench(const std::filesystem::path& directory)
+  Bench(const std::filesystem::path& directory, std::string_view rules)
       : cache_(32 << 20), flow_(std::make_shared<Flow>(1)) {
-    auto loaded = load_policy_text(policy_text());
+    auto loaded = load_policy_text(policy_text(rules));
     if (!loaded.policy) std::abort();
     loaded.policy->generation = 1;
     shared_.policy.replace(loaded.policy);
@@ -117,9 +127,19 @@ std::string query(std::size_t key) {
   return frame('Q', fmt::format("SELECT abalance FROM pgbench_accounts WHERE aid = {};", key) + '\0');
 }
 
+// Of twenty columns.
+std::string wide_query(std::size_t key) {
+  std::string text = "SELECT ";
+  for (int i = 0; i < 20; ++i) text += fmt::format("{}column_number_{}", i ? ", " : "", i);
+  text += fmt::format(" FROM wide_table WHERE aid = {}", key);
+  for (int i = 0; i < 10; ++i) text += fmt::format(" AND column_number_{} <> 'some constant text {}'", i, i);
+  return frame('Q', text + '\0');
+}
+
 struct Case {
   std::string_view name;
   std::function<void(Bench&, std::size_t)> once;
+  std::string_view rules = "";
 };
 
 std::vector<Case> cases() {
@@ -138,6 +158,11 @@ std::vector<Case> cases() {
   const std::string executed = frame('2', "") + description + row + complete + ready;
   return {{"the same text", [=](Bench& bench, std::size_t) { bench.exchange(query(1), answer); }},
           {"ever-different texts", [=](Bench& bench, std::size_t i) { bench.exchange(query(i), answer); }},
+          {"the same, columns and constants asked for",
+           [=](Bench& bench, std::size_t i) { bench.exchange(query(i), answer); }, asking},
+          {"wide texts", [=](Bench& bench, std::size_t i) { bench.exchange(wide_query(i), answer); }},
+          {"wide, columns and constants asked for",
+           [=](Bench& bench, std::size_t i) { bench.exchange(wide_query(i), answer); }, asking},
           {"prepared", [=](Bench& bench, std::size_t i) {
              if (i == 0) {
                std::string parse;
@@ -150,7 +175,7 @@ std::vector<Case> cases() {
 }
 
 void run(const Case& each, std::size_t count, const std::filesystem::path& directory) {
-  Bench bench(directory / std::to_string(each.name.size()));
+  Bench bench(directory / each.name, each.rules);
   for (std::size_t i = 0; i < 1000; ++i) each.once(bench, i);
   const std::size_t before = allocations;
   std::vector<double> runs;
@@ -172,7 +197,7 @@ int main(int count, char** arguments) {
       std::filesystem::temp_directory_path() / fmt::format("session_bench.{}", getpid());
   std::filesystem::create_directory(directory);
   for (const Case& each : cases()) {
-    std::filesystem::create_directory(directory / std::to_string(each.name.size()));
+    std::filesystem::create_directory(directory / each.name);
     if (count == 1 || each.name == arguments[1])
       run(each, count > 2 ? std::strtoul(arguments[2], nullptr, 10) : 20'000, directory);
   }
