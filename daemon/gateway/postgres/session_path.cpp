@@ -77,7 +77,7 @@ std::shared_ptr<const sql::Analysis> Session::read_again(Prepared& prepared) {
   if (whole) prepared.charge.grow(more);
   auto again = std::make_shared<sql::Analysis>();
   again->more_than_text = before.more_than_text;
-  again->on_own_path = read->on_own_path;
+  again->on_own_path = read->on_own_path || !whole;  // its text does not explain it
   again->statements.push_back(!whole                  ? sql::with_unknown_target(*prepared.statement())
                               : before.more_than_text ? sql::with_unread_code(read->statements.front())
                                                       : read->statements.front());
