@@ -142,11 +142,11 @@ std::expected<std::optional<ChunkSigner>, Refusal> inject(const Giving& how, Req
   return signer;
 }
 
-void limit_responses(RequestHead& head) {
+std::optional<Part> limit_responses(RequestHead& head, std::uint64_t margin) {
+  std::optional<Part> part = Part::widen(head, margin);
   constexpr std::string_view known[] = {"gzip", "x-gzip", "deflate", "br", "zstd", "identity"};
   std::string codings;
   std::erase_if(head.fields, [&](const Field& field) {
-    if (http1::same_name(field.name, "range") || http1::same_name(field.name, "if-range")) return true;
     if (!http1::same_name(field.name, "accept-encoding")) return false;
     http1::each_member(field.value, [&](std::string_view member) {
       const std::string name = http1::lower_case(http1::trimmed(member.substr(0, member.find(';'))));
@@ -156,8 +156,9 @@ void limit_responses(RequestHead& head) {
     });
     return true;
   });
-  // Without the field a server may choose any coding.
-  head.fields.push_back({"accept-encoding", codings.empty() ? "identity" : codings});
+  // Without the field a server may choose any coding. A part of what is coded cannot be decoded.
+  head.fields.push_back({"accept-encoding", codings.empty() || part ? "identity" : codings});
+  return part;
 }
 
 void wipe(RequestHead& head) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "daemon/credentials/http/choose.h"
+#include "daemon/credentials/http/part.h"
 #include "daemon/credentials/http/sigv4.h"
 #include "daemon/credentials/http/value.h"
 
@@ -26,9 +27,9 @@ struct Giving {
 std::expected<std::optional<ChunkSigner>, Refusal> inject(const Giving& how, http::RequestHead& head,
                                                           std::string* body);
 
-// What a credentialed request does not ask for: ranges, in which half a secret could stand, and codings that
-// cannot be looked into. On a copy of the head, before it is sent.
-void limit_responses(http::RequestHead& head);
+// Has a credentialed request ask for what can be looked into: no codings that cannot, and of a body that is
+// asked for in part `margin` bytes more on either side. On a copy of the head, before it is sent.
+std::optional<Part> limit_responses(http::RequestHead& head, std::uint64_t margin);
 
 void wipe(http::RequestHead& head);
 

@@ -35,17 +35,26 @@ void forget_coding(http::ResponseHead& head) {
 
 }  // namespace
 
+// The longest escape of one byte is \u005cu0041 or &#38;#x41;, and of an escape's own bytes each could be
+// one.
+std::uint64_t part_margin(const Patterns& patterns) {
+  constexpr std::uint64_t longest_escape = 48, least = 64 << 10;
+  return std::max(least, patterns.longest() * longest_escape);
+}
+
 Done CleanResponse::head(http::ResponseHead& head) {
   if (!patterns_) return {};
-  if (head.status == 206) return std::unexpected("a part of a body that was not asked for in parts");
-  std::erase_if(head.fields,
-                [](const Field& field) { return http1::same_name(field.name, "accept-ranges"); });
+  is_part_ = head.status == 206;
+  if (is_part_ && !part_) return std::unexpected("a part of a body that was not asked for in parts");
+  if (is_part_)
+    if (Done narrowed = part_->narrow(head); !narrowed) return narrowed;
   in_heads_ += scrub(patterns_, head.fields);
   if (head.status < 200 || !head.has_body) return {};
   const std::vector<std::string> codings = codings_of(head.fields);
   decoder_ = http::make_decoder(codings);
   if (!decoder_) return std::unexpected("a coding that the gateway cannot look into");
   decodes_ = std::ranges::any_of(codings, [](const std::string& coding) { return coding != "identity"; });
+  if (decodes_ && is_part_) return std::unexpected("a part of a compressed body");
   if (decodes_) forget_coding(head);
   scrubber_.emplace(patterns_);
   return {};
@@ -67,14 +76,15 @@ Done CleanResponse::feed(std::string_view& bytes) {
     scrubber_->feed(std::exchange(bytes, {}), text_);
   }
   scrubber_->release_few(text_);
-  sent_ = text_;
+  sent_ = is_part_ ? part_->cut(text_) : text_;
   return fed;
 }
 
 Done CleanResponse::finish() {
   text_.clear();
   if (scrubber_) scrubber_->finish(text_);
-  sent_ = text_;
+  sent_ = is_part_ ? part_->cut(text_) : text_;
+  if (is_part_ && !part_->is_whole()) return std::unexpected("a part of a body that is cut off");
   // An empty body of a coding is none at all.
   if (decodes_ && begun_ && !decoder_->ended()) return std::unexpected("a compressed body that is cut off");
   return {};

@@ -7,19 +7,25 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/credentials/http/part.h"
 #include "daemon/credentials/http/scrub.h"
 #include "parsers/http/decoder.h"
 #include "parsers/http/message.h"
 
 namespace clawpatrol::credentials {
 
+// As long as a secret can stand in a text whose every byte is escaped twice over.
+std::uint64_t part_margin(const Patterns& patterns);
+
 class CleanResponse {
  public:
-  // `patterns` may be null: nothing is looked for, and everything passes as it is.
-  explicit CleanResponse(std::shared_ptr<const Patterns> patterns) : patterns_(std::move(patterns)) {}
+  // `patterns` may be null: nothing is looked for, and everything passes as it is. `part`: what was asked for
+  // of a body, with a margin of part_margin().
+  explicit CleanResponse(std::shared_ptr<const Patterns> patterns, std::optional<Part> part = {})
+      : patterns_(std::move(patterns)), part_(part) {}
 
   // Each head, those below 200 too, before it is sent on. The error, a literal: this response is not to be
-  // sent at all: a part of a body, in which there may be a part of a secret, or a coding that is not known.
+  // sent at all: a part of a body that was not asked for, or a coding that is not known.
   std::expected<void, std::string_view> head(http::ResponseHead& head);
 
   // Some of the body: what may be sent stands in text() until the next call, and as long as they do. Call
@@ -35,6 +41,8 @@ class CleanResponse {
 
  private:
   std::shared_ptr<const Patterns> patterns_;
+  std::optional<Part> part_;
+  bool is_part_ = false;
   std::unique_ptr<http::Decoder> decoder_;
   std::optional<Scrubber> scrubber_;
   bool decodes_ = false, begun_ = false;

@@ -61,11 +61,11 @@ void Exchange::look_for_secrets() {
       *shared.credentials, credentials,
       shared.tokens ? shared.tokens->sent(credentials) : std::vector<credentials::Sent>());
   if (!secrets_) return;
-  credentials::limit_responses(outgoing_);
+  auto part = credentials::limit_responses(outgoing_, credentials::part_margin(*secrets_));
   // Frames are looked into as they are.
   std::erase_if(outgoing_.fields,
                 [](const Field& field) { return http1::same_name(field.name, "sec-websocket-extensions"); });
-  clean_.emplace(secrets_);
+  clean_.emplace(secrets_, part);
 }
 
 Task<Exchange::Read> Exchange::token_of(const CredentialConfig& config) {
