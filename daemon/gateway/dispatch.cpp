@@ -77,6 +77,11 @@ ClaimedFlow claimed_flow(std::shared_ptr<Flow> flow, std::shared_ptr<const Peer>
   return claimed;
 }
 
+// HTTP within TLS, and told by its server name.
+bool speaks_tls(EndpointType type) {
+  return type == EndpointType::https || type == EndpointType::kubernetes;
+}
+
 // One flow from its claim to its end. `opening`: what has been read of it already, if anything.
 Task<void> serve(Worker& worker, Fd socket, ClaimedFlow claimed, Opening opening) {
   std::shared_ptr<Flow> flow = claimed.flow;
@@ -85,7 +90,7 @@ Task<void> serve(Worker& worker, Fd socket, ClaimedFlow claimed, Opening opening
     co_await serve_passthrough(worker, std::move(socket), std::move(claimed), std::move(opening));
   else if (type == name_of(EndpointType::postgres))
     co_await serve_postgres(worker, std::move(socket), std::move(claimed));
-  else if (type == name_of(EndpointType::https))
+  else if (type == name_of(EndpointType::https) || type == name_of(EndpointType::kubernetes))
     co_await serve_https(worker, std::move(socket), std::move(claimed), std::move(opening));
   else if (type == name_of(EndpointType::http))
     co_await serve_http(worker, std::make_unique<Stream>(worker.ring(), std::move(socket)),
@@ -117,7 +122,7 @@ ClaimedFlow claim(Shared& shared, const Policy& policy, const PeerConfig& config
 bool may_be_named(const Policy& policy, std::string_view profile, std::uint16_t port) {
   return std::ranges::any_of(policy.endpoints, [&](const auto& entry) {
     const EndpointConfig& endpoint = entry.second;
-    return endpoint.type == EndpointType::https && policy.reaches(profile, endpoint.name) &&
+    return speaks_tls(endpoint.type) && policy.reaches(profile, endpoint.name) &&
            std::ranges::any_of(endpoint.hosts, [port](const HostPort& host) { return host.port == port; });
   });
 }
@@ -143,7 +148,7 @@ Task<void> serve_by_server_name(Worker& worker, Fd socket, Arrival arrival) {
   const EndpointConfig* endpoint = nullptr;
   if (config && opening.hello)
     endpoint = policy->claim(opening.hello->server_name, arrival.destination.port, config->profile);
-  if (endpoint && endpoint->type != EndpointType::https) endpoint = nullptr;
+  if (endpoint && !speaks_tls(endpoint->type)) endpoint = nullptr;
   if (endpoint) arrival.dialled.host = opening.hello->server_name;
   const bool passes = endpoint || (config && policy->unknown_host == UnknownHost::passthrough);
   if (passes && !flow->close_asked())

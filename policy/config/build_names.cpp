@@ -94,15 +94,6 @@ void read_tls(Build& build, const Table& table, EndpointConfig& endpoint) {
       fmt::format("'ca' has no effect with tls = \"{}\"", names[static_cast<std::size_t>(endpoint.tls)]));
 }
 
-// An endpoint that is loaded and not served would seem to be guarded.
-void check_served(Build& build, const Table& table, const EndpointConfig& endpoint) {
-  const bool served = endpoint.type != EndpointType::kubernetes;
-  if (build.use == LoadFor::judge || served) return;
-  build.report.error(table.at("type"),
-                     fmt::format("this gateway does not serve {} endpoints yet", name_of(endpoint.type)),
-                     "Its rules can be tried with `cpctl test`; to run the gateway, leave the endpoint out.");
-}
-
 void check_keys_of_type(Build& build, const Table& table, const EndpointConfig& endpoint) {
   bool sql = endpoint.type == EndpointType::postgres;
   for (std::string_view key : {"safe_functions", "agent_login", "lenient_paths"}) {
@@ -213,7 +204,6 @@ void build_endpoints(Build& build) {
     named.at = table.at();
     table.require("type");
     if (auto type = table.choice("type")) endpoint.type = static_cast<EndpointType>(*type);
-    check_served(build, table, endpoint);
     endpoint.hosts = read_hosts(table, default_port(endpoint.type), named.hosts);
     if (!table.has("hosts") || table.is_empty_array("hosts"))
       build.report.error(table.at("hosts"), fmt::format("{} needs 'hosts'", table.title()),

@@ -21,17 +21,20 @@ void check_known(Build& build, std::string_view kind, const std::vector<Text>& n
   }
 }
 
+bool speaks_tls(EndpointType type) {
+  return type == EndpointType::https || type == EndpointType::kubernetes;
+}
+
 bool fits(CredentialType credential, EndpointType endpoint) {
   if (credential == CredentialType::postgres) return endpoint == EndpointType::postgres;
-  if (credential == CredentialType::mtls)
-    return endpoint == EndpointType::https || endpoint == EndpointType::kubernetes;
+  if (credential == CredentialType::mtls) return speaks_tls(endpoint);
   return endpoint != EndpointType::postgres;
 }
 
 // A certificate is shown within TLS alone; and a secret goes to whoever answers, where nobody is verified.
 void check_credential_tls(Build& build, const CredentialConfig& credential, const EndpointConfig& endpoint,
                           const Location& at) {
-  if (endpoint.type != EndpointType::https) return;
+  if (!speaks_tls(endpoint.type)) return;
   if (credential.type == CredentialType::mtls && endpoint.tls == UpstreamTls::disable)
     build.report.error(at,
                        fmt::format("credential '{}' is mtls, and endpoint '{}' has tls = \"disable\"",

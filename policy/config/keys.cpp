@@ -259,11 +259,7 @@ constexpr Key keys[] = {
     {"profile", "credentials", Shape::strings, "`[]`", "what its agents may be given"},
     {"profile", "endpoints", Shape::strings, "`[]`", "endpoints that need no credential"},
 
-    {"endpoint", "type", Shape::choice, "required",
-     "the protocol; this version serves `postgres` and `http`, and refuses to run with another (`cpctl test` "
-     "judges "
-     "all)",
-     "postgres|http|https|kubernetes"},
+    {"endpoint", "type", Shape::choice, "required", "the protocol", "postgres|http|https|kubernetes"},
     {"endpoint", "hosts", Shape::hosts, "required",
      "`host:port`, `address:port` or `*.suffix:port`; names are absolute; the port may be left out for the "
      "protocol's own "
