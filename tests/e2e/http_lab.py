@@ -88,11 +88,13 @@ https://:9083 {{
 
 class HttpLab(Lab):
     ports = PORTS
+    more_names = ()  # of hosts, beside NAME.internal for each of the ports
 
     def __init__(self, rules=ALLOW_ALL, **options):
         hosts = [", ".join(f'"{name}.internal:{port + more}"' for name, port in self.ports.items()) for more in (0, ENCRYPTED)]
         options.setdefault("policy", POLICY.replace("CLEAR", hosts[0]).replace("ENCRYPTED", hosts[1]))
-        self.hosts = "127.0.0.1 localhost\n" + "".join(f"10.77.2.2 {name}.internal\n" for name in self.ports)
+        self.names = [*(f"{name}.internal" for name in self.ports), *self.more_names]
+        self.hosts = "127.0.0.1 localhost\n" + "".join(f"10.77.2.2 {name}\n" for name in self.names)
         super().__init__(rules=rules, postgres=False, **options)
 
     def __enter__(self):
@@ -111,7 +113,7 @@ class HttpLab(Lab):
         new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
         run("openssl", "req", "-x509", *new, "-days", "2", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem", cwd=self.servers)
         run("openssl", "req", *new, "-subj", "/CN=server", "-keyout", "server.key", "-out", "server.csr", cwd=self.servers)
-        (self.servers / "names").write_text("subjectAltName=" + ",".join(f"DNS:{name}.internal" for name in self.ports) + "\n")
+        (self.servers / "names").write_text("subjectAltName=" + ",".join(f"DNS:{name}" for name in self.names) + "\n")
         run("openssl", "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
             "-extfile", "names", "-out", "server.pem", cwd=self.servers)
         (self.config / "ca.pem").write_bytes((self.servers / "ca.pem").read_bytes())
