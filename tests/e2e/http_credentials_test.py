@@ -185,6 +185,23 @@ class Credentials(unittest.TestCase):
     def test_a_token_of_the_agents_own_is_replaced(self):
         self.assertEqual(self.agent("GH_TOKEN=ghp_of_somebody_else gh api user --jq .login").stdout, "agent-smith\n")
 
+    def test_events_come_as_they_are_made(self):
+        """Though each is looked into, also compressed, nothing waits for what comes behind it."""
+        program = """
+import httpx, os, sys
+with httpx.Client(http2=sys.argv[1] == "2", headers={"Authorization": "Bearer " + os.environ["GH_TOKEN"]}, timeout=30) as client:
+    with client.stream("GET", "https://api.github.com/events?" + sys.argv[2]) as events:
+        for piece in events.iter_bytes():  # not lines: httpx itself keeps those back
+            if b"data" in piece:
+                print(piece.decode().strip())
+                client.get("https://api.github.com/heard")
+"""
+        for version in "12":
+            for coding in ("identity", "gzip"):
+                with self.subTest(version + coding):
+                    lines = self.agent(f"/usr/bin/python3 -c '{program}' {version} {coding}").stdout.splitlines()
+                    self.assertEqual([line[:11] for line in lines], ["data: 0 for", "data: 1 for", "data: 2 for"])
+
     # ---- aws
 
     @staticmethod

@@ -5,8 +5,10 @@ import json
 import ssl
 import sys
 import threading
+import zlib
 
 TOKEN = sys.argv[3]
+heard = threading.Semaphore(0)
 ISSUES = {"repository": {"hasIssuesEnabled": True, "issues": {
     "totalCount": 1, "pageInfo": {"hasNextPage": False, "endCursor": None},
     "nodes": [{"number": 7, "title": "It leaks", "state": "OPEN", "updatedAt": "2020-01-01T00:00:00Z", "labels": {"nodes": [], "totalCount": 0}}]}}}
@@ -44,6 +46,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.watch()
         if path.endswith("/log"):
             return self.say(200, "a line\n")
+        if path == "/events":
+            return self.events(query)
+        if path == "/heard":
+            heard.release()
         if path == "/graphql":
             return self.say(200, {"data": ISSUES})
         if self.command == "GET":
@@ -51,6 +57,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "DELETE":
             return self.say(200, {"kind": "Status", "apiVersion": "v1", "status": "Success"})
         self.say(201 if self.command == "POST" else 200, json.loads(body))
+
+    def events(self, coding):
+        """Three, the next one once the last has been heard."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Encoding", coding)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        packer = zlib.compressobj(wbits=31)
+        while heard.acquire(blocking=False):
+            pass
+        for number in range(3):
+            said = f"data: {number} for {TOKEN}\n\n".encode()
+            piece = packer.compress(said) + packer.flush(zlib.Z_SYNC_FLUSH) if coding == "gzip" else said
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            if not heard.acquire(timeout=10):
+                break
+        last = packer.flush() if coding == "gzip" else b"end\n"
+        self.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(last), last))
 
     def watch(self):
         self.send_response(200)
