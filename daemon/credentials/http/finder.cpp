@@ -8,8 +8,11 @@ namespace clawpatrol::credentials {
 using State = Patterns::State;
 
 Finder::Finder(const Patterns& patterns)
-    : patterns_(patterns), mask_(std::bit_ceil(patterns.longest() + 1) - 1) {
-  for (Lane& lane : lanes_) lane.begins.resize(mask_ + 1);
+    : patterns_(patterns), mask_(std::bit_ceil(patterns.longest() + 1) - 1) {}
+
+void Finder::restart() {
+  together_ = true;
+  lanes_[0].state = Patterns::root;
 }
 
 void Finder::feed(std::string_view bytes, std::vector<Found>& found) {
@@ -104,6 +107,7 @@ void Finder::split_lanes() {
     lane.state = state;
     lane.count = depth;
     lane.unescape.reset();
+    lane.begins.resize(mask_ + 1);
     for (std::size_t i = 0; i < depth; ++i) lane.begins[i] = position_ - depth + i;
   }
 }

@@ -1,5 +1,6 @@
 // Finds patterns in a stream however it is cut: as they stand, and in text that is escaped once or twice over
-// (percent, JSON, HTML), wholly or in part. One pass, no allocation but for what is found.
+// (percent, JSON, HTML), wholly or in part. One pass; nothing is allocated but for what is found, and once
+// something is escaped.
 #pragma once
 
 #include <array>
@@ -21,6 +22,9 @@ class Finder {
  public:
   explicit Finder(const Patterns& patterns);  // which must outlive this
 
+  // What follows is another stream: nothing goes on from what was fed. Positions count on.
+  void restart();
+
   // Adds what ends in these bytes; the same may be found in more than one reading.
   void feed(std::string_view bytes, std::vector<Found>& found);
 
@@ -34,7 +38,7 @@ class Finder {
   struct Lane {
     Patterns::State state = Patterns::root;
     std::uint64_t count = 0;            // of the tokens seen
-    std::vector<std::uint64_t> begins;  // of the last ones, by count modulo size
+    std::vector<std::uint64_t> begins;  // of the last ones, by count modulo size; empty until readings part
     Unescape unescape;                  // makes the tokens of the next lane
   };
   static constexpr std::size_t readings = 3;

@@ -52,19 +52,27 @@ void Scrubber::finish(std::string& out) {
   release(finder_.position(), out);
 }
 
+std::size_t Scrubber::overwrite_in(std::string& text) {
+  const std::uint64_t before = overwritten_;
+  text_.clear();
+  feed(text, text_);
+  finish(text_);
+  finder_.restart();
+  if (overwritten_ > before) text = text_;
+  return overwritten_ - before;
+}
+
 std::size_t scrub(const std::shared_ptr<const Patterns>& patterns, std::string& text) {
-  Scrubber scrubber(patterns);
-  std::string out;
-  scrubber.feed(text, out);
-  scrubber.finish(out);
-  if (scrubber.overwritten() > 0) text = std::move(out);
-  return scrubber.overwritten();
+  return Scrubber(patterns).overwrite_in(text);
 }
 
 std::size_t scrub(const std::shared_ptr<const Patterns>& patterns, http::Fields& fields) {
-  std::size_t count = 0;
-  for (http::Field& field : fields) count += scrub(patterns, field.value) + scrub(patterns, field.name);
-  return count;
+  Scrubber scrubber(patterns);
+  for (http::Field& field : fields) {
+    scrubber.overwrite_in(field.value);
+    scrubber.overwrite_in(field.name);
+  }
+  return scrubber.overwritten();
 }
 
 }  // namespace clawpatrol::credentials

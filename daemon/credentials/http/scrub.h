@@ -29,6 +29,9 @@ class Scrubber {
   // The rest, at the end of the stream.
   void finish(std::string& out);
 
+  // All of a text by itself, where no stream is fed; the number of occurrences in it.
+  std::size_t overwrite_in(std::string& text);
+
   std::uint64_t overwritten() const { return overwritten_; }  // occurrences
   std::size_t held() const { return held_.size(); }
 
@@ -39,6 +42,7 @@ class Scrubber {
   std::shared_ptr<const Patterns> patterns_;
   Finder finder_;
   std::vector<Found> found_;
+  std::string text_;  // of overwrite_in()
   std::string held_;  // from held_from_ to the finder's position
   std::uint64_t held_from_ = 0;
   std::uint64_t written_to_ = 0;  // the end of what was overwritten last

@@ -184,3 +184,22 @@ TEST_CASE("looking at a few bytes in many finds what looking at each does") {
     REQUIRE(whole == fed(patterns, bytes));
   }
 }
+
+TEST_CASE("texts that are looked through one after the other have nothing to do with each other") {
+  auto patterns = patterns_of({secret});
+  Scrubber scrubber(patterns);
+  for (std::size_t cut = 1; cut < secret.size(); ++cut) {
+    std::string head = "a" + secret.substr(0, cut), tail = secret.substr(cut);
+    const std::string unchanged = tail;
+    CHECK(scrubber.overwrite_in(head) == 0);
+    CHECK(scrubber.overwrite_in(tail) == 0);
+    CHECK(tail == unchanged);
+    std::string whole = "%4" + secret, half_escaped = "%4";  // an escape that never ends
+    CHECK(scrubber.overwrite_in(whole) == 1);
+    CHECK(whole.substr(2) != secret);
+    CHECK(scrubber.overwrite_in(half_escaped) == 0);
+    CHECK(half_escaped == "%4");
+  }
+  CHECK(scrubber.overwritten() == secret.size() - 1);
+  CHECK(scrubber.held() == 0);
+}
