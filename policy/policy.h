@@ -52,17 +52,19 @@ struct LimitsConfig {
   std::size_t connections = 4096;  // in all
   std::size_t connections_per_peer = 512;
   std::size_t upstream_per_peer = 64;  // logged in, or about to be, of one peer at one endpoint
-  std::size_t buffer = 256 << 10;      // bytes held for one connection, each direction
-  std::size_t prepared = 4 << 20;      // bytes of prepared statements and portals of one connection
-  std::size_t in_flight = 4096;        // messages sent upstream and not answered, of one connection
+  std::chrono::nanoseconds upstream_wait = std::chrono::seconds(30);  // for one of those, of an HTTP request
+  std::size_t buffer = 256 << 10;  // bytes held for one connection, each direction
+  std::size_t prepared = 4 << 20;  // bytes of prepared statements and portals of one connection
+  std::size_t in_flight = 4096;    // messages sent upstream and not answered, of one connection
   std::chrono::nanoseconds handshake = std::chrono::seconds(30);     // from accept to logged in
   std::chrono::nanoseconds connect = std::chrono::seconds(10);       // to an upstream
   std::chrono::nanoseconds idle = std::chrono::nanoseconds::zero();  // zero: none, TCP keepalive instead
   std::chrono::nanoseconds keep_alive =
       std::chrono::minutes(2);  // of an agent's connection without a request
-  std::chrono::nanoseconds body_wait = std::chrono::seconds(30);  // for a body that a rule reads
-  std::size_t dns_queries_per_second = 50;                        // of one peer, that leave the gateway
-  std::size_t workers = 0;                                        // zero: one per core, at most 16
+  std::chrono::nanoseconds body_wait = std::chrono::seconds(30);      // for a body that a rule reads
+  std::chrono::nanoseconds response_wait = std::chrono::minutes(15);  // for the head of a response
+  std::size_t dns_queries_per_second = 50;                            // of one peer, that leave the gateway
+  std::size_t workers = 0;                                            // zero: one per core, at most 16
 };
 
 struct AuditConfig {

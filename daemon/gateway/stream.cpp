@@ -55,76 +55,150 @@ Task<std::expected<void, Error>> Stream::shake_hands(Deadline deadline) {
   }
 }
 
-// What has come goes to the session. The buffer is the thread's and lent for a moment: a connection that
-// rests holds none, so it waits for its bytes and not in a receive.
-Task<std::int32_t> Stream::receive_some(Deadline deadline) {
+// What has come. The buffer is the thread's: valid until the next call, of any stream, and so not over a
+// wait.
+std::int32_t Stream::receive_at_once(std::string_view& came) {
   thread_local std::array<char, most_at_once> lent;
+  ssize_t count = 0;
+  do count = ::recv(fd(), lent.data(), lent.size(), MSG_DONTWAIT);
+  while (count < 0 && errno == EINTR);
+  came = {lent.data(), count > 0 ? static_cast<std::size_t>(count) : 0};
+  // Where there was less than there is room for, nothing is left: to ask again would be in vain.
+  if (came.size() < lent.size()) at_once_ = most_in_a_row;
+  return static_cast<std::int32_t>(count < 0 ? -errno : count);
+}
+
+// A connection that rests holds no buffer, so it waits for its bytes and not in a receive. The ring's other
+// connections have their turn while this one waits.
+Task<std::int32_t> Stream::receive_some(Deadline deadline) {
   while (true) {
-    // The ring's other connections have their turn while this one waits.
-    if (at_once_++ == most_in_a_row) {
+    if (at_once_++ >= most_in_a_row) {
       at_once_ = 0;
       const std::int32_t ready = co_await ring_.poll(fd(), POLLIN, deadline);
       if (ready < 0) co_return ready;
     }
-    const ssize_t count = ::recv(fd(), lent.data(), lent.size(), MSG_DONTWAIT);
-    if (count > 0) tls_->received({lent.data(), static_cast<std::size_t>(count)});
-    if (count >= 0) co_return static_cast<std::int32_t>(count);
-    if (errno == EAGAIN) at_once_ = most_in_a_row;
-    if (errno != EAGAIN && errno != EINTR) co_return -errno;
+    std::string_view came;
+    const std::int32_t count = receive_at_once(came);
+    tls_->received(came);
+    if (count != -EAGAIN) co_return count;
   }
 }
 
 // Never sends: the other side may be sending too, and take nothing before that has been read. What it must be
 // answered (a key update) goes before what is written next (RFC 8446, 4.6.3).
 Task<std::int32_t> Stream::recv_encrypted(std::span<char> space, Deadline deadline) {
-  while (true) {
-    std::size_t count = 0;
-    const Session::Result result = tls_->read(space, count);
-    if (result == Session::Result::done) co_return static_cast<std::int32_t>(count);
-    if (result == Session::Result::closed) co_return 0;
-    if (result == Session::Result::failed || tls_->to_send() > most_answers) {
-      flush_at_once();  // an alert
-      co_return -EPROTO;
+  std::size_t count = 0;
+  Session::Result result = tls_->rests() ? Session::Result::needs_bytes : tls_->read(space, count);
+  while (result == Session::Result::needs_bytes && tls_->to_send() <= most_answers) {
+    if (at_once_++ >= most_in_a_row) {
+      at_once_ = 0;
+      const std::int32_t ready = co_await ring_.poll(fd(), POLLIN, deadline);
+      if (ready < 0) co_return ready;
     }
-    const std::int32_t received = co_await receive_some(deadline);
+    std::string_view came;
+    const std::int32_t received = receive_at_once(came);
+    if (received == -EAGAIN) continue;
     if (received <= 0) co_return received == 0 ? -ECONNRESET : received;
+    result = tls_->read_of(came, space, count);
   }
+  if (result == Session::Result::done) co_return static_cast<std::int32_t>(count);
+  if (result == Session::Result::closed) co_return 0;
+  (void)flush_at_once();  // an alert
+  co_return -EPROTO;
+}
+
+std::int32_t Stream::recv_at_once(std::span<char> space) {
+  if (!tls_) {
+    const ssize_t count = ::recv(fd(), space.data(), space.size(), MSG_DONTWAIT);
+    return static_cast<std::int32_t>(count < 0 ? -errno : count);
+  }
+  std::size_t count = 0;
+  Session::Result result = tls_->read(space, count);
+  while (result == Session::Result::needs_bytes) {
+    std::string_view came;
+    const std::int32_t received = receive_at_once(came);
+    if (received <= 0) return received == 0 ? -ECONNRESET : received;
+    result = tls_->read_of(came, space, count);
+  }
+  if (result == Session::Result::done) return static_cast<std::int32_t>(count);
+  return result == Session::Result::closed ? 0 : -EPROTO;
+}
+
+namespace {
+
+// What was sent last on this thread, for what is sent next: most connections have nothing on its way.
+thread_local std::string spare;
+
+void give_back(std::string& sent) {
+  sent.clear();
+  if (sent.capacity() > spare.capacity()) spare.swap(sent);
+  std::string().swap(sent);
+}
+
+}  // namespace
+
+// Nearly always the socket takes all of it. False: some of it is on its way, or it has failed, which
+// send_encrypted() finds out with what is left of the bytes.
+bool Stream::send_at_once(std::string_view& bytes) {
+  while (!bytes.empty()) {
+    const std::string_view piece = bytes.substr(0, longest_write);
+    tls_->lend(spare);
+    if (tls_->write(piece) != Session::Result::done) return false;
+    bytes.remove_prefix(piece.size());
+    if (!flush_at_once()) return false;
+  }
+  return true;
 }
 
 Task<std::expected<void, Error>> Stream::send_encrypted(std::string_view bytes, Deadline deadline) {
-  while (!bytes.empty()) {
+  auto flushed = co_await flush(deadline);
+  while (flushed && !bytes.empty()) {
     const std::string_view piece = bytes.substr(0, longest_write);
     bytes.remove_prefix(piece.size());
     if (tls_->write(piece) != Session::Result::done) co_return std::unexpected(failure_of(*tls_));
-    auto flushed = co_await flush(deadline);
-    if (!flushed) co_return flushed;
+    flushed = co_await flush(deadline);
   }
-  co_return std::expected<void, Error>{};
+  co_return flushed;
 }
 
 Task<std::expected<void, Error>> Stream::flush(Deadline deadline) {
-  sending_.clear();
-  tls_->take_to_send(sending_);
-  if (sending_.empty()) co_return std::expected<void, Error>{};
-  flushing_ = true;
-  auto sent = co_await ring_.send_all(fd(), sending_, deadline);
-  flushing_ = false;
-  std::string().swap(sending_);
+  std::expected<void, Error> sent;
+  while (sent && !flush_at_once()) {
+    flushing_ = true;
+    sent = co_await ring_.send_all(fd(), std::string_view(sending_).substr(sent_), deadline);
+    flushing_ = false;
+    sent_ = sending_.size();
+  }
   co_return sent;
 }
 
-// As far as the socket takes it, and not in the midst of another record.
-void Stream::flush_at_once() {
-  if (flushing_) return;
-  sending_.clear();
-  tls_->take_to_send(sending_);
-  if (!sending_.empty()) (void)::send(fd(), sending_.data(), sending_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+// As far as the socket takes it, and not in the midst of another write. True: nothing is left.
+bool Stream::flush_at_once() {
+  if (flushing_) return false;
+  while (true) {
+    if (sent_ == sending_.size()) {
+      give_back(sending_);
+      sent_ = 0;
+      tls_->take_to_send(sending_);
+    }
+    if (sending_.empty()) return true;
+    const std::string_view rest = std::string_view(sending_).substr(sent_);
+    const ssize_t count = ::send(fd(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count > 0) sent_ += static_cast<std::size_t>(count);
+    if (sent_ < sending_.size()) return false;
+  }
+}
+
+void Stream::knock() {
+  if (!tls_) return;
+  tls_->knock();
+  (void)flush_at_once();
 }
 
 void Stream::shut_down(int how) {
   if (tls_ && how != SHUT_RD) {
     tls_->close();
-    flush_at_once();
+    (void)flush_at_once();
   }
   ::shutdown(fd(), how);
 }

@@ -37,9 +37,14 @@ class Stream {
   // are -ECONNRESET and -EPROTO. One at a time.
   class Recv;
   Recv recv(std::span<char> space, Deadline deadline);
+  // The same of what is here, without a wait, while no recv() goes on: -EAGAIN where nothing is.
+  std::int32_t recv_at_once(std::span<char> space);
   // All of it or an error. One at a time.
   class SendAll;
   SendAll send_all(std::string_view bytes, Deadline deadline);
+  // Of a TLS server whose client has said that it sends no more: a word that nobody needs. Where no process
+  // holds the client's socket any more, its kernel answers with a reset.
+  void knock();
   // shutdown(2); says first, as far as the socket takes it at once, that nothing follows.
   void shut_down(int how);
 
@@ -48,16 +53,19 @@ class Stream {
   Task<std::expected<void, Error>> send_encrypted(std::string_view bytes, Deadline deadline);
   Task<std::expected<void, Error>> shake_hands(Deadline deadline);
   Task<std::expected<void, Error>> flush(Deadline deadline);
-  void flush_at_once();
+  bool send_at_once(std::string_view& bytes);
+  bool flush_at_once();
   Task<std::int32_t> receive_some(Deadline deadline);
+  std::int32_t receive_at_once(std::string_view& came);
 
   Ring& ring_;
   Fd socket_;
   std::shared_ptr<const void> context_;  // the session's, whose generation may be gone
   std::unique_ptr<tls::Session> tls_;
-  std::string sending_;
-  bool flushing_ = false;
-  unsigned at_once_ = 0;  // bytes taken without a wait, so many times in a row
+  std::string sending_;    // encrypted, and on its way
+  std::size_t sent_ = 0;   // of it
+  bool flushing_ = false;  // who has begun to, waits for the socket to take it
+  unsigned at_once_ = 0;   // bytes taken without a wait, so many times in a row
 };
 
 class [[nodiscard]] Stream::Recv {
@@ -99,6 +107,7 @@ class [[nodiscard]] Stream::SendAll {
         plain_(stream.ring_.send_all(stream.fd(), bytes, deadline)) {}
   bool await_ready() {
     if (!stream_.tls_) return plain_.await_ready();
+    if (stream_.send_at_once(bytes_)) return true;
     encrypted_.emplace(stream_.send_encrypted(bytes_, deadline_));
     return encrypted_->done();
   }
@@ -109,14 +118,15 @@ class [[nodiscard]] Stream::SendAll {
       plain_.await_suspend(waiter);
   }
   std::expected<void, Error> await_resume() {
-    return encrypted_ ? (*encrypted_).operator co_await().await_resume() : plain_.await_resume();
+    if (encrypted_) return (*encrypted_).operator co_await().await_resume();
+    return stream_.tls_ ? std::expected<void, Error>{} : plain_.await_resume();
   }
 
  private:
   Stream& stream_;
   std::string_view bytes_;
   Deadline deadline_;
-  Ring::SendAll plain_;
+  Ring::SendAll plain_;  // not begun where the stream is encrypted
   std::optional<Task<std::expected<void, Error>>> encrypted_;
 };
 

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "policy/address.h"
 
@@ -51,6 +52,11 @@ std::string wire_form(const std::vector<std::string>& protocols) {
   return out;
 }
 
+// So that an error of another connection is not taken for one of this.
+void forget_errors() {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 Session& session_of(const SSL* ssl) {
   return *static_cast<Session*>(SSL_get_app_data(ssl));
 }
@@ -76,18 +82,10 @@ const BIO_METHOD* Session::wires() {
     BIO_meth_set_read_ex(method, [](BIO* bio, char* space, std::size_t size, std::size_t* count) {
       Session& session = *static_cast<Session*>(BIO_get_data(bio));
       BIO_clear_retry_flags(bio);
-      *count = std::min(size, session.incoming_.size() - session.read_);
-      if (*count == 0) {
-        BIO_set_retry_read(bio);
-        return 0;
-      }
-      std::memcpy(space, session.incoming_.data() + session.read_, *count);
-      session.read_ += *count;
-      if (session.read_ == session.incoming_.size()) {
-        std::string().swap(session.incoming_);
-        session.read_ = 0;
-      }
-      return 1;
+      *count = session.take_received({space, size});
+      if (*count > 0) return 1;
+      BIO_set_retry_read(bio);
+      return 0;
     });
     BIO_meth_set_write_ex(method, [](BIO* bio, const char* bytes, std::size_t size, std::size_t* count) {
       static_cast<Session*>(BIO_get_data(bio))->outgoing_.append(bytes, size);
@@ -100,6 +98,21 @@ const BIO_METHOD* Session::wires() {
     return method;
   }();
   return made;
+}
+
+std::size_t Session::take_received(std::span<char> space) {
+  if (incoming_.empty()) {
+    const std::size_t count = came_.copy(space.data(), space.size());
+    came_.remove_prefix(count);
+    return count;
+  }
+  const std::size_t count = incoming_.copy(space.data(), space.size(), read_);
+  read_ += count;
+  if (read_ == incoming_.size()) {
+    std::string().swap(incoming_);
+    read_ = 0;
+  }
+  return count;
 }
 
 Session::Session(ssl_st* ssl) : ssl_(ssl) {
@@ -229,7 +242,7 @@ Session::~Session() {
 
 Session::Result Session::handshake() {
   if (!failure_.empty()) return Result::failed;
-  ERR_clear_error();
+  forget_errors();
   const Result result = result_of(SSL_do_handshake(ssl_));
   if (result == Result::done && !agrees()) return Result::failed;
   return result;
@@ -237,8 +250,19 @@ Session::Result Session::handshake() {
 
 Session::Result Session::read(std::span<char> space, std::size_t& count) {
   if (!failure_.empty()) return Result::failed;
-  ERR_clear_error();
+  forget_errors();
   return result_of(SSL_read_ex(ssl_, space.data(), space.size(), &count));
+}
+
+Session::Result Session::read_of(std::string_view encrypted, std::span<char> space, std::size_t& count) {
+  came_ = encrypted;
+  const Result result = read(space, count);
+  incoming_.append(std::exchange(came_, {}));
+  return result;
+}
+
+bool Session::rests() const {
+  return failure_.empty() && !has_unread() && (SSL_get_shutdown(ssl_) & SSL_RECEIVED_SHUTDOWN) == 0;
 }
 
 bool Session::has_unread() const {
@@ -249,14 +273,24 @@ Session::Result Session::write(std::string_view plain) {
   if (!failure_.empty()) return Result::failed;
   if (plain.empty()) return Result::done;
   std::size_t written = 0;
-  ERR_clear_error();
+  forget_errors();
   return result_of(SSL_write_ex(ssl_, plain.data(), plain.size(), &written));
 }
 
 void Session::close() {
   if (!failure_.empty() || !SSL_is_init_finished(ssl_)) return;
   SSL_shutdown(ssl_);
-  ERR_clear_error();
+  forget_errors();
+}
+
+bool Session::ends_by_halves() const {
+  return SSL_version(ssl_) >= TLS1_3_VERSION;
+}
+
+void Session::knock() {
+  if (!failure_.empty() || !serving_.leaf || !ends_by_halves()) return;
+  if (SSL_new_session_ticket(ssl_) == 1) SSL_do_handshake(ssl_);
+  forget_errors();
 }
 
 void Session::take_to_send(std::string& encrypted) {

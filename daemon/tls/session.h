@@ -56,14 +56,27 @@ class Session {
   Result handshake();
   // Plain text that has come; at least one byte where it is done. `space` is not empty.
   Result read(std::span<char> space, std::size_t& count);
+  // The same after these have come; only what of them is left is copied.
+  Result read_of(std::string_view encrypted, std::span<char> space, std::size_t& count);
+  // Whether read() can only answer that it needs bytes.
+  bool rests() const;
   // All of it is taken, as long as the handshake is done and nothing has failed.
   Result write(std::string_view plain);
   void close();  // says that nothing follows
+  // Whether a side that has said so may still read (RFC 8446, 6.1); before TLS 1.3 it may not (RFC
+  // 5246, 7.2.1).
+  bool ends_by_halves() const;
+  // A server's, of TLS 1.3: something that a client takes at any time and that says nothing, a ticket.
+  void knock();
 
   // Kept until it has been read.
   void received(std::string_view encrypted) { incoming_.append(encrypted); }
   // What must go to the other side, in this order, and is forgotten here.
   void take_to_send(std::string& encrypted);
+  // Memory for what must go, from who has some: what take_to_send() gives stands in it then.
+  void lend(std::string& space) {
+    if (outgoing_.empty()) outgoing_.swap(space);
+  }
   std::size_t to_send() const { return outgoing_.size(); }
   // Whether something has come that read() has not given: plain text, or records not looked at yet.
   bool has_unread() const;
@@ -91,13 +104,15 @@ class Session {
   static int on_protocols(ssl_st* ssl, const unsigned char** chosen, unsigned char* size,
                           const unsigned char* offered, unsigned offered_size, void*);
   static int on_session(ssl_st* ssl, ssl_session_st* session);
+  std::size_t take_received(std::span<char> space);
   Result result_of(int returned);
   std::string describe_failure() const;
   static int note_refused(int accepted, x509_store_ctx_st* chain);
 
   ssl_st* ssl_;
-  std::string incoming_, outgoing_;  // encrypted; hold no memory while they are empty
+  std::string incoming_, outgoing_;  // encrypted; hold no memory of their own while they are empty
   std::size_t read_ = 0;             // of `incoming_`
+  std::string_view came_;            // behind it; during a call
   Wish wish_;                        // of a client
   Serving serving_;                  // of a server; without a leaf this is a client
   std::string failure_;

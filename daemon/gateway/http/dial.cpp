@@ -8,6 +8,10 @@ namespace {
 
 using Failed = std::unexpected<DialFailure>;
 
+Clock::duration span(std::chrono::nanoseconds limit) {
+  return std::chrono::duration_cast<Clock::duration>(limit);
+}
+
 Failed not_reached(const Error& error) {
   const bool late = error.code == ETIMEDOUT;
   return Failed(
@@ -21,8 +25,8 @@ Failed not_encrypted(std::string why) {
 }
 
 Failed too_many() {
-  return Failed({503, "too-many", "This peer has too many connections to this endpoint at once.",
-                 "limits.upstream_per_peer is reached"});
+  return Failed({503, "too-many", "This peer has too many requests to this endpoint at once.",
+                 "limits.upstream_per_peer is reached, and none became free in limits.upstream_wait"});
 }
 
 // A session is resumed by who may use its connection again, under the same roots, and nobody else
@@ -66,7 +70,7 @@ Task<std::expected<Connected, DialFailure>> connect(ServedFlow& served, const De
     if (!found) co_return not_encrypted(found.error().what);
     context = std::move(*found);
   }
-  const auto limit = std::chrono::duration_cast<Clock::duration>(to.policy->limits.connect);
+  const auto limit = span(to.policy->limits.connect);
   auto stream = std::make_unique<Stream>(worker.ring());
   UpstreamHost host = upstream_host(worker, to.policy, to.endpoint, to.dest);
   const std::string name = host.host.host;
@@ -108,9 +112,37 @@ UpstreamUse use_of(const Destination& to, Connected connected, UpstreamPlaces::P
           std::move(place)};
 }
 
-std::optional<UpstreamPlaces::Place> place_at(ServedFlow& flow, const Destination& to) {
-  return flow.worker().shared().upstream_places.take(to.key.peer_id, to.key.endpoint,
-                                                     to.policy->limits.upstream_per_peer);
+using Place = std::optional<UpstreamPlaces::Place>;
+
+// Between the thread on which a place becomes free and the exchange that waits for it, as long as it does.
+struct PlaceWait {
+  Event* changed;
+};
+
+UpstreamPlaces::Answer ask_for_place(ServedFlow& flow, const Destination& to,
+                                     const std::shared_ptr<PlaceWait>& wait) {
+  Ring* ring = &flow.worker().ring();
+  return flow.worker().shared().upstream_places.take_or_wait(
+      {to.key.peer_id, to.key.endpoint}, to.policy->limits.upstream_per_peer, [ring, wait] {
+        ring->post([wait] {
+          if (wait->changed) wait->changed->notify();
+        });
+      });
+}
+
+// Nothing: none became free in time, or the exchange is not wanted any more.
+Task<Place> wait_for_place(ServedFlow& flow, const Destination& to) {
+  auto wait = std::make_shared<PlaceWait>(&to.changed);
+  auto [place, turn] = ask_for_place(flow, to, wait);
+  if (!turn) co_return std::move(place);
+  const Deadline deadline = Deadline::after(span(to.policy->limits.upstream_wait));
+  flow.flow().set_state("waiting for a place");
+  flow.flow().set_wait();
+  for (bool in_time = true; !place && in_time && !to.unwanted; place = turn->take())
+    in_time = co_await to.changed.wait(deadline);
+  wait->changed = nullptr;
+  flow.flow().set_state("connecting");
+  co_return std::move(place);
 }
 
 // A connection that the exchanges of this agent's may share from now on, and the first of them.
@@ -123,9 +155,7 @@ Dialled share(ServedFlow& flow, const Destination& to, Connected connected, Upst
 
 // One that speaks what was offered; for a server that agrees to nothing of it, what it does agree to, if that
 // is HTTP/2. A server without ALPN speaks HTTP/1.1.
-Task<Dialled> dial_new(ServedFlow& flow, const Destination& to) {
-  auto place = place_at(flow, to);
-  if (!place) co_return too_many();
+Task<Dialled> dial_new(ServedFlow& flow, const Destination& to, UpstreamPlaces::Place place) {
   auto& only_http2 = flow.worker().http().only_http2;
   const auto server = std::make_pair(to.key.generation,
                                      to.key.endpoint + " " + to.key.host + " " + std::to_string(to.key.port));
@@ -148,37 +178,59 @@ Task<Dialled> dial_new(ServedFlow& flow, const Destination& to) {
   }
   if (!connected) co_return std::unexpected(std::move(connected.error()));
   if (connected->protocol == "h2" || to.speaks == Speaks::http2)
-    co_return share(flow, to, std::move(*connected), std::move(*place));
-  co_return use_of(to, std::move(*connected), std::move(*place));
+    co_return share(flow, to, std::move(*connected), std::move(place));
+  co_return use_of(to, std::move(*connected), std::move(place));
+}
+
+bool shares_rather(const Destination& to) {
+  return to.speaks == Speaks::http2_rather || to.speaks == Speaks::http2;
+}
+
+Task<bool> wait_for_dialler(ServedFlow& flow, const Destination& to) {
+  const Deadline deadline = Deadline::after(span(to.policy->limits.connect));
+  while (flow.upstreams().is_dialling(to.key)) {
+    const bool in_time = co_await flow.upstreams().changed().wait(deadline);
+    if (!in_time) co_return false;
+  }
+  co_return true;
+}
+
+// One of the exchange's own, or the first share in a new one; of who else would dial for the same, one alone.
+Task<Dialled> dial_alone(ServedFlow& flow, const Destination& to, UpstreamPlaces::Place place) {
+  Http2Upstreams& shared = flow.upstreams();
+  const bool alone = shares_rather(to) && !shared.is_of_http1(to.key);
+  if (alone) shared.begin_dialling(to.key);
+  auto dialled = co_await dial_new(flow, to, std::move(place));
+  if (alone) shared.end_dialling(to.key);
+  if (alone && dialled && dialled->is_whole()) shared.found_http1(to.key);
+  co_return dialled;
 }
 
 }  // namespace
 
 Task<Dialled> dial(ServedFlow& flow, const Destination& to, Reuse reuse) {
   Http2Upstreams& shared = flow.upstreams();
-  const bool may_share = to.speaks != Speaks::http1;
-  const bool waits = to.speaks == Speaks::http2_rather || to.speaks == Speaks::http2;
-  const Deadline deadline =
-      Deadline::after(std::chrono::duration_cast<Clock::duration>(to.policy->limits.connect));
-  while (waits && shared.is_dialling(to.key)) {
-    const bool in_time = co_await shared.changed().wait(deadline);
-    if (!in_time) co_return not_reached(os_error(ETIMEDOUT, "waiting for a connection to the server"));
-  }
-  if (may_share)
-    if (auto found = shared.open(to.key); found.exchange)
-      co_return UpstreamUse(std::move(found.exchange), std::move(found.address));
-  if (reuse == Reuse::may_be_used && to.speaks != Speaks::http2) {
-    auto place = place_at(flow, to);
+  Place place;
+  // What others dialled while this one waited for its place serves it too.
+  for (bool waited = true; waited;) {
+    if (shares_rather(to) && shared.is_dialling(to.key)) {
+      const bool in_time = co_await wait_for_dialler(flow, to);
+      if (!in_time) co_return not_reached(os_error(ETIMEDOUT, "waiting for a connection to the server"));
+    }
+    if (to.speaks != Speaks::http1)
+      if (auto found = shared.open(to.key); found.exchange)
+        co_return UpstreamUse(std::move(found.exchange), std::move(found.address));
+    if (place) break;
+    place = flow.worker().shared().upstream_places.take(to.key.peer_id, to.key.endpoint,
+                                                        to.policy->limits.upstream_per_peer);
+    waited = !place;
+    if (waited) place = co_await wait_for_place(flow, to);
     if (!place) co_return too_many();
+  }
+  if (reuse == Reuse::may_be_used && to.speaks != Speaks::http2)
     if (auto pooled = flow.worker().http().pool.take(to.key))
       co_return UpstreamUse(std::move(pooled), std::move(*place));
-  }
-  const bool alone = waits && !shared.is_of_http1(to.key);
-  if (alone) shared.begin_dialling(to.key);
-  auto dialled = co_await dial_new(flow, to);
-  if (alone) shared.end_dialling(to.key);
-  if (alone && dialled && dialled->is_whole()) shared.found_http1(to.key);
-  co_return dialled;
+  co_return co_await dial_alone(flow, to, std::move(*place));
 }
 
 }  // namespace clawpatrol::http

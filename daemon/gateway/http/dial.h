@@ -24,6 +24,10 @@ enum class Reuse : std::uint8_t { may_be_used, only_new };
 
 // What the connection is for: the endpoint is of `policy`.
 struct Destination {
+  // The exchange's, notified when it is not wanted any more: then `unwanted` is true.
+  Event& changed;
+  const bool& unwanted;
+
   std::shared_ptr<const Policy> policy;
   const EndpointConfig& endpoint;
   const DestFacets& dest;
@@ -35,6 +39,7 @@ struct Destination {
 };
 
 using Dialled = std::expected<UpstreamUse, DialFailure>;
+// Where the peer has no place left at the endpoint, waits for one, for `limits.upstream_wait`.
 Task<Dialled> dial(ServedFlow& flow, const Destination& to, Reuse reuse);
 
 // Without TLS, whatever else is configured.

@@ -41,7 +41,9 @@ Task<void> Exchange::forward() {
   const ClaimedFlow& claimed = flow_.claimed();
   const bool given = co_await give_credential();
   if (!given) co_return note_outcome();
-  const Destination to{.policy = policy_,
+  const Destination to{.changed = changed_,
+                       .unwanted = unwanted_,
+                       .policy = policy_,
                        .endpoint = endpoint(),
                        .dest = claimed.dest,
                        .key = {.peer_id = claimed.peer->id,
@@ -57,6 +59,11 @@ Task<void> Exchange::forward() {
   for (bool over = false; !over; reuse = Reuse::only_new) {
     flow.set_state("connecting");
     flow.set_wait();
+    if (unwanted_) {
+      co_await fail(502, "unreachable", "The gateway did not reach the server.",
+                    "the request was broken off");
+      break;
+    }
     auto connection = co_await dial(flow_, to, reuse);
     if (!connection) {
       const DialFailure& failure = connection.error();
@@ -82,7 +89,8 @@ Task<bool> Exchange::forward_on(UpstreamUse& connection) {
   UpstreamExchange& server = connection.exchange();
   server_ = &server;
   why_.clear();
-  if (flow_.closing() || agent_left_) server.break_off();
+  if (flow_.closing() || unwanted_) server.break_off();
+  moved_up_ = Clock::now();
   flow_.flow().set_wait();
   auto sent = co_await server.send_head(outgoing_, stall_deadline());
   if (value_) credentials::forget_registers();
@@ -157,6 +165,7 @@ Task<std::expected<void, Error>> Exchange::send_up(UpstreamExchange& server, std
   if (bytes.empty()) co_return std::expected<void, Error>();
   auto sent = co_await server.send(bytes, stall_deadline());
   if (sent) {
+    moved_up_ = Clock::now();
     bytes_up_ += bytes.size();
     flow_.flow().bytes_up.fetch_add(bytes.size(), std::memory_order_relaxed);
   }
@@ -213,14 +222,30 @@ Task<void> Exchange::discard_body() {
   }
 }
 
+// Of the head of a response, which is not late as long as bytes of the request go up.
+Deadline Exchange::head_deadline() const {
+  auto limit = policy_->limits.response_wait;
+  if (policy_->limits.idle > std::chrono::nanoseconds::zero()) limit = std::min(limit, policy_->limits.idle);
+  return Deadline::at(moved_up_ + std::chrono::duration_cast<Clock::duration>(limit));
+}
+
+Task<std::expected<ResponseHead, Error>> Exchange::read_head(UpstreamExchange& server) {
+  while (true) {
+    const Deadline deadline = head_deadline();
+    auto head = co_await server.read_head(deadline);
+    const bool late = !head && head.error().code == ETIMEDOUT;
+    if (!late || head_deadline().when() <= deadline.when()) co_return head;
+  }
+}
+
 // True: nothing has come, and the request may be sent again on another connection.
 Task<bool> Exchange::download(UpstreamUse& connection) {
   UpstreamExchange& server = connection.exchange();
   for (int interim = 0; interim <= most_interim; ++interim) {
     flow_.flow().set_wait();
-    auto head = co_await server.read_head(stall_deadline());
+    auto head = co_await read_head(server);
     if (!head) {
-      const bool wanted = !flow_.closing() && !agent_left_ && !std::exchange(sent_again_, true);
+      const bool wanted = !flow_.closing() && !unwanted_ && !std::exchange(sent_again_, true);
       if (wanted && connection.may_be_sent_again(outgoing_, head.error())) co_return true;
       const bool late = head.error().code == ETIMEDOUT, wrong = head.error().code == EPROTO;
       if (why_.empty()) why_ = head.error().what;
@@ -231,6 +256,7 @@ Task<bool> Exchange::download(UpstreamUse& connection) {
                     why_);
       co_return false;
     }
+    moved_up_ = Clock::now();
     server_continues_ = true;
     response_begun_ = head->status >= 200;
     changed_.notify();
@@ -353,7 +379,8 @@ Task<bool> Exchange::change_protocol(ResponseHead head, UpstreamExchange& server
 
 Task<void> Exchange::fail(int status, std::string_view type, std::string_view told, std::string why) {
   why_ = std::move(why);
-  if (head_sent_) {
+  if (!head_sent_) status_ = status;
+  if (head_sent_ || agent_left_) {
     agent_.break_off();
     co_return;
   }

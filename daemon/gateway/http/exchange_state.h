@@ -63,6 +63,8 @@ class Exchange {
   Task<std::expected<void, Error>> send_down(std::string_view bytes);
   Task<std::expected<void, Error>> send_clean(std::string_view bytes);
   Task<void> discard_body();
+  Deadline head_deadline() const;
+  Task<std::expected<ResponseHead, Error>> read_head(UpstreamExchange& server);
   Task<bool> download(UpstreamUse& connection);
   Task<bool> download_body(UpstreamExchange& server);
   Task<bool> send_response_head(ResponseHead head);
@@ -125,7 +127,9 @@ class Exchange {
   bool head_sent_ = false;              // a final head has gone to the agent
   bool discarding_ = false;             // what the agent still sends goes nowhere
   bool sent_again_ = false;
-  bool agent_left_ = false;  // it has broken the exchange off
+  bool agent_left_ = false;       // it has broken the exchange off
+  bool unwanted_ = false;         // for that, or since the flow is to end
+  Clock::time_point moved_up_{};  // when the server was last sent something, or said something
   bool upload_over_ = true;
   bool whole_ = false;  // the response has been handed on to its end
   int status_ = 0;

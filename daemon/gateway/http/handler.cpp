@@ -52,7 +52,8 @@ Task<void> serve_http2(ServedFlow& flow, Stream& stream) {
 Task<void> serve_http1(ServedFlow& flow, Stream& stream) {
   const LimitsConfig limits = flow.worker().shared().policy.current()->limits;
   Http1Agent agent(
-      stream, {.idle = span(limits.keep_alive), .head = span(limits.handshake), .farewell = farewell_time});
+      flow.worker().ring(), stream,
+      {.idle = span(limits.keep_alive), .head = span(limits.handshake), .farewell = farewell_time});
   flow.serve_on(agent);
   bool usable = true;
   while (usable && !flow.closing()) {

@@ -1,6 +1,11 @@
 #include "daemon/gateway/http/http1_agent.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
+
+#include <utility>
 
 #include "daemon/gateway/http/break_off.h"
 
@@ -29,8 +34,55 @@ std::unexpected<Error> receive_error(int result) {
 
 }  // namespace
 
-Http1Agent::Http1Agent(Stream& stream, Times times)
-    : stream_(stream), times_(times), buffer_(most_buffered) {}
+Http1Agent::Http1Agent(Ring& ring, Stream& stream, Times times)
+    : ring_(ring), stream_(stream), times_(times), buffer_(most_buffered), watching_(watch()) {}
+
+// For the agent's end, as long as the connection: one poll, that costs a request nothing.
+Task<void> Http1Agent::watch() {
+  std::uint32_t until = POLLRDHUP;
+  while (!gone_) {
+    const std::int32_t came = co_await ring_.poll(stream_.fd(), until, Deadline::never());
+    if (closed_ || broken_ || came < 0) co_return;
+    gone_ = (came & (POLLHUP | POLLERR)) != 0;
+    sends_no_more_ = sends_no_more_ || !reading_ended_;
+    look_for_end();
+    until = 0;  // a reset
+  }
+}
+
+// Only while nothing reads: who does sees it, or reads on until the end of what had come before it.
+void Http1Agent::look_for_end() {
+  if (!broken_off_ || !body_over_ || changed_ || broken_) return;
+  if (!gone_ && (!sends_no_more_ || may_still_read())) return;
+  gone_ = last_ = true;
+  broken_off_();
+}
+
+// An agent that sends no more may still read, as of `printf ... | nc`. Not where TLS has ended without a
+// word, as with a process that was killed, nor where TLS before 1.3 has ended at all. A socket that is still
+// read and one that no process holds look alike until they are sent something: a ticket, where there is TLS;
+// else our kernel asks, and the other answers with a reset once it has forgotten the socket (a minute, in
+// Linux).
+bool Http1Agent::may_still_read() {
+  std::int32_t count = 1;
+  while (count > 0 && stream_.encrypted()) {
+    const std::span<char> space = buffer_.space();
+    if (space.empty()) return true;  // there are requests before the end
+    count = stream_.recv_at_once(space);
+    if (count > 0) buffer_.received(static_cast<std::size_t>(count));
+  }
+  if (count < 0 || (count == 0 && !stream_.tls()->ends_by_halves())) return false;
+  const int probe_s = 10;
+  ::setsockopt(stream_.fd(), IPPROTO_TCP, TCP_KEEPIDLE, &probe_s, sizeof probe_s);
+  ::setsockopt(stream_.fd(), IPPROTO_TCP, TCP_KEEPINTVL, &probe_s, sizeof probe_s);
+  stream_.knock();
+  return true;
+}
+
+void Http1Agent::on_broken_off(std::function<void()> told) {
+  broken_off_ = std::move(told);
+  look_for_end();
+}
 
 // As Ring::recv; 0 too where nothing is to be read any more.
 Task<int> Http1Agent::receive(Deadline deadline) {
@@ -105,6 +157,7 @@ Task<Part> Http1Agent::read(Deadline deadline) {
       body_over_ = true;
       BodyPart part{.end = true, .trailers = trailers_of(std::get<http1::End>(parsed->event))};
       buffer_.consume(parsed->size);
+      look_for_end();
       co_return part;
     }
     const int count = co_await receive(deadline);
@@ -242,7 +295,13 @@ Task<bool> Http1Agent::finish() {
 }
 
 Task<void> Http1Agent::close() {
-  if (broken_) co_return;
+  if (!broken_) co_await say_goodbye();
+  closed_ = true;
+  ::shutdown(stream_.fd(), SHUT_RDWR);
+  co_await watching_;
+}
+
+Task<void> Http1Agent::say_goodbye() {
   stream_.shut_down(SHUT_WR);
   const auto end = Clock::now() + lingering_time;
   std::size_t lingered = 0;

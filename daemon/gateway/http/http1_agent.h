@@ -24,7 +24,7 @@ class Http1Agent final : AgentExchange, public AgentConnection {
     Clock::duration head;      // from a head's first byte to its last
     Clock::duration farewell;  // for what the agent still sends of a request that is not wanted
   };
-  Http1Agent(Stream& stream, Times times);
+  Http1Agent(Ring& ring, Stream& stream, Times times);
 
   // Reads a head. `malformed`: why() says what is wrong, and the exchange is there to answer it; it is the
   // last.
@@ -36,7 +36,7 @@ class Http1Agent final : AgentExchange, public AgentConnection {
   // The exchange is over. Reads away what is left of its body, within bounds. False: the connection is to
   // close.
   Task<bool> finish();
-  // Says goodbye so that the agent has read what it was sent last.
+  // Says goodbye so that the agent has read what it was sent last. Call it before the end.
   Task<void> close();
   void go_away() override;
 
@@ -48,7 +48,12 @@ class Http1Agent final : AgentExchange, public AgentConnection {
   Task<std::expected<void, Error>> send(std::string_view bytes, Deadline deadline) override;
   Task<std::expected<void, Error>> finish(const Fields& trailers, Deadline deadline) override;
   void break_off() override;
+  void on_broken_off(std::function<void()> told) override;
 
+  Task<void> watch();
+  void look_for_end();
+  bool may_still_read();
+  Task<void> say_goodbye();
   void stop_reading();
   Task<int> receive(Deadline deadline);
   Task<std::expected<BodyPart, Error>> read_changed(Deadline deadline);
@@ -58,6 +63,7 @@ class Http1Agent final : AgentExchange, public AgentConnection {
   http1::ResponseForm form_of(const ResponseHead& head);
   Task<std::expected<void, Error>> send_all(std::string_view bytes, Deadline deadline);
 
+  Ring& ring_;
   Stream& stream_;
   Times times_;
   ReceiveBuffer buffer_;
@@ -65,6 +71,10 @@ class Http1Agent final : AgentExchange, public AgentConnection {
   std::string_view why_;
   bool reading_ended_ = false;  // by us
   bool broken_ = false;
+  bool sends_no_more_ = false;        // the agent
+  bool gone_ = false;                 // the agent, with its socket
+  bool closed_ = false;               // by us
+  std::function<void()> broken_off_;  // of the exchange that goes on
 
   // Of one exchange.
   RequestHead head_;
@@ -80,6 +90,8 @@ class Http1Agent final : AgentExchange, public AgentConnection {
   std::uint64_t length_left_ = 0;
   bool head_waits_ = false;  // in out_, for the first bytes of its body
   std::string out_;
+
+  Task<void> watching_;
 };
 
 }  // namespace clawpatrol::http

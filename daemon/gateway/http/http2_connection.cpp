@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -18,6 +19,8 @@ constexpr std::size_t written_at_once = 64 << 10;
 constexpr std::size_t longest_part = 64 << 10;
 constexpr auto write_limit = 60s;  // for one write to be taken
 constexpr auto linger_limit = 2s;  // for the other side to end, once we have
+// For an agent to end the body of a request that has been answered.
+constexpr auto remainder_limit = 5s;
 
 Error too_late() {
   return os_error(ETIMEDOUT, "HTTP/2 stream");
@@ -157,10 +160,27 @@ void Http2Connection::let_go(StreamId id) {
     places_.erase(found);
   } else {
     place.has_exchange = false;
+    place.let_go = ring_.now();
     place.arrived = {};
     place.reading = {};
+    if (!armed()) ring_.timers().arm(*this, Deadline::at(place.let_go + remainder_limit));
   }
   wake_writer();
+}
+
+// Streams that are over for us and not for the other side.
+void Http2Connection::expire() {
+  auto next = Clock::time_point::max();
+  for (auto& [id, place] : places_) {
+    if (place.has_exchange) continue;
+    const auto end = place.let_go + remainder_limit;
+    if (end <= ring_.now())
+      session_.break_off_request(id);
+    else
+      next = std::min(next, end);
+  }
+  wake_writer();
+  ring_.timers().arm(*this, Deadline::at(next));
 }
 
 Error Http2Connection::why_closed(const Place& place) const {

@@ -17,7 +17,7 @@
 
 namespace clawpatrol::http {
 
-class Http2Connection {
+class Http2Connection : Timer {
  public:
   static constexpr std::size_t most_unsent = 64 << 10;
 
@@ -48,6 +48,7 @@ class Http2Connection {
     std::deque<ResponseHead> heads;
     std::optional<std::uint32_t> closed;  // with this code
     bool has_exchange = true;
+    Clock::time_point let_go{};        // by its exchange
     std::function<void()> broken_off;  // is told when the other side ends the stream before it is over
     Event changed;
   };
@@ -84,6 +85,7 @@ class Http2Connection {
   void tell();
   void tell(http2::Event& event);
   void lose();
+  void expire() override;
   static void tell_broken_off(Place& place);
   Task<std::expected<void, Error>> wait_sent(http2::StreamId id, std::size_t may_wait, Deadline deadline);
 

@@ -15,7 +15,7 @@ std::unique_ptr<Http1Upstream> UpstreamPool::take(const PoolKey& key) {
 }
 
 void UpstreamPool::put(PoolKey key, std::unique_ptr<Http1Upstream> connection) {
-  if (!connection->quiet()) return;
+  if (!connection->reusable()) return;  // its socket is asked when it is used again
   // Of another generation nothing will be asked for again.
   std::erase_if(idle_, [&](const Idle& idle) { return idle.key.generation < key.generation; });
   const auto alike = std::ranges::count_if(idle_, [&](const Idle& idle) { return idle.key == key; });

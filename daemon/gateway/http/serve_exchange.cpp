@@ -49,7 +49,7 @@ Exchange::Exchange(ServedFlow& flow, AgentExchange& agent)
       changed_(flow.worker().ring()) {
   flow_.exchanges_.push_back(this);
   agent_.on_broken_off([this] {
-    agent_left_ = true;
+    agent_left_ = unwanted_ = true;
     if (server_) server_->break_off();
     changed_.notify();
   });
@@ -85,6 +85,7 @@ Task<void> Exchange::serve() {
 
 // What was sent to the agent cannot be taken back; what was not is said.
 void Exchange::close() {
+  unwanted_ = true;
   if (server_) server_->break_off();
   if (head_sent_) agent_.break_off();
   changed_.notify();
@@ -110,6 +111,7 @@ Deadline Exchange::stall_deadline() const {
 }
 
 void Exchange::note_outcome() {
+  if (agent_left_ && !whole_) why_ = "the agent left before it was answered";
   flow_.worker().audit().note(AuditLines::outcome({.id = action_,
                                                    .ok = whole_,
                                                    .bytes_up = bytes_up_,

@@ -27,6 +27,8 @@ class Side {
   bool was_reset() const { return was_reset_; }
   bool is_quiet();  // nothing has come, and it has not ended
   void hang_up() { socket_ = Fd(); }
+  void reset();
+  int fd() const { return socket_.get(); }
   void end_sending();
 
  private:
@@ -36,14 +38,19 @@ class Side {
   bool was_reset_ = false;
 };
 
+Side connect_to(std::uint16_t port);  // on loopback
+
+enum class Wire : std::uint8_t { clear, tls };  // the agent's, with the authority of tests/daemon/tls/pair.h
+
 struct Setup {
   std::string rules = "";        // [[rule]] tables
   std::string settings = "";     // further tables, such as [limits]
   std::string of_endpoint = "";  // further keys
   std::string credentials = "";  // of the profile: "\"a\", \"b\""
   std::string type = "http";
-  std::string of_gateway = "";        // further keys
-  Version version = Version::http1;   // that the agent has agreed to
+  std::string of_gateway = "";       // further keys
+  Version version = Version::http1;  // that the agent has agreed to
+  Wire wire = Wire::clear;
   std::size_t audit_bytes = 1 << 30;  // that the peer may write before it is denied
 };
 
@@ -54,7 +61,9 @@ class Gateway {
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
 
-  Side agent() const;                                 // a connection to the gateway
+  Side agent() const { return connect_to(port()); }  // a connection to the gateway
+  std::uint16_t port() const { return serving_.port(); }
+  std::uint16_t server_port() const { return server_port_; }
   Side server() const;                                // the next connection of the gateway to its server
   bool server_is_quiet() const;                       // no connection waits to be taken
   void use(std::string rules);                        // another generation

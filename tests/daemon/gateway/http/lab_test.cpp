@@ -9,10 +9,25 @@
 #include "daemon/gateway/http/handler.h"
 #include "daemon/gateway/http/worker_state.h"
 #include "tests/daemon/gateway/lab/loopback.h"
+#include "tests/daemon/tls/pair.h"
 
 namespace clawpatrol::http::lab {
 
 using namespace clawpatrol::lab;
+
+namespace {
+
+Task<void> serve(Worker& worker, std::unique_ptr<Stream> stream, ClaimedFlow claimed, Version version,
+                 Wire wire) {
+  if (wire == Wire::tls) {
+    auto accepted = co_await stream->accept(tls::test_context(), tls::serving("api.example"), "",
+                                            Deadline::after(std::chrono::seconds(10)));
+    if (!accepted) co_return;
+  }
+  co_await serve_http(worker, std::move(stream), std::move(claimed), version);
+}
+
+}  // namespace
 
 void Side::send(std::string_view bytes) {
   send_whole(socket_.get(), bytes);
@@ -58,6 +73,12 @@ void Side::end_sending() {
   ::shutdown(socket_.get(), SHUT_WR);
 }
 
+void Side::reset() {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  hang_up();
+}
+
 std::shared_ptr<Policy> Gateway::load(const std::string& rules) {
   const std::string text = R"(
 schema = 1
@@ -95,9 +116,9 @@ void Gateway::accept(Worker& worker, Fd socket) {
   if (!claimed.flow) return;
   give_grant(
       shared(), *claimed.flow,
-      Grant(*shared().policy.current(), *claimed.peer, claimed.peer_facets.profile, "api", claimed.dest));
+      Grant(shared().policy.current(), *claimed.peer, claimed.peer_facets.profile, "api", claimed.dest));
   auto stream = std::make_unique<Stream>(worker.ring(), std::move(socket));
-  worker.flows().spawn(serve_http(worker, std::move(stream), std::move(claimed), setup_.version));
+  worker.flows().spawn(serve(worker, std::move(stream), std::move(claimed), setup_.version, setup_.wire));
 }
 
 void Gateway::forget(const std::string& credential) {
@@ -108,8 +129,8 @@ void Gateway::use(std::string rules) {
   shared().policy.replace(load(rules));
 }
 
-Side Gateway::agent() const {
-  return Side(connect_to_loopback(serving_.port()));
+Side connect_to(std::uint16_t port) {
+  return Side(connect_to_loopback(port));
 }
 
 Side Gateway::server() const {
