@@ -107,7 +107,7 @@ struct Arrival {
 };
 
 // Null `endpoint`: passthrough.
-ClaimedFlow claim(Shared& shared, const Policy& policy, const PeerConfig& config,
+ClaimedFlow claim(Shared& shared, const std::shared_ptr<const Policy>& policy, const PeerConfig& config,
                   const EndpointConfig* endpoint, Arrival arrival) {
   ClaimedFlow claimed = claimed_flow(std::move(arrival.flow), std::move(arrival.peer), config, endpoint,
                                      {arrival.dialled.host, arrival.destination.port}, arrival.source,
@@ -153,7 +153,7 @@ Task<void> serve_by_server_name(Worker& worker, Fd socket, Arrival arrival) {
   const bool passes = endpoint || (config && policy->unknown_host == UnknownHost::passthrough);
   if (passes && !flow->close_asked())
     co_return co_await serve(worker, std::move(socket),
-                             claim(shared, *policy, *config, endpoint, std::move(arrival)),
+                             claim(shared, policy, *config, endpoint, std::move(arrival)),
                              std::move(opening));
   shared.refusals.count("no endpoint claims the destination", arrival.peer->id);
   shared.flows.close(*flow);
@@ -203,7 +203,7 @@ void dispatch(Worker& worker, Fd socket) {
     return;
   }
   worker.flows().spawn(
-      serve(worker, std::move(socket), claim(shared, *policy, *config, endpoint, std::move(arrival)), {}));
+      serve(worker, std::move(socket), claim(shared, policy, *config, endpoint, std::move(arrival)), {}));
 }
 
 }  // namespace clawpatrol

@@ -12,16 +12,16 @@ bool same_endpoint(const EndpointConfig& a, const EndpointConfig& b) {
 
 }  // namespace
 
-Grant::Grant(const Policy& policy, const Peer& peer, std::string profile, std::string endpoint,
-             DestFacets dest)
+Grant::Grant(const std::shared_ptr<const Policy>& policy, const Peer& peer, std::string profile,
+             std::string endpoint, DestFacets dest)
     : peer_id_(peer.id),
       peer_key_(peer.key_fingerprint),
       peer_(peer.name),
       profile_(std::move(profile)),
       endpoint_(std::move(endpoint)),
       dest_(std::move(dest)) {
-  auto found = policy.endpoints.find(endpoint_);
-  if (found != policy.endpoints.end()) configured_ = found->second;
+  auto found = policy->endpoints.find(endpoint_);
+  if (found != policy->endpoints.end()) configured_ = {policy, &found->second};
 }
 
 void Grant::logged_in(Login login, const credentials::Store* store) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -15,7 +16,8 @@ namespace clawpatrol {
 class Grant {
  public:
   // Of a flow that has been claimed; an endpoint without a name is passthrough.
-  Grant(const Policy& policy, const Peer& peer, std::string profile, std::string endpoint, DestFacets dest);
+  Grant(const std::shared_ptr<const Policy>& policy, const Peer& peer, std::string profile,
+        std::string endpoint, DestFacets dest);
 
   struct Login {
     std::string credential;  // empty: none
@@ -42,7 +44,8 @@ class Grant {
   std::uint64_t peer_key_;
   std::string peer_, profile_, endpoint_;
   DestFacets dest_;
-  std::optional<EndpointConfig> configured_;  // of the endpoint; none: passthrough
+  // Of the endpoint, in the generation that claimed it, which this keeps; null: passthrough.
+  std::shared_ptr<const EndpointConfig> configured_;
   std::optional<Login> login_;
   std::uint64_t credential_version_ = 0;
   std::function<const char*(const Policy&)> more_;

@@ -201,8 +201,8 @@ Task<Plan> plan_for(Worker& worker, std::shared_ptr<const Policy> policy, const 
 }
 
 // Once it is connected: it stands while the rules allow it and the guard has nothing against the address.
-Grant grant_of(const Shared& shared, const Policy& policy, const ClaimedFlow& claimed, Unclaimed judged,
-               const Address& dialled) {
+Grant grant_of(const Shared& shared, const std::shared_ptr<const Policy>& policy, const ClaimedFlow& claimed,
+               Unclaimed judged, const Address& dialled) {
   Grant grant(policy, *claimed.peer, claimed.peer_facets.profile, "", *judged.dest);
   judged.flow = nullptr;  // which holds the grant
   grant.also_rests_on([&seen = shared.name_service->seen(), judged = std::move(judged),
@@ -255,7 +255,7 @@ Task<void> serve_passthrough(Worker& worker, Fd socket, ClaimedFlow claimed, Ope
     worker.audit().note(outcome_line(judged.id, false, claimed.flow.get(), connected.error().what));
     co_return reset(std::move(socket));
   }
-  give_grant(shared, *claimed.flow, grant_of(shared, *policy, claimed, connecting, relay.dialled));
+  give_grant(shared, *claimed.flow, grant_of(shared, policy, claimed, connecting, relay.dialled));
   claimed.flow->set_upstream(text_of({relay.dialled, claimed.dest.port}));
   claimed.flow->set_state("relaying");
   tune_connection(socket.get());

@@ -27,7 +27,7 @@ Judge::Generation Judge::take_generation() {
   auto current = shared_.policy.current();
   if (current == policy_) return policy_;
   if (!current->endpoints.contains(facets_->endpoint.name)) return nullptr;
-  if (!grant_) grant_.emplace(*current, *peer_, facets_->peer.profile, facets_->endpoint.name, facets_->dest);
+  if (!grant_) grant_.emplace(current, *peer_, facets_->peer.profile, facets_->endpoint.name, facets_->dest);
   if (!grant_->stands(*current, shared_.peers, shared_.credentials.get())) return nullptr;
   policy_ = std::move(current);
   return policy_;

@@ -89,7 +89,7 @@ bool Judge::take_generation() {
   auto current = shared_.policy.current();
   if (current == policy_ && has_credential_of_login()) return true;
   if (!current->endpoints.contains(facets_->endpoint.name)) return false;
-  if (!grant_) grant_.emplace(*current, *peer_, facets_->peer.profile, facets_->endpoint.name, facets_->dest);
+  if (!grant_) grant_.emplace(current, *peer_, facets_->peer.profile, facets_->endpoint.name, facets_->dest);
   if (!grant_->stands(*current, shared_.peers, shared_.credentials.get())) return false;
   policy_ = std::move(current);
   counts_ = shared_.rule_counts.of(*policy_, now_unix_ns());

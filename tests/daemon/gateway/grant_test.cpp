@@ -62,7 +62,7 @@ struct Fixture {
   }
   ~Fixture() { std::filesystem::remove_all(directory); }
 
-  Grant claimed() { return Grant(*shared.policy.current(), one, "data", "pg", {"pg.internal", 5432}); }
+  Grant claimed() { return Grant(shared.policy.current(), one, "data", "pg", {"pg.internal", 5432}); }
   std::string after(const std::shared_ptr<Policy>& policy) {
     shared.policy.replace(policy);
     close_orphans(shared);
@@ -201,10 +201,10 @@ TEST_CASE("passthrough ends where it is no longer allowed, or an endpoint claims
   const std::string open = text + "[defaults]\nunknown_host = \"passthrough\"\n";
   fixture.shared.policy.replace(load(open));
   give_grant(fixture.shared, *fixture.flow,
-             Grant(*fixture.shared.policy.current(), fixture.one, "data", "", {"203.0.113.5", 443}));
+             Grant(fixture.shared.policy.current(), fixture.one, "data", "", {"203.0.113.5", 443}));
   CHECK(fixture.after(load(open)) == "");
   SECTION("what else it rests on") {
-    Grant grant(*fixture.shared.policy.current(), fixture.one, "data", "", {"203.0.113.5", 443});
+    Grant grant(fixture.shared.policy.current(), fixture.one, "data", "", {"203.0.113.5", 443});
     grant.also_rests_on([](const Policy& now) { return now.rules.size() > 1 ? "more rules" : nullptr; });
     give_grant(fixture.shared, *fixture.flow, std::move(grant));
     CHECK(fixture.after(load(open)) == "");
