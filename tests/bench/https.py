@@ -11,7 +11,7 @@ import re
 import statistics
 import sys
 
-from web import NAME, Web, run
+from web import Web, run
 
 LOADS = {  # path, and the body that is sent
     "GET 1 KB": ("/1k", None),
@@ -28,7 +28,7 @@ def h2load(lab, target, protocol, load, clients, seconds):
     log = lab.directory / "h2load.log"
     log.unlink(missing_ok=True)
     argv = ["h2load", *PROTOCOLS[protocol], "-c", clients, "-t", 1, "-D", seconds, "--warm-up-time", 1, "--log-file", log,
-            "--connect-to", f"{address}:{port}", f"https://{NAME}{path}"]
+            "--connect-to", f"{address}:{port}", f"https://{lab.name_of(target)}{path}"]
     if body:
         argv[1:1] = ["-d", lab.web / "files" / body]
     out = run(*lab.inside(lab.agent, *argv), timeout=seconds + 60, cwd="/").stdout

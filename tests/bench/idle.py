@@ -60,7 +60,7 @@ def main():
     given = arguments.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    # Ours wants a second descriptor for each: a machine with a low limit measures fewer.
+    # Ours keeps a second descriptor for each, of a connection to a server: a machine with a low limit measures fewer.
     count = min(given.connections, (hard - 700) // 2)
     most = count + 50
     limits = f"connections = {most}\nconnections_per_peer = {most}\n"

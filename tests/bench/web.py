@@ -2,6 +2,7 @@
 
 All of them cross the same veth pairs between the same namespaces, verify the server's certificate, have two threads or
 processes, and run under a uid without privileges. Ours has 50 rules, of which 49 read facets of HTTP and do not match.
+A second name of the same server is ours alone: there every request is given a credential, and every response searched for it.
 """
 
 import json
@@ -16,7 +17,7 @@ os.environ.setdefault("CLAWPATROL_BUILD", str(ROOT / "build" / "release"))
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from lab import Lab, environment, run, wait_until  # noqa: E402
 
-NAME, SERVER, SIDE = "web.internal", "10.77.2.2", "10.77.3.1"
+NAME, KEYED, SERVER, SIDE = "web.internal", "keyed.internal", "10.77.2.2", "10.77.3.1"
 
 POLICY = """
 schema = 1
@@ -30,11 +31,21 @@ virtual = ["198.18.0.0/16", "fd86:0:0:1::/64"]
 
 [profile.data]
 endpoints = ["web"]
+credentials = ["token"]
 
 [endpoint.web]
 type  = "https"
 hosts = ["web.internal:443"]
 ca    = "file:upstream-ca.pem"
+
+[endpoint.keyed]
+type  = "https"
+hosts = ["keyed.internal:443"]
+ca    = "file:upstream-ca.pem"
+
+[credential.token]
+type     = "bearer"
+endpoint = "keyed"
 
 {rules}
 """
@@ -47,7 +58,7 @@ CONDITIONS = [
     "http.path.matches('^/v{i}/secrets/[a-z]+$')",
     "http.method in ['PUT', 'PATCH'] && http.path.endsWith('/{i}')",
 ]
-ALLOW_ALL = '[[rule]]\nname = "everything"\nendpoint = "web"\ncondition = "true"\nverdict = "allow"\n'
+ALLOW_ALL = '[[rule]]\nname = "everything"\nendpoints = ["web", "keyed"]\ncondition = "true"\nverdict = "allow"\n'
 
 NGINX_SERVER = """
 worker_processes 2; daemon off; error_log stderr error; pid {folder}/server.pid;
@@ -58,7 +69,7 @@ http {{
   proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
   server {{
-    listen 443 ssl http2 backlog=4096; server_name web.internal; root {folder}/files; http2_max_requests 10000000;
+    listen 443 ssl http2 backlog=4096; server_name web.internal keyed.internal; root {folder}/files; http2_max_requests 10000000;
     ssl_certificate {folder}/web.internal.pem; ssl_certificate_key {folder}/web.internal.key;
     location /sink {{ proxy_pass http://127.0.0.1:8081; }}
   }}
@@ -111,14 +122,14 @@ def fifty_rules():
     rules = []
     for i in range(49):
         condition = json.dumps(CONDITIONS[i % len(CONDITIONS)].format(i=i))
-        rules.append(f'[[rule]]\nname = "deny-{i}"\nendpoint = "web"\ncondition = {condition}\nverdict = "deny"\n')
+        rules.append(f'[[rule]]\nname = "deny-{i}"\nendpoints = ["web", "keyed"]\ncondition = {condition}\nverdict = "deny"\n')
     return "\n".join(rules) + ALLOW_ALL
 
 
 class Web(Lab):
-    """lab.targets: name -> (address, port) of what a client in the agent's namespace can dial for web.internal."""
+    """lab.targets: name -> (address, port) of what a client in the agent's namespace can dial, for name_of(name)."""
 
-    hosts = f"127.0.0.1 localhost\n{SERVER} {NAME}\n"
+    hosts = f"127.0.0.1 localhost\n{SERVER} {NAME} {KEYED}\n"
 
     def __init__(self, limits="", mitmproxy=True, **options):
         super().__init__(rules=fifty_rules(), policy=POLICY, postgres=False,
@@ -137,7 +148,7 @@ class Web(Lab):
         run(*openssl, "-keyout", self.web / "ca.key", "-out", self.web / "ca.pem", "-subj", "/CN=bench CA",
             "-addext", "keyUsage=critical,keyCertSign,cRLSign")
         run(*openssl, "-CA", self.web / "ca.pem", "-CAkey", self.web / "ca.key", "-keyout", self.web / f"{NAME}.key",
-            "-out", self.web / f"{NAME}.pem", "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}",
+            "-out", self.web / f"{NAME}.pem", "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME},DNS:{KEYED}",
             "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth")
         (self.web / "haproxy.pem").write_text((self.web / f"{NAME}.pem").read_text() + (self.web / f"{NAME}.key").read_text())
         (self.web / "files").mkdir()
@@ -163,10 +174,12 @@ class Web(Lab):
                 "mitmdump", "-q", "--mode", f"reverse:https://{NAME}:443", "--listen-host", SIDE, "-p", "8445",
                 "--certs", self.web / "haproxy.pem", "--set", f"confdir={self.web}/mitm", "--set", "keep_host_header=true",
                 "--set", f"ssl_verify_upstream_trusted_ca={self.web}/ca.pem", "--set", "stream_large_bodies=64k"])
-        self.targets["ours"] = (self.virtual_address(NAME), 443)
-        self.measured["ours"] = self.daemon
+        self.cpctl("creds", "set", "token", input="secret-of-forty-letters-as-tokens-have-it\n")
+        for name in ("ours", "ours, credential"):
+            self.targets[name] = (self.virtual_address(self.name_of(name)), 443)
+            self.measured[name] = self.daemon
         for name, (address, port) in self.targets.items():
-            wait_until(lambda: self.answers(address, port), f"{name} to answer")
+            wait_until(lambda: self.answers(name, address, port), f"{name} to answer")
         return self
 
     def file(self, name, text):
@@ -184,9 +197,14 @@ class Web(Lab):
         self.measured[name] = self.serve(name, self.gateway, argv)
         self.targets[name] = (SIDE, port)
 
-    def answers(self, address, port):
+    @staticmethod
+    def name_of(target):
+        return KEYED if target == "ours, credential" else NAME
+
+    def answers(self, target, address, port):
+        name = self.name_of(target)
         got = run(*self.inside(self.agent, "curl", "-sk", "--max-time", "5", "-o", "/dev/null", "-w", "%{http_code}",
-                               "--connect-to", f"{NAME}:443:{address}:{port}", f"https://{NAME}/1k"), check=False)
+                               "--connect-to", f"{name}:443:{address}:{port}", f"https://{name}/1k"), check=False)
         return got.stdout == "200"
 
     def processes(self, name):
