@@ -3,8 +3,11 @@
 
 #include "daemon/gateway/daemon.h"
 #include "daemon/gateway/options.h"
+#include "daemon/tls/record_buffers.h"
 
 int main(int argc, char** argv) {
+  if (!clawpatrol::tls::keep_record_buffers())
+    fmt::print(stderr, "clawpatrold: warning: OpenSSL's buffers are not kept: it was used before main\n");
   clawpatrol::ParsedOptions parsed = clawpatrol::parse_options(argc, argv);
   if (parsed.exit_status) return *parsed.exit_status;
   auto daemon = clawpatrol::Daemon::create(parsed.options);

@@ -6,12 +6,20 @@
 
 namespace clawpatrol {
 
+namespace {
+
+// Of first_size: who rests leaves it to who receives next on this thread.
+thread_local std::vector<char> spare;
+
+}  // namespace
+
 void ReceiveBuffer::consume(std::size_t count) {
   begin_ += count;
   if (begin_ == end_) begin_ = end_ = 0;
 }
 
 std::span<char> ReceiveBuffer::space() {
+  if (bytes_.empty() && most_ >= first_size) bytes_.swap(spare);
   if (bytes_.empty()) bytes_.resize(std::min(first_size, most_));
   if (end_ == bytes_.size() && begin_ > 0) {
     std::memmove(bytes_.data(), bytes_.data() + begin_, end_ - begin_);
@@ -24,7 +32,9 @@ std::span<char> ReceiveBuffer::space() {
 }
 
 void ReceiveBuffer::release() {
-  if (begin_ == end_) bytes_ = {};
+  if (begin_ != end_) return;
+  if (bytes_.size() == first_size) bytes_.swap(spare);
+  std::vector<char>().swap(bytes_);
 }
 
 }  // namespace clawpatrol

@@ -6,6 +6,8 @@
 #include <array>
 #include <cerrno>
 
+#include "daemon/gateway/spare_text.h"
+
 namespace clawpatrol {
 
 using tls::Session;
@@ -107,6 +109,13 @@ Task<std::int32_t> Stream::recv_encrypted(std::span<char> space, Deadline deadli
   co_return -EPROTO;
 }
 
+Stream::Arrival::Arrival(Stream& stream, Deadline deadline)
+    : stream_(stream), readable_(stream.ring_.poll(stream.fd(), POLLIN, deadline)) {}
+
+Stream::Arrival Stream::arrival(Deadline deadline) {
+  return {*this, deadline};
+}
+
 std::int32_t Stream::recv_at_once(std::span<char> space) {
   if (!tls_) {
     const ssize_t count = ::recv(fd(), space.data(), space.size(), MSG_DONTWAIT);
@@ -126,14 +135,8 @@ std::int32_t Stream::recv_at_once(std::span<char> space) {
 
 namespace {
 
-// What was sent last on this thread, for what is sent next: most connections have nothing on its way.
-thread_local std::string spare;
-
-void give_back(std::string& sent) {
-  sent.clear();
-  if (sent.capacity() > spare.capacity()) spare.swap(sent);
-  std::string().swap(sent);
-}
+// Most connections have nothing on its way.
+thread_local SpareText spare;
 
 }  // namespace
 
@@ -142,7 +145,9 @@ void give_back(std::string& sent) {
 bool Stream::send_at_once(std::string_view& bytes) {
   while (!bytes.empty()) {
     const std::string_view piece = bytes.substr(0, longest_write);
-    tls_->lend(spare);
+    std::string space;
+    spare.lend(space);
+    tls_->lend(std::move(space));
     if (tls_->write(piece) != Session::Result::done) return false;
     bytes.remove_prefix(piece.size());
     if (!flush_at_once()) return false;
@@ -177,7 +182,7 @@ bool Stream::flush_at_once() {
   if (flushing_) return false;
   while (true) {
     if (sent_ == sending_.size()) {
-      give_back(sending_);
+      spare.give_back(sending_);
       sent_ = 0;
       tls_->take_to_send(sending_);
     }

@@ -37,6 +37,9 @@ class Stream {
   // are -ECONNRESET and -EPROTO. One at a time.
   class Recv;
   Recv recv(std::span<char> space, Deadline deadline);
+  // Waits until recv() need not: for who has no buffer before that. Negative: as recv().
+  class Arrival;
+  Arrival arrival(Deadline deadline);
   // The same of what is here, without a wait, while no recv() goes on: -EAGAIN where nothing is.
   std::int32_t recv_at_once(std::span<char> space);
   // All of it or an error. One at a time.
@@ -96,6 +99,26 @@ class [[nodiscard]] Stream::Recv {
   Deadline deadline_;
   Operation plain_;  // not begun where the stream is encrypted
   std::optional<Task<std::int32_t>> encrypted_;
+};
+
+class [[nodiscard]] Stream::Arrival {
+ public:
+  Arrival(Stream& stream, Deadline deadline);
+  bool await_ready() { return stream_.tls_ && !stream_.tls_->rests(); }
+  void await_suspend(std::coroutine_handle<> waiter) {
+    waited_ = true;
+    readable_.await_suspend(waiter);
+  }
+  std::int32_t await_resume() {
+    if (!waited_) return 1;
+    stream_.at_once_ = 0;  // the ring's others have had their turn
+    return readable_.await_resume();
+  }
+
+ private:
+  Stream& stream_;
+  Operation readable_;
+  bool waited_ = false;
 };
 
 class [[nodiscard]] Stream::SendAll {

@@ -74,8 +74,8 @@ class Session {
   // What must go to the other side, in this order, and is forgotten here.
   void take_to_send(std::string& encrypted);
   // Memory for what must go, from who has some: what take_to_send() gives stands in it then.
-  void lend(std::string& space) {
-    if (outgoing_.empty()) outgoing_.swap(space);
+  void lend(std::string space) {
+    if (outgoing_.empty()) outgoing_ = std::move(space);
   }
   std::size_t to_send() const { return outgoing_.size(); }
   // Whether something has come that read() has not given: plain text, or records not looked at yet.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "daemon/gateway/http/break_off.h"
+#include "daemon/gateway/spare_text.h"
 
 namespace clawpatrol::http {
 namespace {
@@ -22,6 +23,9 @@ constexpr std::size_t most_drained = 256 << 10;
 // the answer with it.
 constexpr auto lingering_time = std::chrono::seconds(30);
 constexpr std::size_t most_lingered = 64 << 20;
+
+// For what is sent: a connection that rests holds none of it.
+thread_local SpareText spare;
 
 std::unexpected<Error> ended() {
   return std::unexpected(Error{ECONNRESET, "the agent closed the connection"});
@@ -115,6 +119,10 @@ Task<Http1Agent::Next> Http1Agent::next() {
       if (body_over_) (void)reader_.next("");  // the end of a body that is none covers no byte
       co_return Next::request;
     }
+    if (!begun && stream_.encrypted()) {  // a connection that rests holds no buffer
+      const std::int32_t arrived = co_await stream_.arrival(deadline);
+      if (arrived < 0) co_return Next::ended;
+    }
     const int count = co_await receive(deadline);
     if (count <= 0) co_return Next::ended;
     if (!begun) deadline = Deadline::after(times_.head);
@@ -204,6 +212,7 @@ Task<Sent> Http1Agent::send_head(const ResponseHead& head, Deadline deadline) {
   http1::ResponseForm form;
   if (changes) form.connection = "Upgrade";
   if (head.status >= 200) form = form_of(head);
+  if (out_.empty()) spare.lend(out_);
   out_.clear();
   auto written = http1::append_response(out_, head, form);
   if (!written) co_return std::unexpected(Error{EPROTO, std::string(written.error())});
@@ -291,6 +300,8 @@ Task<bool> Http1Agent::finish() {
     if (drained > most_drained) last_ = true;
   }
   drop_part();
+  spare.give_back(out_);
+  head_ = {};
   co_return !last_;
 }
 
