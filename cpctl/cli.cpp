@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "cpctl/commands.h"
+#include "cpctl/completions.h"
 #include "cpctl/printable.h"
 
 namespace clawpatrol::cpctl {
@@ -17,7 +18,8 @@ namespace {
 struct Invocation {
   Paths paths;
   std::string output = "text";
-  bool watch = false, follow = false, markdown = false;
+  bool watch = false, follow = false, markdown = false, all = false, no_hooks = false;
+  std::string system = "linux";
   std::uint64_t id = 0, lines = 20, generation = 0;
   std::string name, action, head;
   std::filesystem::path path, key;
@@ -26,6 +28,7 @@ struct Invocation {
   TestRequest test;
   DiffRequest diff;
   ExportRequest exported;
+  SuggestRequest suggest;
   CheckRequest check;
   SqlView sql;
   RequestView request;
@@ -54,6 +57,10 @@ void add_flows(CLI::App& app, Invocation& in) {
   add(app, in, "status", "the gateway's health, then every live flow", [&in](Context c) {
     return status(c, follow_if(in.watch));
   })->add_flag("-w,--watch", in.watch, "redraw in place every second; q leaves");
+  add(app, in, "doctor", "what is wrong with the gateway and its machine, and what mends it",
+      [](Context c) { return doctor(c); });
+  add(app, in, "metrics", "counters and gauges, as Prometheus reads them",
+      [](Context c) { return metrics(c); });
   CLI::App* group = app.add_subcommand("flows", "the live flows; with -f, actions as they are decided");
   group->add_flag("-f,--follow", in.follow, "print each action as it is decided");
   group->callback([&in, group] {
@@ -94,6 +101,8 @@ void add_policy(CLI::App& app, Invocation& in) {
   evaluating->add_option("--facets", in.eval.facets,
                          "a JSON file with the facets of an action, as docs/formats.md says");
   add(app, in, "reload", "check the configuration and put it in force", [](Context c) { return reload(c); });
+  add(app, in, "enforce", "have rules deny that were only observed: changes `mode` in its file, and reloads",
+      [](Context c) { return enforce(c); });
 }
 
 void add_request_facets(CLI::App& group, Invocation& in, RequestProtocol protocol, const char* name,
@@ -156,6 +165,14 @@ void add_generations(CLI::App& app, Invocation& in) {
       [](Context c) { return rules(c, RulesView::unused); });
   add(*group, in, "shadow", "what the rules with shadow = true would have changed",
       [](Context c) { return rules(c, RulesView::shadow); });
+  CLI::App* suggesting =
+      add(*group, in, "suggest",
+          "rules for what was done that no rule was for, from the audit log, and no wider; needs no daemon",
+          [&in](Context c) { return rules_suggest(c, in.suggest); });
+  suggesting->add_option("--since", in.suggest.since,
+                         "a duration: only what was done since then, such as 30m");
+  suggesting->add_option("--log", in.suggest.log,
+                         "the log's directory, or one segment (default: audit in that of --state)");
 }
 
 void add_tests(CLI::App& app, Invocation& in) {
@@ -180,20 +197,76 @@ void add_tests(CLI::App& app, Invocation& in) {
   diff->add_flag("--accept-wider", in.diff.accept_wider, "exit 0 all the same");
 }
 
+// What is on the agent's machine, and where the configuration for it goes.
+void add_client_options(CLI::App& command, Invocation& in) {
+  command.add_option("--public-key", in.peer.public_key,
+                     "the peer's own key, so that its private key never is on the gateway");
+  command.add_option("--endpoint", in.peer.endpoint,
+                     "host:port that it dials, where that is not what [gateway] says");
+  command
+      .add_option(
+          "--for", in.system,
+          "`linux` (Debian, RHEL, Alpine and SUSE are told apart when the tunnel comes up) or `macos`")
+      ->check(CLI::IsMember({"linux", "macos"}))
+      ->option_text("SYSTEM");
+  command.add_flag("--no-hooks", in.no_hooks,
+                   "the tunnel alone: no line that trusts the gateway's authority or sets the environment");
+  command.add_option("-O,--write", in.peer.write_to,
+                     "write the configuration to a new file (0600) and not to standard output");
+  command.add_flag("--qr", in.peer.qr, "show it as a QR code, for a phone; without hooks");
+}
+
 void add_peers(CLI::App& app, Invocation& in) {
   CLI::App* group = add_group(app, "peers", "agents that may connect");
   CLI::App* adding = add(*group, in, "add", "make a peer and print its wg-quick configuration",
                          [&in](Context c) { return peers_add(c, in.peer); });
   adding->add_option("NAME", in.peer.name, "the peer's name, as in [peer.NAME]")->required();
-  adding->add_option("--public-key", in.peer.public_key,
-                     "the peer's own key, so that its private key never is on the gateway");
-  adding->add_option("-O,--write", in.peer.write_to,
-                     "write the configuration to a new file (0600) and not to standard output");
+  adding->add_option("--profile", in.peer.profile, "its profile, where the configuration has no [peer.NAME]");
+  adding->add_option("--ttl", in.peer.ttl, "a duration, such as 8h: then it is removed");
+  add_client_options(*adding, in);
+  CLI::App* rotating =
+      add(*group, in, "rotate", "give a peer another key; what came in with the old one is closed",
+          [&in](Context c) { return peers_rotate(c, in.peer); });
+  rotating->add_option("NAME", in.peer.name, "the peer's name")->required();
+  add_client_options(*rotating, in);
   add(*group, in, "list", "the peers, and when they were last heard",
       [](Context c) { return peers_list(c); });
+  add(*group, in, "pause", "let nothing of a peer in, and close what it has; it stays known",
+      [&in](Context c) { return peers_hold(c, in.name, Held::yes); })
+      ->add_option("NAME", in.name, "the peer's name")
+      ->required();
+  add(*group, in, "resume", "let a paused peer in again",
+      [&in](Context c) { return peers_hold(c, in.name, Held::no); })
+      ->add_option("NAME", in.name, "the peer's name")
+      ->required();
   add(*group, in, "rm", "remove a peer; its connections close",
       [&in](Context c) { return peers_remove(c, in.name); })
       ->add_option("NAME", in.name, "the peer's name")
+      ->required();
+}
+
+void add_lockdown(CLI::App& app, Invocation& in) {
+  auto add_one = [&](const char* name, const char* what, Held held) {
+    CLI::App* command =
+        add(app, in, name, what, [&in, held](Context c) { return peers_hold(c, in.name, held); });
+    auto* of = command->add_option_group("of", "");
+    of->add_option("--peer", in.name, "of this peer alone, as `peers pause` and `resume`");
+    of->add_flag("--all", in.all, "of all peers, those that are added later too");
+    of->require_option(1);
+  };
+  add_one("lockdown", "cut what is in flight, and let nothing new in, at once", Held::yes);
+  add_one("unlock", "end a lockdown", Held::no);
+}
+
+void add_completions(CLI::App& app, Invocation& in) {
+  add(app, in, "completions", "the completion script for a shell; needs no daemon",
+      [&in](Context c) {
+        c.console.out(completion_script(in.name).value_or(""));
+        return int{exit_ok};
+      })
+      ->add_option("SHELL", in.name, "`bash`, `zsh` or `fish`")
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}))
+      ->option_text("SHELL")
       ->required();
 }
 
@@ -262,9 +335,11 @@ void build(CLI::App& app, Invocation& in) {
   add_generations(app, in);
   add_tests(app, in);
   add_peers(app, in);
+  add_lockdown(app, in);
   add_credentials(app, in);
   add_ca(app, in);
   add_audit(app, in);
+  add_completions(app, in);
   app.footer("Exit status: 0 it is so, 1 no, 2 usage, 3 no daemon answers.");
 }
 
@@ -311,6 +386,11 @@ int run(const std::vector<std::string>& arguments, Streams streams) {
   build(app, in);
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
   Console plain(streams, Format::text);
+  if (!arguments.empty() && arguments.front() == "--complete") {
+    for (const std::string& word : complete(app, {arguments.begin() + 1, arguments.end()}, in.paths))
+      plain.line(word);
+    return exit_ok;
+  }
   try {
     app.parse(reversed);
   } catch (const CLI::ParseError& error) {
@@ -324,6 +404,8 @@ int run(const std::vector<std::string>& arguments, Streams streams) {
     plain.err(app.help());
     return exit_usage;
   }
+  if (in.system == "macos") in.peer.hooks = Hooks::macos;
+  if (in.no_hooks || in.peer.qr) in.peer.hooks = Hooks::none;
   Console console(streams, in.output == "json" ? Format::json : Format::text);
   const int status = in.chosen({console, in.paths});
   // A reader that has seen enough is no failure.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cpctl/console.h"
+#include "cpctl/hooks.h"
 
 namespace clawpatrol::cpctl {
 
@@ -32,6 +33,8 @@ struct Context {
 enum class Follow : std::uint8_t { no, yes };
 
 int status(Context context, Follow watch);
+int doctor(Context context);
+int metrics(Context context);
 
 int flows(Context context, Follow follow);
 int flow_show(Context context, std::uint64_t id);
@@ -46,11 +49,17 @@ struct CheckRequest {
 int check(Context context, const CheckRequest& request);
 int explain_code(Context context, const std::string& code);  // "": all of them
 int reload(Context context);
+int enforce(Context context);
 int generations(Context context);
 int rollback(Context context, std::uint64_t generation);  // 0: to the one before
 
 enum class RulesView : std::uint8_t { hits, unused, shadow };
 int rules(Context context, RulesView view);
+struct SuggestRequest {
+  std::string since;          // a duration; "": all that is kept
+  std::filesystem::path log;  // "": that of --state
+};
+int rules_suggest(Context context, const SuggestRequest& request);
 
 struct EvalRequest {
   std::string expression;
@@ -96,9 +105,18 @@ int diff_policies(Context context, const DiffRequest& request);
 struct NewPeerRequest {
   std::string name;
   std::string public_key;          // "": netd makes the pair
+  std::string profile;             // "": that of its table
+  std::string ttl;                 // a duration; "": it stays
+  std::string endpoint;            // "": that of the configuration
   std::filesystem::path write_to;  // "": standard output
+  Hooks hooks = Hooks::linux_tools;
+  bool qr = false;
 };
 int peers_add(Context context, const NewPeerRequest& request);
+int peers_rotate(Context context, const NewPeerRequest& request);
+
+enum class Held : std::uint8_t { yes, no };
+int peers_hold(Context context, const std::string& name, Held held);  // "": all of them
 int peers_list(Context context);
 int peers_remove(Context context, const std::string& name);
 

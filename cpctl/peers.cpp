@@ -4,15 +4,19 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <ctime>
 
 #include "cpctl/commands.h"
 #include "cpctl/daemon.h"
 #include "cpctl/flow_views.h"
+#include "cpctl/hooks.h"
 #include "cpctl/printable.h"
+#include "cpctl/qr.h"
 #include "cpctl/units.h"
 #include "daemon/ring/fd.h"
+#include "policy/config/units.h"
 
 namespace clawpatrol::cpctl {
 namespace {
@@ -50,10 +54,13 @@ void print_configuration(Console& console, std::string_view text) {
 }
 
 // netd's answer as a line of ours: with a type, and without the "ok" that the exit status says.
-std::string versioned(std::string_view type, const Message& answer) {
+std::string versioned(std::string_view type, const Message& answer, std::string_view configuration = "") {
   control::JsonObject line = control::message_of_type(type);
   for (const auto& [name, value] : answer.members()) {
-    if (name != "v" && name != "ok") line.add_json(name, value.json());
+    if (name == "config" && !configuration.empty())
+      line.add("config", configuration);
+    else if (name != "v" && name != "ok")
+      line.add_json(name, value.json());
   }
   return line.text();
 }
@@ -67,11 +74,12 @@ std::string addresses_text(const Message& peer) {
 }
 
 // What is not the configuration goes to standard error, so that `cpctl peers add NAME > wg0.conf` is one.
-void say_what_next(Console& console, const NewPeerRequest& request, const Message& answer) {
+void say_what_next(Console& console, const NewPeerRequest& request, const Message& answer,
+                   std::string_view what) {
   Message peer = answer.object("peer");
-  console.err(fmt::format("peer '{}' is added: {}\n", printable(request.name), addresses_text(peer)));
+  console.err(fmt::format("peer '{}' is {}: {}\n", printable(request.name), what, addresses_text(peer)));
   if (!request.write_to.empty()) {
-    console.err(fmt::format("its configuration is in {}; on the agent: wg-quick up {}\n",
+    console.err(fmt::format("its configuration is in {}; on the agent: wg-quick up ./{}\n",
                             printable(request.write_to.native()),
                             printable(request.write_to.filename().native())));
   }
@@ -91,34 +99,150 @@ std::string handshake_text(const Message& peer) {
 
 }  // namespace
 
-int peers_add(Context context, const NewPeerRequest& request) {
+namespace {
+
+// What hooks rest on: the gateway's own word for its authority. Nothing, and the operator is told, where it
+// cannot say.
+std::optional<std::string> authority_hash(Context context) {
+  std::string hash;
+  if (auto client = control::Client::connect(context.paths.run / "control.sock");
+      client && client->send(command("status").text()))
+    while (auto line = client->next(std::chrono::seconds(5))) {
+      auto message = Message::parse(*line);
+      if (!message || message->text_or_empty("type") != "status") break;
+      hash = message->text_or_empty("ca_sha256");
+      break;
+    }
+  if (hash.size() == 64) return hash;
+  context.console.err(
+      "note: clawpatrold does not answer, so its certificate authority is not known: the configuration is "
+      "the tunnel "
+      "alone, as with --no-hooks\n");
+  return std::nullopt;
+}
+
+std::string url_host(const Message& answer) {
+  for (const Message& address : answer.list("gateway")) {
+    const std::string text = address.as_text().value_or("");
+    return text.find(':') == std::string::npos ? text : "[" + text + "]";
+  }
+  return "";
+}
+
+struct Client {
+  Message answer;
+  std::string configuration;
+};
+
+// Asks netd for it, and adds the hooks. Nothing: the operator has been told, `status` is what to end with.
+std::optional<Client> new_client(Context context, std::string_view verb, const NewPeerRequest& request,
+                                 int& status) {
   Console& console = context.console;
   if (!request.write_to.empty() && access(request.write_to.c_str(), F_OK) == 0) {
     console.complain(fmt::format("cannot write '{}': it is there already", request.write_to.native()),
-                     "Name another file with -O; nothing was added.");
-    return exit_no;
+                     "Name another file with -O; nothing was changed.");
+    status = exit_no;
+    return std::nullopt;
+  }
+  auto line = command(verb).add("name", request.name);
+  if (!request.public_key.empty()) line.add("public_key", request.public_key);
+  if (!request.profile.empty()) line.add("profile", request.profile);
+  if (!request.endpoint.empty()) line.add("endpoint", request.endpoint);
+  if (!request.ttl.empty()) {
+    auto ttl_ns = config::parse_duration(request.ttl);
+    if (!ttl_ns || *ttl_ns < 1'000'000'000) {
+      console.complain("--ttl: " + (ttl_ns ? "less than a second" : ttl_ns.error()),
+                       "Such as 8h, 90m or 7d.");
+      status = exit_usage;
+      return std::nullopt;
+    }
+    line.add("ttl_s", *ttl_ns / 1'000'000'000);
   }
   std::unique_ptr<Daemon> daemon = Daemon::connect(context, Service::netd);
-  if (!daemon) return exit_unreachable;
-  auto line = command("add").add("name", request.name);
-  if (!request.public_key.empty()) line.add("public_key", request.public_key);
-  int status = exit_ok;
+  if (!daemon) {
+    status = exit_unreachable;
+    return std::nullopt;
+  }
+  std::optional<std::string> hash;
+  if (request.hooks != Hooks::none) hash = authority_hash(context);
+  if (hash && request.hooks == Hooks::linux_tools) line.add("resolver", false);
   auto answer = daemon->ask_once(line, status);
-  if (!answer) return status;
-  std::string configuration = answer->text_or_empty("config");
+  if (!answer) return std::nullopt;
+  std::string text = answer->text_or_empty("config");
+  if (hash)
+    text = with_hooks(text, hook_lines(request.hooks, {.gateway = url_host(*answer), .ca_sha256 = *hash}));
+  return Client{std::move(*answer), std::move(text)};
+}
+
+void show_qr(Console& console, const std::string& configuration) {
+  if (auto code = qr_text(configuration))
+    console.out(*code);
+  else
+    console.err("note: it is too long for a QR code\n");
+}
+
+// Prints or writes what new_client() gave.
+int hand_over(Context context, std::string_view type, const NewPeerRequest& request, const Client& client) {
+  Console& console = context.console;
   if (!request.write_to.empty()) {
-    if (std::string why = write_private(request.write_to, configuration); !why.empty())
+    if (std::string why = write_private(request.write_to, client.configuration); !why.empty())
       return key_is_lost(console, "'" + request.write_to.native() + "'", why, request.name);
   }
   if (console.json()) {
-    console.line(versioned("peer_added", *answer));
+    console.line(versioned(type, client.answer, client.configuration));
+  } else if (request.qr) {
+    show_qr(console, client.configuration);
   } else if (request.write_to.empty()) {
-    print_configuration(console, configuration);
+    print_configuration(console, client.configuration);
   }
   if (console.broken() && request.write_to.empty() && request.public_key.empty())
     return key_is_lost(console, "the configuration", std::strerror(console.broken_by()), request.name);
-  if (console.json()) return exit_ok;
-  say_what_next(console, request, *answer);
+  return exit_ok;
+}
+
+}  // namespace
+
+int peers_add(Context context, const NewPeerRequest& request) {
+  int status = exit_ok;
+  auto client = new_client(context, "add", request, status);
+  if (!client) return status;
+  if (status = hand_over(context, "peer_added", request, *client); status != exit_ok) return status;
+  if (!context.console.json()) say_what_next(context.console, request, client->answer, "added");
+  return exit_ok;
+}
+
+int peers_rotate(Context context, const NewPeerRequest& request) {
+  int status = exit_ok;
+  auto client = new_client(context, "rotate", request, status);
+  if (!client) return status;
+  if (status = hand_over(context, "peer_rotated", request, *client); status != exit_ok) return status;
+  if (!context.console.json())
+    say_what_next(context.console, request, client->answer, "known by its new key alone");
+  return exit_ok;
+}
+
+int peers_hold(Context context, const std::string& name, Held held) {
+  std::unique_ptr<Daemon> daemon = Daemon::connect(context, Service::netd);
+  if (!daemon) {
+    if (held == Held::yes) context.console.err("To cut everything without it: systemctl stop clawpatrold\n");
+    return exit_unreachable;
+  }
+  auto line = command(held == Held::yes ? "hold" : "release");
+  if (name.empty())
+    line.add("all", true);
+  else
+    line.add("name", name);
+  int status = exit_ok;
+  auto answer = daemon->ask_once(line, status);
+  if (!answer) return status;
+  if (context.console.json()) {
+    context.console.line(versioned(held == Held::yes ? "held" : "released", *answer));
+    return exit_ok;
+  }
+  const std::string who = name.empty() ? "every peer" : "peer '" + printable(name) + "'";
+  context.console.line(
+      held == Held::yes ? who + " is locked out: what was in flight is cut, and nothing new gets in"
+                        : who + " is let in again" + (name.empty() ? ", but for those that are paused" : ""));
   return exit_ok;
 }
 
@@ -135,6 +259,7 @@ int peers_list(Context context) {
   }
   Table table({{"PEER", Align::left, 8},
                {"ADDRESSES", Align::left, 12},
+               {"PROFILE", Align::left, 6, 2},
                {"INTERFACE", Align::left, 6, 2},
                {"HANDSHAKE", Align::left},
                {"FROM", Align::right, 0, 1},
@@ -145,6 +270,7 @@ int peers_list(Context context) {
     std::string blocked = shown(peer, "blocked");
     table.row({{shown(peer, "name"), Style::bold},
                {addresses_text(peer)},
+               {shown(peer, "profile")},
                {shown(peer, "interface")},
                {handshake_text(peer)},
                {bytes_text(peer.natural_or_zero("rx_bytes"))},

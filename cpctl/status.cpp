@@ -187,4 +187,13 @@ int status(Context context, Follow watch) {
   }
 }
 
+int metrics(Context context) {
+  std::unique_ptr<Daemon> daemon = Daemon::connect(context, Service::gateway);
+  if (!daemon) return exit_unreachable;
+  return daemon->ask(command("metrics"), [&](const Message& line) {
+    context.console.out(line.text_or_empty("text"));  // what agents sent is in none of it
+    return true;
+  });
+}
+
 }  // namespace clawpatrol::cpctl

@@ -43,6 +43,7 @@ struct GatewayConfig {
   std::string interface = "wg-cp0";
   std::vector<std::string> ingress;
   Mode mode = Mode::enforce;
+  std::string metrics = {};  // host:port on loopback; "": nowhere
 };
 
 struct LimitsConfig {
@@ -63,8 +64,10 @@ struct LimitsConfig {
       std::chrono::minutes(2);  // of an agent's connection without a request
   std::chrono::nanoseconds body_wait = std::chrono::seconds(30);      // for a body that a rule reads
   std::chrono::nanoseconds response_wait = std::chrono::minutes(15);  // for the head of a response
-  std::size_t dns_queries_per_second = 50;                            // of one peer, that leave the gateway
-  std::size_t workers = 0;                                            // zero: one per core, at most 16
+  std::chrono::nanoseconds drain_timeout =
+      std::chrono::seconds(10);             // connections may end by themselves when the gateway stops
+  std::size_t dns_queries_per_second = 50;  // of one peer, that leave the gateway
+  std::size_t workers = 0;                  // zero: one per core, at most 16
 };
 
 struct AuditConfig {

@@ -113,7 +113,8 @@ Described describe_gateway(const Policy& policy) {
            {"virtual", prefixes(gateway.virtual_)},
            {"interface", gateway.interface},
            {"ingress", list_of(gateway.ingress)},
-           {"mode", gateway.mode == Mode::observe ? "observe" : "enforce"}}};
+           {"mode", gateway.mode == Mode::observe ? "observe" : "enforce"},
+           {"metrics", gateway.metrics}}};
 }
 
 Described describe_defaults(const Policy& policy) {

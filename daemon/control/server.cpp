@@ -156,13 +156,18 @@ std::expected<void, Error> Server::open_socket() {
   }
   struct stat made{};
   if (lstat(options_.path.c_str(), &made) == 0) inode_ = made.st_ino;
-  // Who may connect is decided by SO_PEERCRED below; the file's group and mode only let them get that far.
+  // Who may connect is decided by SO_PEERCRED below; the file's group and mode only let them get that far. A
+  // daemon that is not of the operators' group itself, so that it is no operator, cannot give them the file:
+  // then everybody gets that far.
+  mode_t mode = 0660;
   if (options_.group != static_cast<gid_t>(-1) &&
       lchown(options_.path.c_str(), static_cast<uid_t>(-1), options_.group) != 0) {
-    return std::unexpected(
-        os_error(errno, fmt::format("cannot give '{}' to group {}", options_.path.native(), options_.group)));
+    if (errno != EPERM)
+      return std::unexpected(os_error(
+          errno, fmt::format("cannot give '{}' to group {}", options_.path.native(), options_.group)));
+    mode = 0666;
   }
-  if (chmod(options_.path.c_str(), 0660) != 0 || ::listen(listener_.get(), 16) != 0) {
+  if (chmod(options_.path.c_str(), mode) != 0 || ::listen(listener_.get(), 16) != 0) {
     return std::unexpected(os_error(errno, where));
   }
   return {};

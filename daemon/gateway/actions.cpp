@@ -165,6 +165,7 @@ RecentActions::Record RecentActions::add(ActionRecord record) {
   std::array<Entry, 8> fallen;  // freed after the lock; more are freed under it, which is rare
   std::size_t count = 0;
   std::lock_guard lock(mutex_);
+  count_one(*shared);
   records_.push_back({shared, bytes});
   bytes_ += bytes;
   while (records_.size() > capacity_ || (bytes_ > max_bytes_ && records_.size() > 1)) {
@@ -174,6 +175,24 @@ RecentActions::Record RecentActions::add(ActionRecord record) {
     ++first_;
   }
   return shared;
+}
+
+// The one that was counted last is likely to be the next: it stands first.
+void RecentActions::count_one(const ActionRecord& record) {
+  const std::string_view endpoint = record.endpoint();
+  for (std::size_t i = 0; i < counts_.size(); ++i) {
+    Count& each = counts_[i];
+    if (each.kind != record.kind || each.verdict != record.verdict || each.endpoint != endpoint) continue;
+    ++each.count;
+    if (i > 0) std::swap(each, counts_[i - 1]);
+    return;
+  }
+  counts_.push_back({std::string(endpoint), record.kind, record.verdict, 1});
+}
+
+std::vector<RecentActions::Count> RecentActions::counts() const {
+  std::lock_guard lock(mutex_);
+  return counts_;
 }
 
 std::vector<RecentActions::Record> RecentActions::since(std::uint64_t& cursor, std::size_t most) const {

@@ -90,7 +90,15 @@ class RecentActions {
   // At most `most` records after `cursor`; moves the cursor, past what has fallen out too.
   std::vector<Record> since(std::uint64_t& cursor, std::size_t most = 256) const;
   Record find(std::uint64_t id) const;  // null: not here
-  std::uint64_t end() const;            // the cursor that sees only what comes after now
+  // How many there were of each, those that have fallen out too.
+  struct Count {
+    std::string endpoint;
+    ActionKind kind;
+    ActionVerdict verdict;
+    std::uint64_t count = 0;
+  };
+  std::vector<Count> counts() const;
+  std::uint64_t end() const;  // the cursor that sees only what comes after now
 
  private:
   struct Entry {
@@ -98,7 +106,10 @@ class RecentActions {
     std::size_t bytes;
   };
 
+  void count_one(const ActionRecord& record);
+
   mutable std::mutex mutex_;
+  std::vector<Count> counts_;  // few: endpoints are an operator's
   const std::size_t capacity_;
   const std::size_t max_bytes_;
   std::size_t bytes_ = 0;

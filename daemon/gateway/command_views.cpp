@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "daemon/gateway/audit_line.h"
+
 namespace clawpatrol {
 namespace {
 
@@ -103,6 +105,8 @@ std::string status_line(const Shared& shared, const StatusFacts& facts) {
   line.add("version", CLAWPATROL_VERSION).add("pid", getpid()).add("uptime_s", facts.uptime_s);
   line.add("workers", facts.workers);
   line.add("generation", policy ? policy->generation : 0).add("digest", policy ? policy->digest : "");
+  line.add("ca_sha256", shared.authority ? sha256_hex(shared.authority->certificate_pem()) : "");
+  line.add("ca_ends_unix", shared.authority ? shared.authority->ends_unix() : 0);
   line.add("newest_generation", facts.newest_generation);
   line.add("mode", policy && policy->gateway.mode == Mode::observe ? "observe" : "enforce");
   line.add("flows", shared.flows.size()).add("flow_limit", policy ? policy->limits.connections : 0);

@@ -7,6 +7,7 @@
 #include "daemon/audit/reader.h"
 #include "daemon/gateway/command_views.h"
 #include "daemon/gateway/explanation.h"
+#include "daemon/gateway/metrics.h"
 #include "daemon/gateway/unix_time.h"
 
 namespace clawpatrol {
@@ -43,6 +44,7 @@ Answer Commands::handle(const Request& request) {
   };
   static constexpr Entry table[] = {
       {"status", &State::status},
+      {"metrics", &State::metrics},
       {"flows", &State::flows},
       {"flow", &State::flow},
       {"flow_kill", &State::flow_kill},
@@ -65,11 +67,29 @@ Answer Commands::handle(const Request& request) {
   return nullptr;
 }
 
+namespace {
+
+// As they stand in the audit log.
+std::string_view name_of(netd::PeerOperation operation) {
+  switch (operation) {
+    case netd::PeerOperation::add: return "peers_add";
+    case netd::PeerOperation::remove: return "peers_rm";
+    case netd::PeerOperation::rotate: return "peers_rotate";
+    case netd::PeerOperation::pause: return "peers_pause";
+    case netd::PeerOperation::resume: return "peers_resume";
+    case netd::PeerOperation::lock: return "lockdown";
+    case netd::PeerOperation::unlock: return "unlock";
+    case netd::PeerOperation::expire: return "peers_expire";
+  }
+  return "peers_unknown";  // of a netd that is newer
+}
+
+}  // namespace
+
 void Commands::record(const SessionOperated& operated) {
-  const bool added = operated.change == netd::PeerChange::present;
   state_->record({.uid = operated.uid,
                   .pid = std::nullopt,
-                  .command = added ? "peers_add" : "peers_rm",
+                  .command = name_of(operated.operation),
                   .object = operated.peer,
                   .phase = "done"});
 }
@@ -105,13 +125,26 @@ Answer Commands::State::when_recorded(const Request& request, std::string_view o
                   sources.audit_directory.native()));
 }
 
-Answer Commands::State::status(const Request&) {
+StatusFacts Commands::State::status_facts() const {
   StatusFacts facts;
   facts.uptime_s = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - started).count();
   facts.workers = sources.workers;
   if (sources.generations) facts.newest_generation = sources.generations().newest();
   facts.netd_connected = sources.netd_connected && sources.netd_connected();
   if (sources.drops) facts.drops = sources.drops();
+  return facts;
+}
+
+std::string Commands::metrics() const {
+  return metrics_text(state_->shared, state_->status_facts());
+}
+
+Answer Commands::State::metrics(const Request&) {
+  return answer_line(message_of_type("metrics").add("text", metrics_text(shared, status_facts())).text());
+}
+
+Answer Commands::State::status(const Request&) {
+  const StatusFacts facts = status_facts();
   return [head = status_line(shared, facts), flows = flow_lines(shared.flows.all())](Output& output) mutable {
     if (!head.empty()) output.line(std::exchange(head, ""));
     return flows(output);

@@ -65,6 +65,7 @@ class Commands {
   Commands& operator=(const Commands&) = delete;
 
   control::Answer handle(const control::Request& request);  // null: no such command
+  std::string metrics() const;                              // as Prometheus reads them
   void record(const SessionOperated& operated);             // what netd has done at an operator's word
 
  private:

@@ -8,6 +8,7 @@
 
 #include "daemon/control/background.h"
 #include "daemon/control/message.h"
+#include "daemon/gateway/command_views.h"
 #include "daemon/gateway/commands.h"
 
 namespace clawpatrol {
@@ -49,7 +50,9 @@ struct Lookup {
 struct Commands::State {
   State(Shared& with, CommandSources from) : shared(with), sources(std::move(from)) {}
 
+  StatusFacts status_facts() const;
   Answer status(const Request&);
+  Answer metrics(const Request&);
   Answer flows(const Request&);
   Answer flow(const Request&);
   Answer flow_kill(const Request&);

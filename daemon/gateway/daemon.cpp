@@ -88,7 +88,7 @@ std::expected<std::unique_ptr<Daemon>, std::string> Daemon::create(const Options
   made->loop_ = std::move(*loop);
   // Before any thread, so that all inherit the mask.
   auto signals = made->loop_->on_signals({SIGTERM, SIGINT, SIGHUP}, [daemon = made.get()](int signal) {
-    if (signal != SIGHUP) return daemon->loop_->stop();
+    if (signal != SIGHUP) return daemon->begin_ending();
     ReloadOutcome outcome = daemon->reload();
     if (!outcome.done) say("reload refused; the policy in force stays:\n" + outcome.diagnostics);
   });
@@ -201,6 +201,11 @@ std::expected<void, std::string> Daemon::open_control() {
                               [this](const control::Request& request) { return commands_->handle(request); });
   if (!server) return std::unexpected(server.error().what);
   control_ = std::move(*server);
+  const std::string address = shared_.policy.current()->gateway.metrics;
+  if (address.empty()) return {};
+  auto metrics = MetricsDoor::listen(*loop_, address, [this] { return commands_->metrics(); });
+  if (!metrics) return std::unexpected(metrics.error().what);
+  metrics_ = std::move(*metrics);
   return {};
 }
 
@@ -217,11 +222,24 @@ int Daemon::run() {
     tell_overruns();
     save_seen();
   });
+  if (std::uint64_t within_us = 0; sd_watchdog_enabled(0, &within_us) > 0) {
+    std::vector<Heartbeat::Post> rings;
+    for (auto& worker : workers_)
+      rings.push_back(
+          [ring = &worker->worker().ring()](std::function<void()> beat) { ring->post(std::move(beat)); });
+    heartbeat_.emplace(std::move(rings));
+    loop_->every(std::chrono::microseconds(within_us / 4), [this] { feed_watchdog(); });
+  }
   sd_notify(0, "READY=1");
   say(fmt::format("version {}, policy generation {}, {} workers", CLAWPATROL_VERSION,
                   shared_.policy.current()->generation, workers_.size()));
   loop_->run();
   return end();
+}
+
+// systemd kills and starts anew what it does not hear this of (WatchdogSec=).
+void Daemon::feed_watchdog() {
+  if (heartbeat_->felt()) sd_notify(0, "WATCHDOG=1");
 }
 
 ReloadOutcome Daemon::reload() {
@@ -336,9 +354,23 @@ void Daemon::save_seen() {
 // ---- ending
 // -----------------------------------------------------------------------------------------------------
 
-int Daemon::end() {
-  sd_notify(0, "STOPPING=1");
+// What comes now waits in netd's listeners for the daemon that comes next; what is here may end by itself for
+// a while, and operators may go on looking. A second signal ends it at once.
+void Daemon::begin_ending() {
+  if (drained_by_) return loop_->stop();
+  const auto drain =
+      std::chrono::duration_cast<Clock::duration>(shared_.policy.current()->limits.drain_timeout);
+  drained_by_ = Clock::now() + drain;
+  const auto within = std::chrono::duration_cast<std::chrono::microseconds>(drain + 2 * drain_time);
+  sd_notifyf(0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%lld", static_cast<long long>(within.count()));
   for (auto& worker : workers_) worker->stop_accepting();
+  for (const auto& flow : shared_.flows.all(FlowTable::Which::also_opening)) flow->ask_to_leave();
+  loop_->every(std::chrono::milliseconds(20), [this] {
+    if (shared_.flows.size() == 0 || Clock::now() >= *drained_by_) loop_->stop();
+  });
+}
+
+int Daemon::end() {
   shared_.name_service->stop();
   shared_.tokens->stop();
   for (const auto& flow : shared_.flows.all()) flow->ask_to_close("the gateway is shutting down");
@@ -350,6 +382,7 @@ int Daemon::end() {
     shared_.analysts.reset();
     shared_.leaves.reset();
   }
+  metrics_.reset();
   control_.reset();
   save_seen();
   if (!ended) {

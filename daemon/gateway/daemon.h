@@ -12,6 +12,8 @@
 #include "daemon/gateway/commands.h"
 #include "daemon/gateway/gateway.h"
 #include "daemon/gateway/generations.h"
+#include "daemon/gateway/heartbeat.h"
+#include "daemon/gateway/metrics_door.h"
 #include "daemon/gateway/netd_link.h"
 #include "daemon/gateway/options.h"
 #include "daemon/gateway/worker_thread.h"
@@ -42,6 +44,8 @@ class Daemon {
   void tell_overruns();
   std::expected<void, Error> restore_seen();
   void save_seen();
+  void feed_watchdog();
+  void begin_ending();
   int end();
 
   Options options_;
@@ -53,9 +57,12 @@ class Daemon {
   std::unique_ptr<control::Loop> loop_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::unique_ptr<WorkerThread> errands_;  // the gateway's own: tokens; no agent is served there
+  std::optional<Heartbeat> heartbeat_;
+  std::optional<Clock::time_point> drained_by_;  // set once it ends
   std::unique_ptr<NetdLink> netd_;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<control::Server> control_;
+  std::unique_ptr<MetricsDoor> metrics_;  // where the configuration names an address
 };
 
 }  // namespace clawpatrol

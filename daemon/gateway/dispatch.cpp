@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "daemon/gateway/admitted.h"
 #include "daemon/gateway/agent_files.h"
 #include "daemon/gateway/agent_tls.h"
 #include "daemon/gateway/close_requests.h"
@@ -19,14 +20,6 @@
 namespace clawpatrol {
 
 namespace {
-
-// The peer as the generation in force knows it, or null: a name that is in no file, or a profile that is
-// gone.
-const PeerConfig* configured(const Policy& policy, const Peer& peer) {
-  auto found = policy.peers.find(peer.name);
-  if (found == policy.peers.end() || !policy.profiles.contains(found->second.profile)) return nullptr;
-  return &found->second;
-}
 
 // What the agent dialled: the name behind a virtual address, else the address itself.
 struct DialledHost {
@@ -144,7 +137,7 @@ Task<void> serve_by_server_name(Worker& worker, Fd socket, Arrival arrival) {
     opening = co_await read_opening(worker.ring(), socket.get(), first);
   }
   auto policy = shared.policy.current();
-  const PeerConfig* config = configured(*policy, *arrival.peer);
+  const auto config = admitted_as(*policy, *arrival.peer);
   const EndpointConfig* endpoint = nullptr;
   if (config && opening.hello)
     endpoint = policy->claim(opening.hello->server_name, arrival.destination.port, config->profile);
@@ -184,7 +177,7 @@ void dispatch(Worker& worker, Fd socket) {
     return;
   }
   auto policy = shared.policy.current();
-  const PeerConfig* config = configured(*policy, *peer);
+  const auto config = admitted_as(*policy, *peer);
   if (!config) return refuse(worker, std::move(socket), "peer without a profile", peer->id);
   auto dialled = dialled_host(shared, *policy, destination->address, peer->id);
   if (!dialled) return refuse(worker, std::move(socket), "virtual address that no name owns", peer->id);

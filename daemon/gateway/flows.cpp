@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "daemon/gateway/unix_time.h"
 
@@ -75,6 +76,18 @@ void Flow::on_close_request(std::function<void(std::string)> handler) {
   if (close_handler_ && close_asked_) close_handler_(*close_asked_);
 }
 
+void Flow::ask_to_leave() {
+  std::lock_guard lock(mutex_);
+  if (std::exchange(leave_asked_, true)) return;
+  if (leave_handler_) leave_handler_();
+}
+
+void Flow::on_leave_request(std::function<void()> handler) {
+  std::lock_guard lock(mutex_);
+  leave_handler_ = std::move(handler);
+  if (leave_handler_ && leave_asked_) leave_handler_();
+}
+
 std::shared_ptr<Flow> FlowTable::open(std::uint32_t peer_id, const LimitsConfig& limits) {
   std::lock_guard lock(mutex_);
   auto counted = by_peer_.find(peer_id);
@@ -98,9 +111,21 @@ void FlowTable::close(const Flow& flow) {
   auto found = flows_.find(flow.id);
   if (found == flows_.end()) return;
   last_owner = std::move(found->second);
+  of_gone_.up += last_owner->bytes_up.load(std::memory_order_relaxed);
+  of_gone_.down += last_owner->bytes_down.load(std::memory_order_relaxed);
   flows_.erase(found);
   auto counted = by_peer_.find(last_owner->peer_id);
   if (counted != by_peer_.end() && --counted->second == 0) by_peer_.erase(counted);
+}
+
+FlowTable::Bytes FlowTable::bytes() const {
+  std::lock_guard lock(mutex_);
+  Bytes all = of_gone_;
+  for (const auto& [id, flow] : flows_) {
+    all.up += flow->bytes_up.load(std::memory_order_relaxed);
+    all.down += flow->bytes_down.load(std::memory_order_relaxed);
+  }
+  return all;
 }
 
 std::vector<std::shared_ptr<Flow>> FlowTable::all(Which which) const {

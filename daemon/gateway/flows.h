@@ -55,6 +55,10 @@ class Flow {
   // until there is a handler; the first reason stands.
   void ask_to_close(std::string why);
   std::optional<std::string> close_asked() const;  // and why
+  // Asks it to take nothing new and to end once what goes on is done. A protocol that has no words for that
+  // has no handler, and goes on.
+  void ask_to_leave();
+  void on_leave_request(std::function<void()> handler);  // as on_close_request()
   // Set by the connection: posts to its worker. Cleared, under the same mutex, before the connection dies. It
   // is called with that mutex held: it must not call back into this flow.
   void on_close_request(std::function<void(std::string)> handler);
@@ -68,6 +72,8 @@ class Flow {
   std::shared_ptr<const ActionRecord> last_;
   std::shared_ptr<const Grant> grant_;
   std::function<void(std::string)> close_handler_;
+  std::function<void()> leave_handler_;
+  bool leave_asked_ = false;
   std::optional<std::string> close_asked_;
 };
 
@@ -82,6 +88,11 @@ class FlowTable {
   std::shared_ptr<Flow> find(std::uint64_t id) const;
   std::size_t size() const;
   std::uint64_t refused() const { return refused_.load(); }
+  // Of all flows, those that are gone too.
+  struct Bytes {
+    std::uint64_t up = 0, down = 0;
+  };
+  Bytes bytes() const;
 
  private:
   mutable std::mutex mutex_;
@@ -89,6 +100,7 @@ class FlowTable {
   std::unordered_map<std::uint32_t, std::size_t> by_peer_;
   std::uint64_t next_ = 1;
   std::atomic<std::uint64_t> refused_{0};
+  Bytes of_gone_;
 };
 
 }  // namespace clawpatrol

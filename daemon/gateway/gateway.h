@@ -60,6 +60,7 @@ struct Peer {
   std::string name;
   std::vector<Address> addresses;
   std::uint64_t key_fingerprint = 0;
+  std::string profile = {};  // where no [peer.NAME] says one
 };
 
 // Peers by inner address. Written by the control thread, read by workers.

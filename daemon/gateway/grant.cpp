@@ -1,4 +1,5 @@
 #include "daemon/gateway/grant.h"
+#include "daemon/gateway/admitted.h"
 
 namespace clawpatrol {
 namespace {
@@ -33,10 +34,9 @@ const char* Grant::broken(const Policy& policy, const Peers& peers, const creden
   auto known = peers.by_id(peer_id_);
   if (!known || known->name != peer_) return "the peer is no longer known here";
   if (known->key_fingerprint != peer_key_) return "the peer's key or addresses have changed";
-  auto peer = policy.peers.find(peer_);
-  if (peer == policy.peers.end() || !policy.profiles.contains(peer->second.profile))
-    return "the peer is no longer known here";
-  if (peer->second.profile != profile_) return "the peer has another profile";
+  const auto peer = admitted_as(policy, *known);
+  if (!peer) return "the peer is no longer known here";
+  if (peer->profile != profile_) return "the peer has another profile";
   if (endpoint_.empty()) {
     if (policy.unknown_host != UnknownHost::passthrough) return "unclaimed destinations are now refused";
     if (policy.claim(dest_.host, dest_.port, profile_)) return "an endpoint now claims the destination";

@@ -183,8 +183,8 @@ const char* NetdSession::take(const Message& message, Fd descriptor, std::vector
       return nullptr;
     }
     case MessageType::operated:
-      events.push_back(
-          SessionOperated{message.operated.change, message.operated.uid, text_from(message.operated.name)});
+      events.push_back(SessionOperated{message.operated.operation, message.operated.uid,
+                                       text_from(message.operated.name)});
       return nullptr;
     default: return "netd sent a message that this version does not know";
   }
@@ -218,6 +218,7 @@ const char* NetdSession::take_peer(const Message& message) {
   Peer peer;
   peer.id = message.peer.id;
   peer.name = text_from(message.peer.name);
+  peer.profile = text_from(message.peer.profile);
   peer.key_fingerprint = message.peer.key_fingerprint;
   for (const auto& raw : message.peer.addresses)
     if (auto address = address_from(raw)) peer.addresses.push_back(*address);

@@ -53,10 +53,10 @@ struct SessionReloaded {
   bool done = false;    // false: netd's configuration is what it was
   std::string problem;  // why not, or who and what is not admitted now; "": all are
 };
-struct SessionOperated {  // `cpctl peers add` or `rm`
-  netd::PeerChange change{};
+struct SessionOperated {  // `cpctl peers` and `lockdown`, and what netd did of itself
+  netd::PeerOperation operation{};
   std::uint32_t uid = 0;
-  std::string peer;
+  std::string peer;  // "": all of them
 };
 struct SessionClosed {
   std::string why;

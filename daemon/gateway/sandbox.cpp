@@ -191,8 +191,10 @@ std::expected<void, Error> renounce_privileges() {
               "hint: start it by its unit (systemctl start clawpatrold), or as the user clawpatrol"});
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return std::unexpected(os_error(errno, "no_new_privs failed"));
-  std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> none(cap_init(), cap_free);
-  if (!none || cap_set_proc(none.get()) != 0)
+  // Where there are none, as under the unit, the system call may be forbidden.
+  using Capabilities = std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)>;
+  Capabilities none(cap_init(), cap_free), present(cap_get_proc(), cap_free);
+  if (!none || !present || (cap_compare(none.get(), present.get()) != 0 && cap_set_proc(none.get()) != 0))
     return std::unexpected(os_error(errno, "dropping capabilities failed"));
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   // Whoever forces a core all the same (the limit raised from outside, gcore) gets no mapping in it: secrets

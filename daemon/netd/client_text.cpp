@@ -26,7 +26,7 @@ std::string dns_line(const NetworkConfig& config) {
 }  // namespace
 
 std::string client_configuration(const PeerEntry& peer, const NetworkConfig& config, const Key& gateway_key,
-                                 const std::string& private_key) {
+                                 const std::string& private_key, ResolverLine resolver) {
   std::string text = fmt::format("# Claw Patrol: peer {}\n[Interface]\nAddress = {}\n", peer.name,
                                  host_prefixes(peer.addresses, ", "));
   if (private_key.empty())
@@ -37,7 +37,8 @@ std::string client_configuration(const PeerEntry& peer, const NetworkConfig& con
     text += fmt::format("PrivateKey = {}\n", private_key);
   // 1420 is what WireGuard leaves of 1500 bytes over IPv6. Everything goes through the tunnel, IPv6 too where
   // the gateway has none: what is not steered must not get out beside it.
-  text += dns_line(config) + "MTU = 1420\n";
+  if (resolver == ResolverLine::written) text += dns_line(config);
+  text += "MTU = 1420\n";
   text += fmt::format("\n[Peer]\nPublicKey = {}\n", to_base64(gateway_key));
   if (!config.endpoint.empty())
     text += fmt::format("Endpoint = {}\n", config.endpoint);

@@ -17,6 +17,7 @@ struct ConfiguredPeer {
   std::string name;
   std::string interface;           // "": the gateway's own
   std::vector<Address> addresses;  // with `interface` only
+  std::string profile = {};
 };
 
 struct NetworkConfig {
@@ -27,6 +28,7 @@ struct NetworkConfig {
   std::vector<Prefix> virtual_;
   std::vector<std::string> ingress;
   std::vector<ConfiguredPeer> peers;
+  std::vector<std::string> profiles = {};
   std::vector<Prefix> own;  // what the kernel delivers to this machine itself: not configured, but found
 
   bool has_tunnel() const { return !endpoint.empty(); }
@@ -51,6 +53,10 @@ std::expected<NetworkConfig, std::string> load_network(const std::filesystem::pa
 // What load_network() does once the file is read: names that the kernel would refuse, an endpoint without a
 // port, a subnet that is missing or too small.
 std::optional<std::string> problem_with(const NetworkConfig& config);
+
+// Whether the configuration names a network to serve, or cannot be read: then it is not for anybody to add
+// one.
+bool says_its_network(const std::filesystem::path& path);
 
 // The port of `host:port` or `[v6]:port`.
 std::optional<std::uint16_t> port_of(const std::string& endpoint);

@@ -54,11 +54,19 @@ NetworkConfig network_of(const Policy& policy) {
   config.virtual_ = policy.gateway.virtual_;
   config.ingress = policy.gateway.ingress;
   for (const auto& [name, peer] : policy.peers)
-    config.peers.push_back({name, peer.interface, peer.addresses});
+    config.peers.push_back({name, peer.interface, peer.addresses, peer.profile});
+  for (const auto& [name, profile] : policy.profiles) config.profiles.push_back(name);
   return config;
 }
 
 }  // namespace
+
+bool says_its_network(const std::filesystem::path& path) {
+  LoadResult loaded = load_policy(path);
+  if (!loaded.policy) return true;
+  const GatewayConfig& gateway = loaded.policy->gateway;
+  return !gateway.endpoint.empty() || !gateway.subnet.empty() || !gateway.ingress.empty();
+}
 
 std::expected<NetworkConfig, std::string> load_network(const std::filesystem::path& path) {
   if (auto problem = unsafe(path)) return std::unexpected(*problem);

@@ -157,11 +157,11 @@ void DaemonDoor::peers_changed() {
   if (session_ && greeted_) say_peers();
 }
 
-void DaemonDoor::operated(PeerChange change, std::uint32_t uid, std::string_view name) {
+void DaemonDoor::operated(PeerOperation operation, std::uint32_t uid, std::string_view name) {
   if (!session_ || !greeted_) return;
   Message message;
   message.type = MessageType::operated;
-  message.operated.change = change;
+  message.operated.operation = operation;
   message.operated.uid = uid;
   std::memcpy(message.operated.name, name.data(), std::min(name.size(), sizeof message.operated.name - 1));
   queue(message);
@@ -178,6 +178,8 @@ Message peer_message(const PeerEntry& peer) {
   for (std::size_t i = 0; i < peer.addresses.size() && i < max_addresses; i++)
     std::memcpy(message.peer.addresses[i], peer.addresses[i].bytes.data(), 16);
   message.peer.key_fingerprint = peer.key_fingerprint();
+  std::memcpy(message.peer.profile, peer.profile.data(),
+              std::min(peer.profile.size(), sizeof message.peer.profile - 1));
   return message;
 }
 

@@ -56,7 +56,7 @@ class DaemonDoor {
   // Tells a session what changed since it was told last.
   void peers_changed();
   // And what an operator has done; without a session only netd's own log has it.
-  void operated(PeerChange change, std::uint32_t uid, std::string_view name);
+  void operated(PeerOperation operation, std::uint32_t uid, std::string_view name);
 
  private:
   struct Outgoing {

@@ -3,15 +3,11 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
 
+#include "daemon/netd/first_network.h"
 #include "daemon/netd/log.h"
 #include "daemon/netd/netd.h"
 #include "daemon/netd/options.h"
@@ -33,16 +29,11 @@ bool make_directory(const std::filesystem::path& path, mode_t mode, const std::o
   return !owner || ::chown(path.c_str(), owner->uid, owner->gid) == 0;
 }
 
-void notify_ready() {
-  const char* path = std::getenv("NOTIFY_SOCKET");
-  sockaddr_un address{};
-  if (!path || std::strlen(path) >= sizeof address.sun_path || std::strlen(path) < 2) return;
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path, std::strlen(path));
-  if (path[0] == '@') address.sun_path[0] = '\0';
-  Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
-  (void)::sendto(fd.get(), "READY=1", 7, MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), length);
+int run_first_network(const Options& options) {
+  auto chosen = choose_first_network(options.config);
+  if (!chosen) return fail(1, chosen.error());
+  if (*chosen) log_line("{}", **chosen);
+  return 0;
 }
 
 int run_teardown(const Options& options) {
@@ -76,11 +67,11 @@ int run(const Options& options) {
   Fd signal_fd(::signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!signal_fd) return fail(1, os_error(errno, "cannot wait for signals").what);
 
-  Netd gateway({options.config, options.state, options.run, daemon->uid, group, options.rates});
+  Netd gateway({options.config, options.state, options.run, daemon->uid, group, options.rates},
+               ServiceManager::from_environment());
   if (auto started = gateway.start(); !started) return fail(1, started.error().what);
   if (auto forbidden = forbid_system_calls(); !forbidden) return fail(1, forbidden.error().what);
   log_line("ready");
-  notify_ready();
   gateway.run_until(signal_fd.get());
   log_line("stopped; steering goes on as long as the daemon holds it");
   return 0;
@@ -94,6 +85,7 @@ int main(int count, char** arguments) {
   switch (options->action) {
     case Options::Action::help: fmt::print("{}", help_text()); return 0;
     case Options::Action::version: fmt::print("clawpatrol-netd {}\n", CLAWPATROL_VERSION); return 0;
+    case Options::Action::first_network: return run_first_network(*options);
     case Options::Action::teardown: return run_teardown(*options);
     case Options::Action::run: return run(*options);
   }

@@ -28,6 +28,14 @@ std::int64_t now_seconds() {
   return static_cast<std::int64_t>(std::time(nullptr));
 }
 
+constexpr std::int64_t longest_ttl_s = 10 * 365 * 24 * 3600;
+constexpr const char* own_key = "that is the gateway's own key\nhint: Take the one that the peer made.";
+constexpr const char* lookup_name = "lookup";
+
+std::string listener_name(std::size_t slot) {
+  return fmt::format("listener-{}", slot);
+}
+
 std::vector<Link> named(const std::vector<Link>& links, const std::vector<std::string>& names) {
   std::vector<Link> found;
   for (const Link& link : links)
@@ -37,7 +45,8 @@ std::vector<Link> named(const std::vector<Link>& links, const std::vector<std::s
 
 }  // namespace
 
-Netd::Netd(Settings settings) : settings_(std::move(settings)) {}
+Netd::Netd(Settings settings, ServiceManager service)
+    : settings_(std::move(settings)), service_(std::move(service)) {}
 
 std::expected<void, Error> Netd::start() {
   auto config = load_network(settings_.config);
@@ -72,7 +81,7 @@ std::expected<void, Error> Netd::start() {
   steering_.emplace(std::move(*steering));
   for (const std::string& problem : set_machine_parameters(listen_port)) log_line("{}", problem);
   if (auto done = make_sockets(); !done) return done;
-  if (auto done = steering_->attach_lookup(); !done) return done;
+  if (auto done = attach_lookup(); !done) return done;
   if (auto done = reconcile(); !done) return done;
 
   poller_.watch(events_->fd(), POLLIN, [this](short) {
@@ -85,16 +94,26 @@ std::expected<void, Error> Netd::start() {
   daemon_door_ = std::make_unique<DaemonDoor>(poller_, settings_.daemon_uid, std::move(from_daemon));
   if (auto done = daemon_door_->open(settings_.run / "netd.sock"); !done) return done;
   OperatorRequests from_operator{
-      [this](const std::string& name, const std::string& public_key, std::uint32_t uid) {
-        return add_peer(name, public_key, uid);
-      },
+      [this](const PeerRequest& request) { return add_peer(request); },
+      [this](const PeerRequest& request) { return rotate_peer(request); },
+      [this](const HoldRequest& request) { return hold_peers(request); },
       [this](const std::string& name, std::uint32_t uid) { return remove_peer(name, uid); },
-      [this] { return list_peers(); }};
+      [this] { return list_peers(); },
+      [this] { return book_.all_held(); },
+      [this] { return unsteered_; }};
   auto answer = [requests = std::move(from_operator)](std::string_view line, std::uint32_t uid) {
     return answer_operator(line, uid, requests);
   };
   operator_door_ = std::make_unique<OperatorDoor>(poller_, settings_.operator_group, std::move(answer));
   return operator_door_->open(settings_.run / "peers.sock");
+}
+
+// An expiry is kept to the second.
+std::chrono::milliseconds Netd::until_next_turn() const {
+  constexpr std::chrono::seconds longest(5);
+  const auto next = book_.next_expiry();
+  if (!next) return longest;
+  return std::clamp(std::chrono::seconds(*next - now_seconds()), std::chrono::seconds(1), longest);
 }
 
 void Netd::run_until(int stop_signals) {
@@ -107,9 +126,12 @@ void Netd::run_until(int stop_signals) {
     else if (ReloadAnswer answer = reload(); !answer.done)
       log_line("reload refused: {}", answer.problems.front());
   });
+  service_.notify("READY=1");
   auto last_look = std::chrono::steady_clock::now();
   while (!stop) {
-    poller_.turn(std::chrono::seconds(5));
+    poller_.turn(until_next_turn());
+    remove_expired();
+    service_.notify("WATCHDOG=1");
     auto now = std::chrono::steady_clock::now();
     operator_door_->close_idle(now);
     if (!dirty_ && now - last_look < look_again) continue;
@@ -117,6 +139,7 @@ void Netd::run_until(int stop_signals) {
     last_look = now;
     reconcile_or_log();
   }
+  service_.notify("STOPPING=1");
   poller_.forget(stop_signals);
 }
 
@@ -300,8 +323,9 @@ std::expected<void, Error> Netd::sync_wireguard() {
   if (device->public_key != key_->public_key() || device->listen_port != config_.listen_port)
     if (auto done = wireguard_->set_device(config_.interface, *key_, config_.listen_port); !done) return done;
   std::map<Key, std::vector<Address>> wanted;
+  // Who is held keeps his end of the tunnel, so that he hears the farewell; what he sends the filter drops.
   for (const PeerEntry& peer : book_.peers())
-    if (peer.blocked.empty() && !peer.public_key.empty() &&
+    if ((peer.blocked.empty() || PeerBook::is_held(peer)) && !peer.public_key.empty() &&
         config_.interface_of(peer.interface) == config_.interface)
       wanted[*from_base64(peer.public_key)] = peer.addresses;
   // First out, then in: an address that moves is never of two.
@@ -343,20 +367,45 @@ std::expected<void, Error> Netd::make_sockets() {
 
 std::expected<void, Error> Netd::grow_listeners(std::uint32_t workers) {
   while (listeners_.size() < workers) {
-    auto listener = make_listener();
-    if (!listener) return std::unexpected(listener.error());
     std::uint32_t slot = static_cast<std::uint32_t>(listeners_.size());
+    auto listener = listener_of(slot);
+    if (!listener) return std::unexpected(listener.error());
     if (auto done = steering_->set_socket(slot, listener->get()); !done) return done;
     listeners_.push_back(std::move(*listener));
   }
   // Before a listener goes nothing new may be sent to it.
-  auto done = steering_->set_workers(workers);
-  if (done) listeners_.resize(workers);
-  return done;
+  if (auto done = steering_->set_workers(workers); !done) return done;
+  for (std::size_t slot = workers; slot < listeners_.size(); ++slot) service_.forget(listener_name(slot));
+  listeners_.resize(workers);
+  return {};
+}
+
+// The one that systemd held while netd was started anew, with whoever waits in it; else a new one, which
+// systemd is to hold.
+std::expected<Fd, Error> Netd::listener_of(std::uint32_t slot) {
+  const std::string name = listener_name(slot);
+  if (Fd held = service_.take(name)) {
+    if (is_our_listener(held.get())) return held;
+    service_.forget(name);
+  }
+  auto made = make_listener();
+  if (made) service_.keep(name, made->get());
+  return made;
+}
+
+// The link of the netd before this one, held by systemd, finds its listeners until ours does: packets that
+// come in between find one or the other.
+std::expected<void, Error> Netd::attach_lookup() {
+  Fd before = service_.take(lookup_name);
+  if (auto done = steering_->attach_lookup(); !done) return done;
+  if (before) service_.forget(lookup_name);
+  service_.keep(lookup_name, steering_->lookup_link());
+  return {};
 }
 
 std::expected<std::vector<HandedDescriptor>, Error> Netd::greet(std::uint32_t workers) {
   if (auto done = grow_listeners(workers); !done) return std::unexpected(done.error());
+  service_.forget_untaken();
   std::vector<HandedDescriptor> handed;
   for (std::uint32_t i = 0; i < workers; i++)
     handed.push_back({DescriptorRole::tcp_listener, i, listeners_[i].get()});
@@ -397,41 +446,104 @@ std::expected<void, std::string> Netd::keep(const PeerBook& next) {
   return {};
 }
 
-std::expected<AddedPeer, std::string> Netd::add_peer(const std::string& name, const std::string& public_key,
-                                                     std::uint32_t uid) {
-  std::optional<PrivateKey> made;
-  if (public_key.empty()) made = PrivateKey::generate();
-  if (public_key == to_base64(key_->public_key()))
-    return std::unexpected(
-        std::string("that is the gateway's own key\nhint: Take the one that the peer made."));
-  PeerBook next = book_;
-  auto entry =
-      next.add({name, made ? to_base64(made->public_key()) : public_key, uid}, config_, now_seconds());
-  if (!entry) return std::unexpected(entry.error());
-  if (auto kept = keep(next); !kept) return std::unexpected(kept.error());
-  log_line("peer '{}' added by uid {}: id {}, key {}", entry->name, uid, entry->id, entry->public_key);
-  daemon_door_->operated(PeerChange::present, uid, entry->name);
-  AddedPeer added{
-      *entry,
-      client_configuration(*entry, config_, key_->public_key(), made ? to_base64(made->bytes()) : ""),
-      {},
-      {}};
-  bool in_tunnel = config_.interface_of(entry->interface) == config_.interface;
-  if (!(in_tunnel && config_.makes_interface()))
-    added.wg_line = wg_set_line(*entry, config_, (settings_.state / key_file_name).string());
-  bool has_table = std::any_of(config_.peers.begin(), config_.peers.end(),
-                               [&](const ConfiguredPeer& peer) { return peer.name == name; });
-  if (!has_table)
-    added.note = fmt::format("there is no [peer.{}] in the configuration yet: it reaches nothing", name);
-  if (auto done = reconcile(); !done) {
-    log_line("{}", done.error().what);
-    added.note = "kept, and not yet in the kernel: " + done.error().what;
-  }
+// What an operator changed, to the kernel and to the daemon; "", or why it is not in the kernel yet.
+std::string Netd::tell_kernel() {
+  auto done = reconcile();
+  if (!done) log_line("{}", done.error().what);
   daemon_door_->peers_changed();
+  return done ? "" : "kept, and not yet in the kernel: " + done.error().what;
+}
+
+// An operator's own word for where agents dial, as when they come by another way than the others.
+std::expected<AddedPeer, std::string> Netd::configuration_of(const PeerEntry& entry,
+                                                             const PeerRequest& request,
+                                                             const std::optional<PrivateKey>& made) const {
+  NetworkConfig config = config_;
+  if (!request.endpoint.empty()) {
+    if (!port_of(request.endpoint) || request.endpoint.find_first_of(" \t\r\n#") != std::string::npos)
+      return std::unexpected(fmt::format("endpoint '{}' is not host:port", request.endpoint));
+    config.endpoint = request.endpoint;
+  }
+  AddedPeer added{entry,
+                  client_configuration(entry, config, key_->public_key(),
+                                       made ? to_base64(made->bytes()) : "", request.resolver),
+                  {},
+                  {},
+                  config.tunnel_addresses()};
+  const bool in_tunnel = config_.interface_of(entry.interface) == config_.interface;
+  if (!(in_tunnel && config_.makes_interface()))
+    added.wg_line = wg_set_line(entry, config_, (settings_.state / key_file_name).string());
   return added;
 }
 
-std::expected<PeerEntry, std::string> Netd::remove_peer(const std::string& name, std::uint32_t uid) {
+std::expected<AddedPeer, std::string> Netd::add_peer(const PeerRequest& request) {
+  std::optional<PrivateKey> made;
+  if (request.public_key.empty()) made = PrivateKey::generate();
+  if (request.public_key == to_base64(key_->public_key())) return std::unexpected(std::string(own_key));
+  if (request.ttl_s < 0 || request.ttl_s > longest_ttl_s)
+    return std::unexpected(std::string("a peer's time is between a second and ten years"));
+  PeerBook next = book_;
+  auto entry = next.add({.name = request.name,
+                         .public_key = made ? to_base64(made->public_key()) : request.public_key,
+                         .uid = request.uid,
+                         .profile = request.profile,
+                         .expires_at = request.ttl_s ? now_seconds() + request.ttl_s : 0},
+                        config_, now_seconds());
+  if (!entry) return std::unexpected(entry.error());
+  auto added = configuration_of(*entry, request, made);  // before anything is changed: it may be refused
+  if (!added) return added;
+  if (auto kept = keep(next); !kept) return std::unexpected(kept.error());
+  log_line("peer '{}' added by uid {}: id {}, key {}", entry->name, request.uid, entry->id,
+           entry->public_key);
+  daemon_door_->operated(PeerOperation::add, request.uid, entry->name);
+  const bool has_table = std::ranges::any_of(
+      config_.peers, [&](const ConfiguredPeer& peer) { return peer.name == entry->name; });
+  if (!has_table && entry->profile.empty())
+    added->note = fmt::format(
+        "it has no profile, and there is no [peer.{}] in the configuration yet: it reaches nothing",
+        entry->name);
+  if (!entry->blocked.empty()) added->note = "it is not admitted: " + entry->blocked;
+  if (std::string late = tell_kernel(); !late.empty()) added->note = late;
+  return added;
+}
+
+// At once: with the old key nobody gets in any more, and what came in with it is closed.
+std::expected<AddedPeer, std::string> Netd::rotate_peer(const PeerRequest& request) {
+  std::optional<PrivateKey> made;
+  if (request.public_key.empty()) made = PrivateKey::generate();
+  if (request.public_key == to_base64(key_->public_key())) return std::unexpected(std::string(own_key));
+  PeerBook next = book_;
+  auto entry = next.rotate(request.name, made ? to_base64(made->public_key()) : request.public_key);
+  if (!entry) return std::unexpected(entry.error());
+  auto rotated = configuration_of(*entry, request, made);
+  if (!rotated) return rotated;
+  if (auto kept = keep(next); !kept) return std::unexpected(kept.error());
+  log_line("peer '{}' has another key by uid {}: {}", entry->name, request.uid, entry->public_key);
+  daemon_door_->operated(PeerOperation::rotate, request.uid, entry->name);
+  rotated->note = tell_kernel();
+  return rotated;
+}
+
+std::expected<void, std::string> Netd::hold_peers(const HoldRequest& request) {
+  PeerBook next = book_;
+  if (auto held = next.hold(request.name, request.hold); !held) return held;
+  next.adopt(config_, now_seconds());
+  if (auto kept = keep(next); !kept) return kept;
+  const bool on = request.hold == Hold::on;
+  const bool all = request.name.empty();
+  log_line("{} {} by uid {}", all ? "all peers are" : "peer '" + request.name + "' is",
+           on ? (all ? "locked down" : "paused") : (all ? "unlocked" : "let in again"), request.uid);
+  daemon_door_->operated(all ? (on ? PeerOperation::lock : PeerOperation::unlock)
+                             : (on ? PeerOperation::pause : PeerOperation::resume),
+                         request.uid, request.name);
+  // The daemon first: it cuts what is in flight, whatever the kernel says.
+  daemon_door_->peers_changed();
+  if (std::string late = tell_kernel(); !late.empty()) return std::unexpected(late);
+  return {};
+}
+
+std::expected<PeerEntry, std::string> Netd::remove_peer(const std::string& name, std::uint32_t uid,
+                                                        PeerOperation operation) {
   PeerBook next = book_;
   auto entry = next.remove(name, now_seconds());
   if (!entry) return std::unexpected(entry.error());
@@ -439,11 +551,18 @@ std::expected<PeerEntry, std::string> Netd::remove_peer(const std::string& name,
   next.adopt(config_, now_seconds());
   if (auto kept = keep(next); !kept) return std::unexpected(kept.error());
   log_line("peer '{}' removed by uid {}: id {}", entry->name, uid, entry->id);
-  daemon_door_->operated(PeerChange::gone, uid, entry->name);
+  daemon_door_->operated(operation, uid, entry->name);
   auto done = reconcile();
   daemon_door_->peers_changed();
   if (!done) return std::unexpected("removed, and perhaps still in the kernel: " + done.error().what);
   return *entry;
+}
+
+// Those that were added for a time.
+void Netd::remove_expired() {
+  for (const std::string& name : book_.expired(now_seconds()))
+    if (auto removed = remove_peer(name, ::geteuid(), PeerOperation::expire); !removed)
+      log_line("{}", removed.error());
 }
 
 std::vector<ListedPeer> Netd::list_peers() {

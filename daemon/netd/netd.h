@@ -19,6 +19,7 @@
 #include "daemon/netd/peer_book.h"
 #include "daemon/netd/poller.h"
 #include "daemon/netd/rates.h"
+#include "daemon/netd/service_manager.h"
 #include "daemon/netd/steering.h"
 #include "daemon/netd/wireguard.h"
 
@@ -35,10 +36,11 @@ class Netd {
     gid_t operator_group;
     Rates rates;
   };
-  explicit Netd(Settings settings);
+  Netd(Settings settings, ServiceManager service);
 
   // Everything that must be true before an agent is served. What fails here is fatal.
   std::expected<void, Error> start();
+  // Tells systemd that it is ready, and that it lives.
   void run_until(int stop_signals);  // a signalfd: TERM and INT return, HUP reloads
 
  private:
@@ -56,17 +58,27 @@ class Netd {
   std::expected<SteeringTable, Error> table_of(const std::vector<Link>& steered);
   std::expected<void, Error> make_sockets();
   std::expected<void, Error> grow_listeners(std::uint32_t workers);
+  std::expected<Fd, Error> listener_of(std::uint32_t slot);
+  std::expected<void, Error> attach_lookup();
 
   std::expected<std::vector<HandedDescriptor>, Error> greet(std::uint32_t workers);
   Message welcome() const;
   std::vector<PeerEntry> admitted() const;
-  std::expected<AddedPeer, std::string> add_peer(const std::string& name, const std::string& public_key,
-                                                 std::uint32_t uid);
-  std::expected<PeerEntry, std::string> remove_peer(const std::string& name, std::uint32_t uid);
+  std::expected<AddedPeer, std::string> add_peer(const PeerRequest& request);
+  std::expected<AddedPeer, std::string> rotate_peer(const PeerRequest& request);
+  std::expected<AddedPeer, std::string> configuration_of(const PeerEntry& entry, const PeerRequest& request,
+                                                         const std::optional<PrivateKey>& made) const;
+  std::expected<void, std::string> hold_peers(const HoldRequest& request);
+  std::expected<PeerEntry, std::string> remove_peer(const std::string& name, std::uint32_t uid,
+                                                    PeerOperation operation = PeerOperation::remove);
+  void remove_expired();
+  std::chrono::milliseconds until_next_turn() const;
+  std::string tell_kernel();
   std::vector<ListedPeer> list_peers();
   std::expected<void, std::string> keep(const PeerBook& next);
 
   Settings settings_;
+  ServiceManager service_;
   std::optional<PrivateDirectory> state_;
   NetworkConfig config_;
   PeerBook book_;

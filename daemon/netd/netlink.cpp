@@ -140,6 +140,16 @@ std::optional<LocalPrefix> local_route(nlmsghdr* header) {
   return LocalPrefix{{*address, info->rtm_dst_len}, 0, 0};
 }
 
+std::optional<Prefix> route_destination(nlmsghdr* header) {
+  if (header->nlmsg_type != RTM_NEWROUTE) return std::nullopt;
+  nlattr* attributes[RTA_MAX + 1] = {};
+  if (nlmsg_parse(header, sizeof(rtmsg), attributes, RTA_MAX, nullptr) < 0) return std::nullopt;
+  auto* info = static_cast<rtmsg*>(nlmsg_data(header));
+  if (info->rtm_dst_len == 0 || !attributes[RTA_DST]) return std::nullopt;
+  std::optional<Address> address = address_of(info->rtm_family, attributes[RTA_DST]);
+  return address ? std::optional(Prefix{*address, info->rtm_dst_len}) : std::nullopt;
+}
+
 }  // namespace
 
 std::expected<Netlink, Error> Netlink::open() {
@@ -261,6 +271,20 @@ std::expected<std::vector<LocalPrefix>, Error> Netlink::local_prefixes() {
     NlMessage addresses = new_message(RTM_GETADDR, NLM_F_DUMP, &address, sizeof address);
     listed = dump(socket_.get(), addresses.get(), "cannot list addresses",
                   [&](nlmsghdr* answer) { keep(local_address(answer)); });
+    if (!listed && family == AF_INET) return std::unexpected(listed.error());
+  }
+  return found;
+}
+
+std::expected<std::vector<Prefix>, Error> Netlink::routed_prefixes() {
+  std::vector<Prefix> found;
+  for (int family : {AF_INET, AF_INET6}) {
+    rtmsg route{};
+    route.rtm_family = static_cast<std::uint8_t>(family);
+    NlMessage routes = new_message(RTM_GETROUTE, NLM_F_DUMP, &route, sizeof route);
+    auto listed = dump(socket_.get(), routes.get(), "cannot list routes", [&](nlmsghdr* answer) {
+      if (auto prefix = route_destination(answer)) found.push_back(*prefix);
+    });
     if (!listed && family == AF_INET) return std::unexpected(listed.error());
   }
   return found;

@@ -56,6 +56,9 @@ class Netlink {
   // Every address and prefix that the kernel delivers to this machine itself.
   std::expected<std::vector<LocalPrefix>, Error> local_prefixes();
 
+  // Every destination that any table but the kernel's own has a route to, the default route aside.
+  std::expected<std::vector<Prefix>, Error> routed_prefixes();
+
   // Rules `iif NAME fwmark MARK lookup TABLE` for exactly these interfaces, both families, and `local
   // default` in that table. With no interface: none of both.
   std::expected<void, Error> steer(const SteeringRule& rule, const std::vector<std::string>& interfaces);

@@ -18,6 +18,7 @@ constexpr option long_options[] = {{"config", required_argument, nullptr, 'c'},
                                    {"connection-burst", required_argument, nullptr, 2},
                                    {"datagrams-per-second", required_argument, nullptr, 3},
                                    {"datagram-burst", required_argument, nullptr, 4},
+                                   {"choose-network", no_argument, nullptr, 'n'},
                                    {"teardown", no_argument, nullptr, 't'},
                                    {"version", no_argument, nullptr, 'v'},
                                    {"help", no_argument, nullptr, 'h'},
@@ -50,6 +51,7 @@ std::string help_text() {
                          new TCP connections of one peer         (1000, 2000)
   --datagrams-per-second N, --datagram-burst N
                          DNS and other datagrams of one peer     (500, 500)
+  --choose-network       write conf.d/00-gateway.toml, if no network is configured, and exit
   --teardown             remove interface, rules, routes and filters, and exit
   --version, --help
 )";
@@ -72,6 +74,7 @@ std::expected<Options, std::string> parse_options(int count, char** arguments) {
       case 'd': options.daemon_uid = ::optarg; break;
       case 'g': options.operator_group = ::optarg; break;
       case 'u': options.user = ::optarg; break;
+      case 'n': options.action = Options::Action::first_network; break;
       case 't': options.action = Options::Action::teardown; break;
       case 'v': options.action = Options::Action::version; return options;
       case 'h': options.action = Options::Action::help; return options;

@@ -10,7 +10,7 @@
 namespace clawpatrol::netd {
 
 struct Options {
-  enum class Action { run, teardown, help, version };
+  enum class Action { run, first_network, teardown, help, version };
   Action action = Action::run;
   std::filesystem::path config = "/etc/clawpatrol";
   std::filesystem::path state = "/var/lib/clawpatrol-net";

@@ -20,6 +20,13 @@ const ConfiguredPeer* table_of(const NetworkConfig& config, std::string_view nam
   return nullptr;
 }
 
+constexpr const char* locked_down = "locked down by an operator";
+constexpr const char* paused = "paused by an operator";
+
+bool is_over(const PeerEntry& peer, std::int64_t now) {
+  return peer.expires_at != 0 && now >= peer.expires_at;
+}
+
 bool is_steered(const NetworkConfig& config, const std::string& interface) {
   std::vector<std::string> steered = config.steered();
   return std::find(steered.begin(), steered.end(), interface) != steered.end();
@@ -121,6 +128,7 @@ std::expected<PeerEntry, std::string> PeerBook::add(const NewPeer& peer, const N
   for (const PeerEntry& other : peers_)
     if (other.public_key == peer.public_key)
       return std::unexpected(fmt::format("that key is in use: peer '{}'", other.name));
+  if (auto problem = problem_with_profile(peer, config)) return std::unexpected(*problem);
   const PeerEntry* existing = find(peer.name);
   if (existing && !existing->public_key.empty())
     return std::unexpected(fmt::format("peer exists: '{}'\nhint: cpctl peers rm {}", peer.name, peer.name));
@@ -141,7 +149,9 @@ std::expected<PeerEntry, std::string> PeerBook::add(const NewPeer& peer, const N
                   .public_key = peer.public_key,
                   .added_by = peer.uid,
                   .added_at = now,
-                  .blocked = {}};
+                  .profile = peer.profile,
+                  .expires_at = peer.expires_at,
+                  .blocked = all_held_ ? locked_down : ""};
   if (own) {
     auto addresses = allocate(peer.name, config, now);
     if (!addresses) return std::unexpected(addresses.error());
@@ -163,6 +173,70 @@ std::expected<PeerEntry, std::string> PeerBook::add(const NewPeer& peer, const N
     peers_.push_back(entry);
   }
   return entry;
+}
+
+// A profile that is said twice, and otherwise, would be decided by whoever is read last; one that is nowhere
+// reaches nothing.
+std::optional<std::string> PeerBook::problem_with_profile(const NewPeer& peer,
+                                                          const NetworkConfig& config) const {
+  if (peer.profile.empty()) return std::nullopt;
+  const ConfiguredPeer* table = table_of(config, peer.name);
+  if (table && table->profile != peer.profile)
+    return fmt::format(
+        "[peer.{}] says that its profile is '{}', not '{}'\nhint: Leave --profile out, or change the table.",
+        peer.name, table->profile, peer.profile);
+  if (std::ranges::find(config.profiles, peer.profile) != config.profiles.end()) return std::nullopt;
+  std::string known;
+  for (const std::string& name : config.profiles) known += (known.empty() ? "" : ", ") + name;
+  return fmt::format("there is no profile '{}'\nhint: {}", peer.profile,
+                     known.empty() ? "Write [profile.NAME] first, and reload." : "There are: " + known + ".");
+}
+
+std::expected<PeerEntry, std::string> PeerBook::rotate(std::string_view name, const std::string& public_key) {
+  auto key = from_base64(public_key);
+  if (!key || *key == Key{}) return std::unexpected(std::string("not a WireGuard public key"));
+  PeerEntry* peer = nullptr;
+  for (PeerEntry& each : peers_) {
+    if (each.public_key == public_key)
+      return std::unexpected(fmt::format("that key is in use: peer '{}'", each.name));
+    if (each.name == name) peer = &each;
+  }
+  if (!peer || peer->public_key.empty())
+    return std::unexpected(
+        fmt::format("no peer with a key: '{}'\nhint: See them with `cpctl peers list`.", name));
+  peer->public_key = public_key;
+  return *peer;
+}
+
+std::expected<void, std::string> PeerBook::hold(std::string_view name, Hold hold) {
+  if (name.empty()) {
+    all_held_ = hold == Hold::on;
+    return {};
+  }
+  for (PeerEntry& peer : peers_) {
+    if (peer.name != name) continue;
+    peer.paused = hold == Hold::on;
+    return {};
+  }
+  return std::unexpected(fmt::format("no such peer: '{}'\nhint: See them with `cpctl peers list`.", name));
+}
+
+bool PeerBook::is_held(const PeerEntry& peer) {
+  return peer.blocked == locked_down || peer.blocked == paused;
+}
+
+std::vector<std::string> PeerBook::expired(std::int64_t now) const {
+  std::vector<std::string> names;
+  for (const PeerEntry& peer : peers_)
+    if (is_over(peer, now)) names.push_back(peer.name);
+  return names;
+}
+
+std::optional<std::int64_t> PeerBook::next_expiry() const {
+  std::optional<std::int64_t> next;
+  for (const PeerEntry& peer : peers_)
+    if (peer.expires_at != 0 && (!next || peer.expires_at < *next)) next = peer.expires_at;
+  return next;
 }
 
 std::expected<PeerEntry, std::string> PeerBook::remove(std::string_view name, std::int64_t now) {
@@ -203,8 +277,7 @@ void PeerBook::adopt_table(const ConfiguredPeer& table, const NetworkConfig& con
                       .addresses = {},
                       .public_key = {},
                       .added_by = 0,
-                      .added_at = now,
-                      .blocked = {}});
+                      .added_at = now});
     at = peers_.end() - 1;
   }
   retire(*at, table.addresses, now);
@@ -242,6 +315,15 @@ std::vector<std::string> PeerBook::adopt(const NetworkConfig& config, std::int64
       std::string why = conflict(address, peer.name, config, now);
       if (!why.empty()) peer.blocked = fmt::format("address '{}': {}", address.text(), why);
     }
+  }
+  for (PeerEntry& peer : peers_) {
+    if (!peer.blocked.empty()) continue;
+    if (is_over(peer, now))
+      peer.blocked = "its time is over";
+    else if (all_held_)
+      peer.blocked = locked_down;
+    else if (peer.paused)
+      peer.blocked = paused;
   }
   std::vector<std::string> problems;
   for (const PeerEntry& peer : peers_)

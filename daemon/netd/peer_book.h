@@ -28,10 +28,13 @@ struct PeerEntry {
   std::string name;
   std::string interface;  // "": the gateway's own
   std::vector<Address> addresses;
-  std::string public_key;      // base64; "": known by its interface and addresses alone
-  std::uint32_t added_by = 0;  // uid
-  std::int64_t added_at = 0;   // seconds since 1970
-  std::string blocked;         // why it is not admitted; not kept, judged again at every load
+  std::string public_key;       // base64; "": known by its interface and addresses alone
+  std::uint32_t added_by = 0;   // uid
+  std::int64_t added_at = 0;    // seconds since 1970
+  std::string profile = {};     // for a peer that no [peer.NAME] is about; else its table says
+  std::int64_t expires_at = 0;  // it is removed then; 0: it stays
+  bool paused = false;          // by an operator
+  std::string blocked = {};     // why it is not admitted; not kept, judged again at every load
 
   bool operator==(const PeerEntry&) const = default;
   std::uint64_t key_fingerprint() const;
@@ -48,7 +51,11 @@ struct NewPeer {
   std::string name;
   std::string public_key;  // base64
   std::uint32_t uid = 0;
+  std::string profile = {};
+  std::int64_t expires_at = 0;
 };
+
+enum class Hold { on, off };
 
 class PeerBook {
  public:
@@ -60,6 +67,17 @@ class PeerBook {
   std::expected<PeerEntry, std::string> add(const NewPeer& peer, const NetworkConfig& config,
                                             std::int64_t now);
   std::expected<PeerEntry, std::string> remove(std::string_view name, std::int64_t now);
+  // Another key in place of the one that it has; addresses and id stay.
+  std::expected<PeerEntry, std::string> rotate(std::string_view name, const std::string& public_key);
+  // Nothing of a peer that is held gets in, and it stays known; of all of them where the name is "". Counts
+  // from the next adopt() on.
+  std::expected<void, std::string> hold(std::string_view name, Hold hold);
+  bool all_held() const { return all_held_; }
+  // Whether it is that alone which keeps the peer out.
+  static bool is_held(const PeerEntry& peer);
+  // The peers whose time is over, and when that of the next one will be.
+  std::vector<std::string> expired(std::int64_t now) const;
+  std::optional<std::int64_t> next_expiry() const;
 
   // Makes the book agree with a configuration: peers of ingress interfaces come and go with their tables; who
   // would have an address of somebody else is blocked. Returns what the operator should know.
@@ -79,6 +97,7 @@ class PeerBook {
   std::expected<std::vector<Address>, std::string> allocate(std::string_view name,
                                                             const NetworkConfig& config,
                                                             std::int64_t now) const;
+  std::optional<std::string> problem_with_profile(const NewPeer& peer, const NetworkConfig& config) const;
   void adopt_table(const ConfiguredPeer& table, const NetworkConfig& config, std::int64_t now);
   void retire(const PeerEntry& peer, const std::vector<Address>& kept, std::int64_t now);
   void forget_rested(std::int64_t now);
@@ -86,6 +105,7 @@ class PeerBook {
   std::vector<PeerEntry> peers_;
   std::vector<RetiredAddress> retired_;
   std::uint32_t next_id_ = 1;
+  bool all_held_ = false;
 };
 
 bool valid_peer_name(std::string_view name);  // letters, digits, '.', '_', '-'; begins with a letter or digit

@@ -1,4 +1,4 @@
-// peers.json: {"version": 1, "next_id": N, "peers": [...], "retired": [...]}.
+// peers.json: {"version": 1, "next_id": N, "peers": [...], "retired": [...], "all_held": false}.
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -37,6 +37,10 @@ PeerEntry entry_from(const json& value) {
   entry.public_key = value.at("public_key").get<std::string>();
   entry.added_by = value.at("added_by").get<std::uint32_t>();
   entry.added_at = value.at("added_at").get<std::int64_t>();
+  entry.profile = value.value("profile", "");
+  entry.expires_at = value.value("expires_at", std::int64_t{0});
+  entry.paused = value.value("paused", false);
+  if (!entry.profile.empty() && !valid_peer_name(entry.profile)) throw std::invalid_argument("not a profile");
   for (const json& address : value.at("addresses")) entry.addresses.push_back(address_from(address));
   if (!valid_peer_name(entry.name) || entry.id == 0 || entry.addresses.size() > max_addresses)
     throw std::invalid_argument("not a peer");
@@ -55,10 +59,14 @@ std::string PeerBook::to_json() const {
                      {"addresses", addresses_json(peer.addresses)},
                      {"public_key", peer.public_key},
                      {"added_by", peer.added_by},
-                     {"added_at", peer.added_at}});
+                     {"added_at", peer.added_at},
+                     {"profile", peer.profile},
+                     {"expires_at", peer.expires_at},
+                     {"paused", peer.paused}});
   for (const RetiredAddress& old : retired_)
     retired.push_back({{"address", old.address.text()}, {"name", old.name}, {"since", old.since}});
-  json whole = {{"version", 1}, {"next_id", next_id_}, {"peers", peers}, {"retired", retired}};
+  json whole = {
+      {"version", 1}, {"next_id", next_id_}, {"peers", peers}, {"retired", retired}, {"all_held", all_held_}};
   return whole.dump(2) + "\n";
 }
 
@@ -67,6 +75,7 @@ std::expected<PeerBook, std::string> PeerBook::from_json(std::string_view text) 
     json whole = json::parse(text);
     if (whole.at("version") != 1) return std::unexpected(std::string("its version is not 1"));
     PeerBook book;
+    book.all_held_ = whole.value("all_held", false);
     book.next_id_ = whole.at("next_id").get<std::uint32_t>();
     for (const json& value : whole.at("peers")) {
       PeerEntry entry = entry_from(value);

@@ -42,6 +42,9 @@ enum class DescriptorRole : std::uint32_t {
 
 enum class PeerChange : std::uint32_t { present, gone };
 
+// What an operator asked netd for; `expire` is netd's own, when a peer's time was over.
+enum class PeerOperation : std::uint32_t { add, remove, rotate, pause, resume, lock, unlock, expire };
+
 struct Message {
   std::uint16_t version = protocol_version;
   MessageType type{};
@@ -65,6 +68,7 @@ struct Message {
       char name[64];                  // NUL-padded
       std::uint8_t addresses[4][16];  // inner addresses, v4-mapped; zero beyond the last
       std::uint64_t key_fingerprint;  // changes when the peer's key does
+      char profile[64];               // for a peer that no [peer.NAME] is about, NUL-padded; or none
     } peer;
     struct {
       std::uint32_t peer_id;  // 0: packets of no known peer
@@ -77,9 +81,9 @@ struct Message {
       char problem[192];
     } reloaded;
     struct {
-      PeerChange change;
+      PeerOperation operation;
       std::uint32_t uid;
-      char name[64];  // the peer's, NUL-padded
+      char name[64];  // the peer's, NUL-padded; empty: all of them
     } operated;
     std::uint8_t raw[240];
   };

@@ -66,6 +66,18 @@ std::expected<Fd, Error> make_listener() {
   return fd;
 }
 
+bool is_our_listener(int fd) {
+  int listening = 0, transparent = 0;
+  socklen_t size = sizeof listening;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || !listening) return false;
+  size = sizeof transparent;
+  if (::getsockopt(fd, SOL_IPV6, IPV6_TRANSPARENT, &transparent, &size) != 0 || !transparent) return false;
+  sockaddr_in6 address{};
+  size = sizeof address;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return false;
+  return address.sin6_family == AF_INET6 && address.sin6_port == htons(listen_port);
+}
+
 std::expected<Fd, Error> make_dns_socket(Family family) {
   bool v4 = family == Family::v4;
   Fd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

@@ -19,6 +19,8 @@ enum class Family { v4, v6 };
 // taken is tried again for two seconds: a dying ring holds its listener a little longer than its process
 // lives.
 std::expected<Fd, Error> make_listener();
+// Whether a descriptor that somebody kept for us is what make_listener() made.
+bool is_our_listener(int fd);
 
 // UDP on port 53 of one family. The destination that was asked comes as IP_ORIGDSTADDR or IPV6_ORIGDSTADDR,
 // and the answer leaves from it with IP_PKTINFO or IPV6_PKTINFO.

@@ -114,6 +114,17 @@ void build_gateway(Build& build) {
     gateway.ingress.push_back(ingress.value);
   }
   if (auto mode = table.choice("mode")) gateway.mode = static_cast<Mode>(*mode);
+  if (auto metrics = table.string("metrics")) {
+    auto parsed = parse_host(metrics->value, std::nullopt);
+    if (!parsed)
+      build.report.error(metrics->at, parsed.error().message, parsed.error().hint);
+    else if (!parsed->address || !is_loopback(*parsed->address) || parsed->port == 0)
+      build.report.error(
+          metrics->at, "metrics are served on a loopback address alone",
+          "Write 127.0.0.1:PORT; another machine reads them by way of its own agent, or a tunnel.");
+    else
+      gateway.metrics = text_of(*parsed);
+  }
   const Entry* entry = build.root.find("gateway");
   if (entry && entry->value.kind == NodeKind::table && !table.has("subnet") && !table.has("ingress"))
     build.report.error(table.at(), "[gateway] has neither 'subnet' nor 'ingress': no agent could reach it",

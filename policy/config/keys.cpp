@@ -38,6 +38,10 @@ constexpr Key keys[] = {
     {"gateway", "mode", Shape::choice, "`\"enforce\"`",
      "`observe` decides and records, and lets statements pass that a rule or `unmatched` would refuse",
      "enforce|observe"},
+    {"gateway", "metrics", Shape::string, "",
+     "`127.0.0.1:PORT` or `[::1]:PORT`, where Prometheus finds the metrics (as `cpctl metrics` prints them); "
+     "takes effect when "
+     "`clawpatrold` starts"},
 
     {"defaults", "unmatched", Shape::choice, "`\"deny\"`", "no rule of a claimed endpoint matched",
      "deny|allow"},
@@ -195,6 +199,17 @@ constexpr Key keys[] = {
      100 * ms,
      day,
      &LimitsConfig::response_wait},
+    {"limits",
+     "drain_timeout",
+     Shape::duration,
+     "",
+     "when `clawpatrold` stops or is started anew, connections have this long to end by themselves; then "
+     "each is "
+     "ended with its protocol's own farewell",
+     {},
+     0,
+     60 * minute,
+     &LimitsConfig::drain_timeout},
     {"limits",
      "dns_queries_per_second",
      Shape::count,

@@ -389,6 +389,77 @@ TEST_CASE("peers add -O writes a new file that only its owner can read, and neve
   CHECK(netd.seen().size() == 1);
 }
 
+TEST_CASE(
+    "peers add with hooks: the authority's hash is asked for, and stands in the file; --no-hooks leaves all "
+    "out") {
+  FakeDaemon netd("peers.sock");
+  netd.on("add", {R"({"v":1,"ok":true,"config":"[Interface]\nMTU = 1420\n\n[Peer]\nPublicKey = x\n",)"
+                  R"("gateway":["10.86.0.1","fd86::1"],"peer":{"name":"b","addresses":[]}})"});
+  Result alone = cpctl(netd, {"peers", "add", "b"});
+  CHECK(contains(alone.err, "clawpatrold does not answer"));
+  CHECK_FALSE(contains(alone.out, "PostUp"));
+  FakeDaemon daemon("control.sock", netd.directory.path);
+  const std::string hash(64, 'e');
+  daemon.on("status", {R"({"v":1,"type":"status","ca_sha256":")" + hash + "\"}"});
+  Result hooked = cpctl(netd, {"peers", "add", "b", "--profile", "agents", "--ttl", "8h"});
+  CHECK(hooked.status == 0);
+  CHECK(contains(hooked.out, "PostUp = "));
+  CHECK(contains(hooked.out, hash));
+  CHECK(contains(hooked.out, "http://10.86.0.1/$f"));
+  CHECK(netd.seen().back() ==
+        R"({"v":1,"command":"add","name":"b","profile":"agents","ttl_s":28800,"resolver":false}|)");
+  CHECK(contains(cpctl(netd, {"peers", "add", "b", "-o", "json"}).out, "PostDown = "));
+  Result plain = cpctl(netd, {"peers", "add", "b", "--no-hooks"});
+  CHECK_FALSE(contains(plain.out, "Post"));
+  CHECK(netd.seen().back() == R"({"v":1,"command":"add","name":"b"}|)");
+  CHECK(contains(cpctl(netd, {"peers", "add", "b", "--qr"}).out, "█"));
+  CHECK(cpctl(netd, {"peers", "add", "b", "--ttl", "soon"}).status == 2);
+  CHECK(cpctl(netd, {"peers", "add", "b", "--for", "dos"}).status == 2);
+}
+
+TEST_CASE("pause, resume, rotate, lockdown and unlock say to netd what they say") {
+  FakeDaemon netd("peers.sock");
+  netd.on("hold", {R"({"v":1,"ok":true})"});
+  netd.on("release", {R"({"v":1,"ok":true})"});
+  netd.on("rotate", {R"({"v":1,"ok":true,"config":"[Interface]\n","peer":{"name":"b","addresses":[]}})"});
+  CHECK(contains(cpctl(netd, {"peers", "pause", "b"}).out, "peer 'b' is locked out"));
+  CHECK(netd.seen().back() == R"({"v":1,"command":"hold","name":"b"}|)");
+  CHECK(cpctl(netd, {"lockdown", "--peer", "b"}).status == 0);
+  CHECK(netd.seen().back() == R"({"v":1,"command":"hold","name":"b"}|)");
+  CHECK(contains(cpctl(netd, {"lockdown", "--all"}).out, "every peer is locked out"));
+  CHECK(netd.seen().back() == R"({"v":1,"command":"hold","all":true}|)");
+  CHECK(cpctl(netd, {"unlock", "--all"}).status == 0);
+  CHECK(netd.seen().back() == R"({"v":1,"command":"release","all":true}|)");
+  CHECK(cpctl(netd, {"peers", "resume", "b"}).status == 0);
+  CHECK(netd.seen().back() == R"({"v":1,"command":"release","name":"b"}|)");
+  // Nobody is locked out for want of a word.
+  const std::size_t asked = netd.seen().size();
+  CHECK(cpctl(netd, {"lockdown"}).status == 2);
+  CHECK(cpctl(netd, {"lockdown", "--all", "--peer", "b"}).status == 2);
+  CHECK(netd.seen().size() == asked);
+  CHECK(contains(cpctl(netd, {"peers", "rotate", "b", "--no-hooks"}).err, "known by its new key alone"));
+  TemporaryDirectory empty;
+  Result dead = cpctl({"lockdown", "--all", "--run", empty.path.native()});
+  CHECK(dead.status == 3);
+  CHECK(contains(dead.err, "systemctl stop clawpatrold"));
+}
+
+TEST_CASE("completion offers commands, options and the daemons' names, and nothing where nobody answers") {
+  FakeDaemon netd("peers.sock");
+  netd.on("list", {R"({"v":1,"ok":true,"peers":[{"name":"builder-1"},{"name":"other\u001b"}]})"});
+  const std::string run = netd.directory.path.native();
+  CHECK(cpctl({"--complete", "--run", run, "peers", "rm", ""}).out == "builder-1\nother\\u{1b}\n");
+  CHECK(cpctl({"--complete", "--run", run, "peers", "rm", "b"}).out == "builder-1\n");
+  CHECK(cpctl({"--complete", "--run", run, "lockdown", "--peer", ""}).out == "builder-1\nother\\u{1b}\n");
+  CHECK(cpctl({"--complete", "pee"}).out == "peers\n");
+  CHECK(contains(cpctl({"--complete", "peers", ""}).out, "add\nlist\npause\n"));
+  CHECK(contains(cpctl({"--complete", "peers", "add", "--p"}).out, "--profile\n--public-key\n"));
+  CHECK(cpctl({"--complete", "--run", "/nowhere", "creds", "rm", ""}).out.empty());
+  for (const char* shell : {"bash", "zsh", "fish"})
+    CHECK(contains(cpctl({"completions", shell}).out, "cpctl --complete"));
+  CHECK(cpctl({"completions", "cmd"}).status == 2);
+}
+
 TEST_CASE("peers list and rm, and a refusal of netd's") {
   FakeDaemon netd("peers.sock");
   netd.on(

@@ -30,10 +30,11 @@ struct TemporaryDirectory {
 
 class FakeDaemon {
  public:
-  explicit FakeDaemon(const char* socket = "control.sock") {
+  // In a directory of its own, or beside another's socket.
+  explicit FakeDaemon(const char* socket = "control.sock", const std::filesystem::path& beside = {}) {
     loop_ = std::move(*control::Loop::create());
     control::Server::Options options;
-    options.path = directory.path / socket;
+    options.path = (beside.empty() ? directory.path : beside) / socket;
     options.group = getegid();
     options.stream_tick = std::chrono::milliseconds(2);
     server_ = std::move(*control::Server::listen(

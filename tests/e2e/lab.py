@@ -234,6 +234,11 @@ class Lab:
             return
         process.send_signal(how)
         try:
+            process.wait(0.5)
+            return
+        except subprocess.TimeoutExpired:
+            process.send_signal(how)  # the daemon gives connections time to end; twice is now
+        try:
             process.wait(10)
         except subprocess.TimeoutExpired:
             process.kill()

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "daemon/gateway/admitted.h"
 #include "daemon/gateway/dns/standing.h"
 #include "daemon/gateway/dns/udp.h"
 #include "daemon/gateway/grant.h"
@@ -53,8 +54,8 @@ NameService::Begun NameService::begin(std::shared_ptr<const Peer> peer, const Ad
                                       std::string_view message, Transport transport) {
   auto policy = shared_.policy.current();
   if (!policy) return std::string();
-  auto config = policy->peers.find(peer->name);
-  if (config == policy->peers.end() || !policy->profiles.contains(config->second.profile)) {
+  const auto config = admitted_as(*policy, *peer);
+  if (!config) {
     shared_.refusals.count("dns: peer without a profile", peer->id);
     return std::string();
   }
@@ -67,10 +68,8 @@ NameService::Begun NameService::begin(std::shared_ptr<const Peer> peer, const Ad
     shared_.refusals.count("dns: a query that cannot be read", peer->id);
     return dns::build_error(*bad);
   }
-  PeerFacets facets{.name = peer->name,
-                    .profile = config->second.profile,
-                    .address = source.text(),
-                    .labels = config->second.labels};
+  PeerFacets facets{
+      .name = peer->name, .profile = config->profile, .address = source.text(), .labels = config->labels};
   Asked asked{std::move(peer), policy, std::move(facets), std::move(std::get<dns::Query>(read)), transport};
   Standing standing = standing_of(*policy, asked.facets.profile, asked.query.name);
   if (standing == Standing::exact || standing == Standing::wildcard)

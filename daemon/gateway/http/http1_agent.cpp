@@ -102,6 +102,7 @@ Task<Http1Agent::Next> Http1Agent::next() {
   if (buffer_.view().empty()) buffer_.release();
   Deadline deadline = Deadline::after(buffer_.view().empty() ? times_.idle : times_.head);
   bool begun = !buffer_.view().empty();
+  between_ = !begun;
   while (true) {
     auto step = reader_.next(buffer_.view());
     if (auto* wrong = std::get_if<Malformed>(&step)) {
@@ -114,7 +115,7 @@ Task<Http1Agent::Next> Http1Agent::next() {
       const auto& head = std::get<http1::Head>(parsed->event);
       begin(request_head(head));
       minor_version_ = head.minor_version;
-      last_ = !head.keep_alive || !head.upgrade.empty();
+      last_ = leaving_ || !head.keep_alive || !head.upgrade.empty();
       buffer_.consume(parsed->size);
       if (body_over_) (void)reader_.next("");  // the end of a body that is none covers no byte
       co_return Next::request;
@@ -127,6 +128,7 @@ Task<Http1Agent::Next> Http1Agent::next() {
     if (count <= 0) co_return Next::ended;
     if (!begun) deadline = Deadline::after(times_.head);
     begun = true;
+    between_ = false;
   }
 }
 
@@ -281,6 +283,11 @@ void Http1Agent::break_off() {
 
 void Http1Agent::go_away() {
   stop_reading();
+}
+
+void Http1Agent::leave() {
+  leaving_ = last_ = true;
+  if (between_) stop_reading();
 }
 
 void Http1Agent::stop_reading() {

@@ -39,6 +39,7 @@ class Http1Agent final : AgentExchange, public AgentConnection {
   // Says goodbye so that the agent has read what it was sent last. Call it before the end.
   Task<void> close();
   void go_away() override;
+  void leave() override;
 
  private:
   const RequestHead& head() const override { return head_; }
@@ -70,6 +71,8 @@ class Http1Agent final : AgentExchange, public AgentConnection {
   http1::RequestReader reader_;
   std::string_view why_;
   bool reading_ended_ = false;  // by us
+  bool between_ = true;         // no byte of a request is here, and none goes on
+  bool leaving_ = false;        // the request that is here, or comes, is the last
   bool broken_ = false;
   bool sends_no_more_ = false;        // the agent
   bool gone_ = false;                 // the agent, with its socket

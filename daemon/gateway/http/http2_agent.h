@@ -23,6 +23,7 @@ class Http2AgentConnection final : public Http2Connection, public AgentConnectio
   // outlive the connection.
   Task<std::expected<Arrival, Error>> accept(Deadline deadline);
   void go_away() override;
+  void leave() override { go_away(); }  // streams that are open go on
 
  private:
   friend class Http2AgentExchange;

@@ -25,6 +25,7 @@ ServedFlow::ServedFlow(Worker& worker, ClaimedFlow claimed)
 ServedFlow::~ServedFlow() {
   *alive_ = false;
   claimed_.flow->on_close_request(nullptr);
+  claimed_.flow->on_leave_request(nullptr);
 }
 
 // The request comes from any thread; the connection is touched on its own.
@@ -33,6 +34,11 @@ void ServedFlow::serve_on(AgentConnection& connection) {
   claimed_.flow->on_close_request([ring = &worker_.ring(), flow = this, alive = alive_](const std::string&) {
     ring->post([flow, alive] {
       if (*alive) flow->close();
+    });
+  });
+  claimed_.flow->on_leave_request([ring = &worker_.ring(), flow = this, alive = alive_] {
+    ring->post([flow, alive] {
+      if (*alive) flow->leave();
     });
   });
 }
@@ -52,6 +58,12 @@ const char* ServedFlow::broken_given() const {
 
 void ServedFlow::end_after_this() {
   closing_ = true;
+}
+
+void ServedFlow::leave() {
+  if (closing_) return;
+  end_after_this();
+  if (connection_) connection_->leave();
 }
 
 Task<std::string> ServedFlow::record_malformed(std::string_view why) {

@@ -23,6 +23,9 @@ class AgentConnection {
   // No further request is taken. Exchanges that go on are ended by whoever asks this, or end of themselves;
   // what waits for bytes of the agent wakes.
   virtual void go_away() = 0;
+  // The same, but what is on the way is read and answered to its end, and the agent is told in the protocol's
+  // words: GOAWAY, `Connection: close`.
+  virtual void leave() = 0;
 
  protected:
   ~AgentConnection() = default;
@@ -55,6 +58,7 @@ class ServedFlow {
   // Asks the agent to come again on another connection, and breaks off what goes on.
   void close();
   void end_after_this();  // no further request; what goes on may end as it will
+  void leave();           // the same, and the agent is told now
 
   // What happened to bytes that are no request: recorded and counted. The action's id.
   Task<std::string> record_malformed(std::string_view why);

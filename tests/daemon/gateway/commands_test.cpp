@@ -186,7 +186,7 @@ TEST_CASE("status keeps its schema: health, then one line a flow") {
   REQUIRE(answered.lines.size() == 2);
   CHECK(
       masked(answered.lines[0]) ==
-      R"({"v":1,"type":"status","version":"0.1.0","pid":N,"uptime_s":N,"workers":2,"generation":3,"digest":"HEX","newest_generation":0,)"
+      R"({"v":1,"type":"status","version":"0.1.0","pid":N,"uptime_s":N,"workers":2,"generation":3,"digest":"HEX","ca_sha256":"","ca_ends_unix":0,"newest_generation":0,)"
       R"("mode":"enforce","flows":1,"flow_limit":4096,"flows_refused":0,)"
       R"("audit":{"healthy":true,"seq":1,"free_bytes":N,"low_space":false,"kept_bytes":N,"oldest_seq":1,"pressure":"none"},"netd":{"connected":true,"peers":0},)"
       R"("refusals":[{"reason":"too many connections","peer":"","count":1}],)"

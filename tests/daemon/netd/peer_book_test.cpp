@@ -243,3 +243,74 @@ TEST_CASE("a book in a file that contradicts itself is refused") {
     "public_key":"","added_by":0,"added_at":0}],"retired":[]})";
   CHECK_FALSE(PeerBook::from_json(id_not_given));
 }
+
+TEST_CASE("a profile that is nowhere, or contradicts the table, is refused") {
+  PeerBook book;
+  NetworkConfig config = tunnel();
+  config.profiles = {"agents", "data"};
+  config.peers = {{"one", "", {}, "data"}};
+  auto with = [](const std::string& name, const std::string& profile) {
+    NewPeer peer = named(name);
+    peer.profile = profile;
+    return peer;
+  };
+  auto nowhere = book.add(with("two", "admins"), config, start);
+  REQUIRE_FALSE(nowhere);
+  CHECK(nowhere.error().find("agents, data") != std::string::npos);
+  CHECK_FALSE(book.add(with("one", "agents"), config, start));
+  CHECK(book.add(with("one", "data"), config, start));
+  CHECK(book.add(with("two", "agents"), config, start)->profile == "agents");
+}
+
+TEST_CASE("who is held is not admitted, and is again once he is not; also after a restart") {
+  PeerBook book;
+  REQUIRE(book.add(named("one"), tunnel(), start));
+  REQUIRE(book.add(named("two"), tunnel(), start));
+  auto blocked = [&](const char* name) { return !book.find(name)->blocked.empty(); };
+  CHECK_FALSE(book.hold("three", Hold::on));
+  REQUIRE(book.hold("one", Hold::on));
+  book.adopt(tunnel(), start);
+  CHECK((blocked("one") && !blocked("two")));
+  REQUIRE(book.hold("", Hold::on));
+  book = *PeerBook::from_json(book.to_json());
+  book.adopt(tunnel(), start);
+  CHECK((blocked("one") && blocked("two")));
+  // Not even who comes while all are held.
+  CHECK_FALSE(book.add(named("three"), tunnel(), start)->blocked.empty());
+  REQUIRE(book.hold("", Hold::off));
+  book.adopt(tunnel(), start);
+  CHECK((blocked("one") && !blocked("two") && !blocked("three")));
+  REQUIRE(book.hold("one", Hold::off));
+  book.adopt(tunnel(), start);
+  CHECK_FALSE(blocked("one"));
+}
+
+TEST_CASE("a peer's time ends, whether or not netd runs then") {
+  PeerBook book;
+  NewPeer brief = named("brief");
+  brief.expires_at = start + 10;
+  REQUIRE(book.add(brief, tunnel(), start));
+  REQUIRE(book.add(named("stays"), tunnel(), start));
+  CHECK(book.next_expiry() == start + 10);
+  CHECK(book.expired(start + 9).empty());
+  CHECK(book.expired(start + 10) == std::vector<std::string>{"brief"});
+  book = *PeerBook::from_json(book.to_json());
+  book.adopt(tunnel(), start + 10);
+  CHECK_FALSE(book.find("brief")->blocked.empty());
+  CHECK(book.find("stays")->blocked.empty());
+}
+
+TEST_CASE("a rotated key is another fingerprint for the same id and addresses") {
+  PeerBook book;
+  auto before = book.add(named("one"), tunnel(), start);
+  REQUIRE(before);
+  const std::string key = some_key();
+  auto after = book.rotate("one", key);
+  REQUIRE(after);
+  CHECK(after->id == before->id);
+  CHECK(after->addresses == before->addresses);
+  CHECK(after->key_fingerprint() != before->key_fingerprint());
+  CHECK_FALSE(book.rotate("one", key));  // in use
+  CHECK_FALSE(book.rotate("two", some_key()));
+  CHECK_FALSE(book.rotate("one", "nonsense"));
+}

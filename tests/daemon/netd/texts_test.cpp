@@ -139,13 +139,18 @@ TEST_CASE("a port is added once to the reserved ones") {
 TEST_CASE("operator's lines that are no requests are refused, not trusted") {
   OperatorRequests requests;
   int added = 0;
-  requests.add = [&](const std::string& name, const std::string&,
-                     std::uint32_t uid) -> std::expected<AddedPeer, std::string> {
+  requests.add = [&](const PeerRequest& request) -> std::expected<AddedPeer, std::string> {
     added++;
-    CHECK(uid == 7);
+    CHECK(request.uid == 7);
     AddedPeer result{peer(), "text", "", "not yet in"};
-    result.peer.name = name;
+    result.peer.name = request.name;
     return result;
+  };
+  int held = 0;
+  requests.hold = [&](const HoldRequest& request) -> std::expected<void, std::string> {
+    held++;
+    CHECK(request.hold == Hold::on);
+    return {};
   };
   requests.remove = [](const std::string&, std::uint32_t) -> std::expected<PeerEntry, std::string> {
     return std::unexpected(std::string("no such peer\nhint: look"));
@@ -153,6 +158,8 @@ TEST_CASE("operator's lines that are no requests are refused, not trusted") {
   requests.list = [] {
     return std::vector<ListedPeer>{{peer(), 0, 0, 0, false}, {peer(), 1'700'000'000, 1, 2, true}};
   };
+  requests.all_held = [] { return true; };
+  requests.unsteered = [] { return std::map<std::string, std::string>{{"eth9", "it is not there yet"}}; };
   auto ask = [&](std::string_view line) { return answer_operator(line, 7, requests); };
   auto refused = [&](std::string_view line) { return ask(line).find("\"ok\":false") != std::string::npos; };
   CHECK(refused(""));
@@ -163,10 +170,20 @@ TEST_CASE("operator's lines that are no requests are refused, not trusted") {
   CHECK(refused(R"({"v":1,"command":"add","name":7})"));
   CHECK(refused(R"({"v":1,"command":"fly"})"));
   CHECK(refused(std::string(100000, '[')));
+  CHECK(refused(R"({"v":1,"command":"add","name":"x","ttl_s":"long"})"));
+  // Who forgot the name has not locked everybody out.
+  CHECK(refused(R"({"v":1,"command":"hold"})"));
+  CHECK(refused(R"({"v":1,"command":"hold","name":"x","all":true})"));
+  CHECK(held == 0);
+  CHECK_FALSE(refused(R"({"v":1,"command":"hold","all":true})"));
+  CHECK_FALSE(refused(R"({"v":1,"command":"hold","name":"x"})"));
+  CHECK(held == 2);
   CHECK(added == 0);
   CHECK_FALSE(refused(R"({"v":1,"command":"add","name":"x"})"));
   CHECK(added == 1);
   // As docs/formats.md names them.
+  CHECK(ask(R"({"v":1,"command":"list"})").find("\"locked_down\":true") != std::string::npos);
+  CHECK(ask(R"({"v":1,"command":"list"})").find("\"why\":\"it is not there yet\"") != std::string::npos);
   CHECK(ask(R"({"v":1,"command":"list"})").find("\"last_handshake\":1700000000") != std::string::npos);
   CHECK(ask(R"({"v":1,"command":"add","name":"x"})").find("\"note\":\"not yet in\"") != std::string::npos);
   CHECK(ask(R"({"v":1,"command":"rm","name":"x"})") ==

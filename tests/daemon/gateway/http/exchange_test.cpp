@@ -460,6 +460,34 @@ TEST_CASE("a flow that is asked to close tells its agent, or breaks off what it 
   CHECK(halfway.was_reset());
 }
 
+TEST_CASE(
+    "a flow that is asked to leave ends when it is idle, and else with `Connection: close` behind what goes "
+    "on") {
+  Gateway gateway({.rules = allow_all});
+  auto leave_all = [&] {
+    for (const auto& flow : gateway.shared().flows.all()) flow->ask_to_leave();
+  };
+  Side idle = gateway.agent();
+  idle.send(get(gateway));
+  Side server = gateway.server();
+  server.head();
+  server.send(ok);
+  idle.until("ok");
+  leave_all();
+  CHECK(idle.rest() == "");
+  CHECK_FALSE(idle.was_reset());
+  Side busy = gateway.agent();
+  busy.send(get(gateway));
+  server.head();
+  leave_all();
+  server.send(ok);
+  const std::string answer = busy.rest();
+  CHECK(answer.starts_with("HTTP/1.1 200"));
+  CHECK(answer.contains("Connection: close"));
+  CHECK(answer.ends_with("ok"));
+  CHECK_FALSE(busy.was_reset());
+}
+
 TEST_CASE("attack 29: observing lets requests pass that rules refuse, and nothing that is malformed") {
   Gateway gateway({.rules = by_body, .of_gateway = "mode = \"observe\""});
   Side agent = gateway.agent();

@@ -221,3 +221,18 @@ TEST_CASE("a request with a body that is denied at once is answered, and not bro
   CHECK_FALSE(
       agent.until(frame(ping, 1, 0, "12345678")).contains(frame(rst_stream, 0, 1, std::string(4, '\0'))));
 }
+
+TEST_CASE("an agent of HTTP/2 that is asked to leave gets GOAWAY, and what goes on is answered") {
+  Gateway gateway({.rules = allow_all, .version = clawpatrol::http::Version::http2});
+  Side agent = gateway.agent();
+  agent.send(with_settings(head(1, fields(gateway, "GET", "/slow"))));
+  Side server = gateway.server();
+  server.head();
+  for (const auto& flow : gateway.shared().flows.all()) flow->ask_to_leave();
+  const std::string no_error(4, '\0');
+  agent.until(frame(goaway, 0, 0, std::string("\0\0\0\1", 4) + no_error));
+  server.send(ok);
+  agent.until(frame(data, end_stream, 1, "ok"));
+  agent.rest();
+  CHECK_FALSE(agent.was_reset());
+}

@@ -1,0 +1,121 @@
+// `cpctl doctor`: one line a finding, each failure with what mends it.
+#include "cpctl/doctor.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <ctime>
+#include <fstream>
+
+#include "cpctl/daemon.h"
+#include "cpctl/printable.h"
+#include "daemon/control/client.h"
+
+namespace clawpatrol::cpctl {
+namespace {
+
+constexpr std::chrono::seconds patience(5);
+
+std::string file_text(const char* path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+struct Answered {
+  control::Message line;
+  std::optional<int> process;
+};
+
+// The first line of an answer, and whose it is; nothing where nobody answers, and then there is a finding.
+std::optional<Answered> first_answer(const Paths& paths, Service service, const control::JsonObject& request,
+                                     Findings& findings) {
+  const bool netd = service == Service::netd;
+  const char* unit = netd ? "clawpatrol-netd" : "clawpatrold";
+  auto client = control::Client::connect(paths.run / (netd ? "peers.sock" : "control.sock"));
+  std::string why = client ? "it does not answer" : client.error().what;
+  if (client && client->send(request.text()))
+    if (auto line = client->next(patience))
+      if (auto message = control::Message::parse(*line)) {
+        ucred who{};
+        socklen_t size = sizeof who;
+        const bool known = ::getsockopt(client->fd(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0;
+        if (message->text_or_empty("type") != "end" && (!message->has("ok") || message->flag("ok")))
+          return Answered{std::move(*message), known ? std::optional<int>(who.pid) : std::nullopt};
+        why = message->text_or_empty("error").empty() ? "it refuses to say" : message->text_or_empty("error");
+      }
+  findings.push_back({Health::bad, unit, why, std::string("systemctl status ") + unit});
+  return std::nullopt;
+}
+
+Findings look_everywhere(const Paths& paths) {
+  Findings findings;
+  LoadResult loaded = load_policy(paths.config);
+  if (loaded.policy)
+    findings.push_back(
+        {Health::good, "configuration", fmt::format("{} is right", paths.config.native()), ""});
+  else
+    findings.push_back({Health::bad, "configuration", fmt::format("{} does not load", paths.config.native()),
+                        "cpctl check"});
+  const std::int64_t now = std::time(nullptr);
+  if (auto netd = first_answer(paths, Service::netd, command("list"), findings))
+    look_at_netd(netd->line, netd->process, findings);
+  if (auto gateway = first_answer(paths, Service::gateway, command("status"), findings))
+    look_at_gateway(gateway->line, gateway->process, now, findings);
+  look_at_kernel(findings);
+  look_at_clock(findings);
+  look_at_disk(loaded.policy.get(), paths.state, findings);
+  look_at_credential_key(paths, findings);
+  look_at_audit(paths, findings);
+  if (!loaded.policy) return findings;
+  look_at_routes(*loaded.policy, file_text("/proc/net/route"), findings);
+  look_at_resolver(*loaded.policy, file_text("/etc/resolv.conf"), findings);
+  look_at_upstreams(*loaded.policy, findings);
+  return findings;
+}
+
+std::string_view name_of(Health health) {
+  switch (health) {
+    case Health::good: return "ok";
+    case Health::warning: return "warn";
+    case Health::bad: return "BAD";
+  }
+  return "";
+}
+
+void print(Console& console, const Finding& finding) {
+  const Style style = finding.health == Health::good      ? Style::good
+                      : finding.health == Health::warning ? Style::warning
+                                                          : Style::bad;
+  console.line(fmt::format("{}  {:<22} {}",
+                           console.paint(style, fmt::format("{:<4}", name_of(finding.health))),
+                           printable(finding.subject), printable(finding.said)));
+  if (!finding.mend.empty()) console.line(fmt::format("      {:<22} -> {}", "", printable(finding.mend)));
+}
+
+void print_json(Console& console, const Finding& finding) {
+  static constexpr const char* words[] = {"good", "warning", "bad"};
+  console.line(control::message_of_type("finding")
+                   .add("health", words[static_cast<std::size_t>(finding.health)])
+                   .add("subject", finding.subject)
+                   .add("said", finding.said)
+                   .add("mend", finding.mend)
+                   .text());
+}
+
+}  // namespace
+
+int doctor(Context context) {
+  const Findings findings = look_everywhere(context.paths);
+  bool bad = false;
+  for (const Finding& finding : findings) {
+    bad = bad || finding.health == Health::bad;
+    if (context.console.json())
+      print_json(context.console, finding);
+    else
+      print(context.console, finding);
+  }
+  return bad ? exit_no : exit_ok;
+}
+
+}  // namespace clawpatrol::cpctl

@@ -1,0 +1,155 @@
+// The two daemons, and what they are to reach.
+#include <fmt/format.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cstring>
+#include <fstream>
+#include <memory>
+
+#include "cpctl/doctor.h"
+#include "cpctl/flow_views.h"
+#include "cpctl/units.h"
+#include "daemon/ring/fd.h"
+
+namespace clawpatrol::cpctl {
+namespace {
+
+constexpr int patience_ms = 2000;
+constexpr std::uint64_t netd_capabilities =
+    1ull << 12 | 1ull << 39 | 1ull << 10;  // NET_ADMIN, BPF, NET_BIND_SERVICE
+
+std::optional<std::string> status_field(int process, std::string_view name) {
+  std::ifstream file(fmt::format("/proc/{}/status", process));
+  std::string line;
+  while (std::getline(file, line))
+    if (line.starts_with(name) && line.size() > name.size() && line[name.size()] == ':')
+      return line.substr(line.find_first_not_of(" \t", name.size() + 1));
+  return std::nullopt;
+}
+
+void look_at_privileges(const char* program, const char* unit, int process, std::uint64_t allowed,
+                        Findings& findings) {
+  const std::string subject = fmt::format("{}'s privileges", program);
+  auto effective = status_field(process, "CapEff"), seccomp = status_field(process, "Seccomp");
+  if (!effective || !seccomp) {
+    findings.push_back({Health::warning, subject, "cannot be seen from here", "Run this as root."});
+    return;
+  }
+  const std::uint64_t has = std::stoull(*effective, nullptr, 16);
+  if ((has & ~allowed) != 0)
+    findings.push_back({Health::bad, subject,
+                        fmt::format("it has capabilities that it must not have: {:#x}", has & ~allowed),
+                        fmt::format("systemctl restart {}", unit)});
+  else if (has != allowed)
+    findings.push_back({Health::bad, subject, fmt::format("it lacks capabilities: {:#x}", allowed & ~has),
+                        fmt::format("systemctl restart {}", unit)});
+  else if (*seccomp != "2")
+    findings.push_back(
+        {Health::bad, subject, "no filter of system calls is on", fmt::format("systemctl restart {}", unit)});
+  else
+    findings.push_back({Health::good, subject,
+                        allowed ? "NET_ADMIN, BPF and NET_BIND_SERVICE alone; system calls filtered"
+                                : "none; system calls filtered",
+                        ""});
+}
+
+// Why it cannot be reached; "": it can.
+std::string reach(const std::string& host, std::uint16_t port) {
+  addrinfo hints{}, *found = nullptr;
+  hints.ai_socktype = SOCK_STREAM;
+  if (int code = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found); code != 0)
+    return ::gai_strerror(code);
+  std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> all(found, &::freeaddrinfo);
+  std::string why = "no address";
+  for (const addrinfo* each = found; each; each = each->ai_next) {
+    Fd fd(::socket(each->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!fd) continue;
+    if (::connect(fd.get(), each->ai_addr, each->ai_addrlen) == 0) return "";
+    if (errno != EINPROGRESS) {
+      why = std::strerror(errno);
+      continue;
+    }
+    pollfd ready{fd.get(), POLLOUT, 0};
+    int problem = ETIMEDOUT;
+    socklen_t size = sizeof problem;
+    if (::poll(&ready, 1, patience_ms) == 1) ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &problem, &size);
+    if (problem == 0) return "";
+    why = std::strerror(problem);
+  }
+  return why;
+}
+
+}  // namespace
+
+void look_at_gateway(const control::Message& status, std::optional<int> process, std::int64_t now_unix,
+                     Findings& findings) {
+  findings.push_back(
+      {Health::good, "clawpatrold",
+       fmt::format("version {}, generation {}, up {}", shown(status, "version"),
+                   status.natural_or_zero("generation"), duration_text(status.natural_or_zero("uptime_s"))),
+       ""});
+  if (status.text_or_empty("mode") == "observe")
+    findings.push_back({Health::warning, "mode", "observe: rules deny nothing", "cpctl enforce"});
+  if (process) look_at_privileges("clawpatrold", "clawpatrold", *process, 0, findings);
+  const control::Message netd = status.object("netd"), audit = status.object("audit");
+  if (!netd.flag("connected"))
+    findings.push_back({Health::bad, "clawpatrol-netd",
+                        "the gateway has no connection to it: nothing new is steered",
+                        "systemctl restart clawpatrol-netd"});
+  if (!audit.flag("healthy"))
+    findings.push_back({Health::bad, "audit log",
+                        "it fails, and everything is denied: " + shown(audit, "failure"),
+                        "journalctl -u clawpatrold"});
+  else if (audit.text_or_empty("pressure") != "none")
+    findings.push_back({Health::bad, "audit log",
+                        "it is full of lines that may not go yet: " + shown(audit, "pressure"),
+                        "Raise audit.keep, or make room."});
+  const std::int64_t ends = status.integer("ca_ends_unix").value_or(0);
+  const std::int64_t days = (ends - now_unix) / 86400;
+  if (ends != 0 && days < 60)
+    findings.push_back({days < 0 ? Health::bad : Health::warning, "certificate authority",
+                        fmt::format("it ends in {} days", days),
+                        "See \"The certificate authority\" in /usr/share/doc/clawpatrol/operate.md."});
+  else if (ends != 0)
+    findings.push_back({Health::good, "certificate authority", fmt::format("good for {} days", days), ""});
+}
+
+void look_at_netd(const control::Message& listed, std::optional<int> process, Findings& findings) {
+  findings.push_back({Health::good, "clawpatrol-netd", counted(listed.list("peers").size(), "peer"), ""});
+  if (process)
+    look_at_privileges("clawpatrol-netd", "clawpatrol-netd", *process, netd_capabilities, findings);
+  if (listed.flag("locked_down"))
+    findings.push_back({Health::warning, "lockdown", "every peer is locked out", "cpctl unlock --all"});
+  const auto unsteered = listed.list("unsteered");
+  for (const control::Message& each : unsteered)
+    findings.push_back({Health::bad, "steering",
+                        fmt::format("interface {}: {}", shown(each, "interface"), shown(each, "why")),
+                        "journalctl -u clawpatrol-netd"});
+  if (unsteered.empty())
+    findings.push_back(
+        {Health::good, "steering", "the kernel's filter is on every interface that agents come in by", ""});
+  for (const control::Message& peer : listed.list("peers"))
+    if (std::string blocked = shown(peer, "blocked"); !blocked.empty() && !listed.flag("locked_down"))
+      findings.push_back(
+          {Health::warning, "peer " + shown(peer, "name"), "not admitted: " + blocked, "cpctl peers list"});
+}
+
+void look_at_upstreams(const Policy& policy, Findings& findings) {
+  for (const auto& [name, endpoint] : policy.endpoints) {
+    for (const HostPort& host : endpoint.hosts) {
+      if (host.wildcard) continue;
+      const std::string subject = "endpoint " + name;
+      const std::string where = fmt::format("{}:{}", host.host, host.port);
+      if (std::string why = reach(host.host, host.port); why.empty())
+        findings.push_back({Health::good, subject, where + " answers", ""});
+      else
+        findings.push_back({Health::warning, subject,
+                            fmt::format("{} cannot be reached from here: {}", where, why),
+                            "Look at [endpoint." + name + "], and at the way there."});
+    }
+  }
+}
+
+}  // namespace clawpatrol::cpctl

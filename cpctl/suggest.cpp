@@ -1,0 +1,173 @@
+#include "cpctl/suggest.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "cpctl/printable.h"
+#include "policy/cel/written.h"
+#include "policy/json/read.h"
+
+namespace clawpatrol::cpctl {
+namespace {
+
+std::string text_of(const Json& object, const char* name) {
+  auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::string literal(const std::string& text) {
+  return cel::written(cel::Value::of_string(text));
+}
+
+// The names of a list that a line holds; an empty one is not written.
+std::vector<std::string> names_in(const Json& facets, const char* name) {
+  std::vector<std::string> names;
+  if (auto found = facets.find(name); found != facets.end() && found->is_array())
+    for (const Json& item : *found)
+      if (item.is_string()) names.push_back(item.get<std::string>());
+  std::ranges::sort(names);
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+std::string list_literal(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + literal(name);
+  return "[" + out + "]";
+}
+
+// Exactly these, in any order.
+std::string same_names(const char* facet, const std::vector<std::string>& names) {
+  if (names.empty()) return fmt::format("{}.size() == 0", facet);
+  return fmt::format("sets.equivalent({}, {})", facet, list_literal(names));
+}
+
+// As a basic string of TOML, which has room for all that a condition may hold.
+std::string toml_string(std::string_view text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\')
+      out += fmt::format("\\{}", c);
+    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      out += fmt::format("\\u{:04X}", static_cast<unsigned char>(c));
+    else
+      out += c;
+  }
+  return out + "\"";
+}
+
+bool is_name(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
+}
+
+}  // namespace
+
+struct Suggestions::Member {
+  std::string endpoint, about, condition, alternative, time, id;
+};
+
+namespace {
+
+// Facets that the log does not hold whole cannot be compared with.
+std::string lacking(const Json& facets) {
+  for (const char* name : {"unknown", "statement_unknown"})
+    if (facets.contains(name)) return "text that was not read";
+  if (facets.contains("open")) return "it reaches what its text does not name";
+  if (facets.contains("cut")) return "more names than the log holds";
+  return "";
+}
+
+std::pair<std::string, std::string> of_sql(const Json& facets) {
+  std::string condition = fmt::format("sql.verb == {}", literal(text_of(facets, "verb")));
+  auto also = [&](const std::string& more) { condition += " && " + more; };
+  also(same_names("sql.verbs", names_in(facets, "verbs")));
+  also(same_names("sql.functions", names_in(facets, "functions")));
+  also(same_names("sql.classes", names_in(facets, "classes")));
+  also(facets.value("unbounded", false) ? "sql.unbounded" : "!sql.unbounded");
+  const std::string copy = text_of(facets, "copy");
+  const std::size_t blank = std::min(copy.find(' '), copy.size());
+  also(fmt::format("sql.copy.direction == {}", literal(copy.substr(0, blank))));
+  if (!copy.empty())
+    also(fmt::format("sql.copy.target == {}", literal(copy.substr(std::min(blank + 1, copy.size())))));
+  const auto writes = names_in(facets, "writes");
+  std::string alternative = same_names("sql.tables", names_in(facets, "tables"));
+  if (!writes.empty()) alternative += " && " + same_names("sql.writes", writes);
+  return {condition, alternative};
+}
+
+std::pair<std::string, std::string> of_http(const Json& facets) {
+  std::string condition = fmt::format("http.method == {} && {}", literal(text_of(facets, "method")),
+                                      same_names("http.classes", names_in(facets, "classes")));
+  return {condition, fmt::format("http.host == {} && http.path == {}", literal(text_of(facets, "host")),
+                                 literal(text_of(facets, "path")))};
+}
+
+}  // namespace
+
+void Suggestions::take(std::string_view line) {
+  auto read = read_json(line);
+  if (!read || !read->is_object()) return;
+  const std::string type = text_of(*read, "type"), verdict = text_of(*read, "verdict"),
+                    guard = text_of(*read, "guard");
+  if ((type != "statement" && type != "request") || !text_of(*read, "rule").empty()) return;
+  // Denied by a rule is denied on purpose, and refused by the gateway itself whatever rules say.
+  if (!(guard == "observe" || (verdict == "deny" && guard.empty()))) return;
+  ++actions_;
+  auto facets = read->find("facets");
+  if (facets == read->end() || !facets->is_object()) return void(++left_out_["without facets"]);
+  if (std::string why = lacking(*facets); !why.empty()) return void(++left_out_[why]);
+  const bool sql = type == "statement" && !text_of(*facets, "verb").empty();
+  const bool http = type == "request" && !facets->contains("verb") && !text_of(*facets, "path").empty();
+  if (!sql && !http) return void(++left_out_["of a kind that rules are not suggested for yet"]);
+  auto [condition, alternative] = sql ? of_sql(*facets) : of_http(*facets);
+  condition = fmt::format("peer.profile == {} && action.kind == {} && {}", literal(text_of(*read, "profile")),
+                          literal(text_of(*read, "kind")), condition);
+  add({.endpoint = text_of(*read, "endpoint"),
+       .about = sql ? text_of(*facets, "verb") : text_of(*facets, "method"),
+       .condition = std::move(condition),
+       .alternative = std::move(alternative),
+       .time = text_of(*read, "time"),
+       .id = text_of(*read, "id")});
+}
+
+void Suggestions::add(const Member& member) {
+  if (!is_name(member.endpoint)) return void(++left_out_["at no endpoint"]);
+  Group& group = groups_[member.endpoint + "\n" + member.about + "\n" + member.condition];
+  if (group.count++ == 0) {
+    group.endpoint = member.endpoint;
+    group.about = member.about;
+    group.condition = member.condition;
+    group.first = member.time;
+    group.example = member.id;
+  }
+  group.last = std::max(group.last, member.time);
+  group.alternatives.insert(member.alternative);
+}
+
+std::string Suggestions::toml() const {
+  std::string out;
+  std::map<std::string, std::size_t> numbers;
+  for (const auto& [key, group] : groups_) {
+    std::string alternatives;
+    for (const std::string& each : group.alternatives)
+      alternatives +=
+          (alternatives.empty() ? "" : " || ") + (group.alternatives.size() > 1 ? "(" + each + ")" : each);
+    std::string about;
+    for (char c : group.about) about += is_name(std::string_view(&c, 1)) ? c : '-';
+    const std::string name = fmt::format("seen-{}-{}", group.endpoint, about).substr(0, 55);
+    out += fmt::format("# {} times, from {} to {}; one of them: cpctl explain {}\n", group.count,
+                       printable(group.first), printable(group.last), printable(group.example));
+    out += fmt::format(
+        "[[rule]]\nname      = \"{}-{}\"\nendpoint  = \"{}\"\ncondition = {}\nverdict   = \"allow\"\n\n",
+        name, ++numbers[name], group.endpoint, toml_string(group.condition + " && (" + alternatives + ")"));
+  }
+  return out;
+}
+
+}  // namespace clawpatrol::cpctl

@@ -1,0 +1,122 @@
+#include "daemon/gateway/metrics.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <utility>
+#include <vector>
+
+#include "daemon/audit/log.h"
+
+namespace clawpatrol {
+
+namespace {
+
+using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+
+// Metrics of one name must stand together, under one HELP and TYPE.
+class Exposition {
+ public:
+  void family(std::string_view name, std::string_view type, std::string_view help) {
+    name_ = name;
+    text_ += fmt::format("# HELP clawpatrol_{} {}\n# TYPE clawpatrol_{} {}\n", name, help, name, type);
+  }
+  void sample(Labels labels, std::uint64_t value) {
+    std::string inside;
+    for (const auto& [label, text] : labels)
+      inside += fmt::format("{}{}=\"{}\"", inside.empty() ? "" : ",", label, escaped_label(text));
+    text_ += "clawpatrol_" + name_ + (inside.empty() ? "" : "{" + inside + "}") + fmt::format(" {}\n", value);
+  }
+  void one(std::string_view name, std::string_view type, std::string_view help, std::uint64_t value) {
+    family(name, type, help);
+    sample({}, value);
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::string name_, text_;
+};
+
+void add_gateway(Exposition& out, const Shared& shared, const StatusFacts& facts) {
+  const auto policy = shared.policy.current();
+  out.family("info", "gauge", "The version that runs.");
+  out.sample({{"version", CLAWPATROL_VERSION}}, 1);
+  out.one("uptime_seconds", "gauge", "Since the daemon started.", static_cast<std::uint64_t>(facts.uptime_s));
+  out.one("policy_generation", "gauge", "The policy in force.", policy ? policy->generation : 0);
+  out.one("observing", "gauge", "1: rules are recorded, and deny nothing.",
+          policy && policy->gateway.mode == Mode::observe);
+  out.one("netd_connected", "gauge", "1: clawpatrol-netd answers.", facts.netd_connected);
+  out.one("peers", "gauge", "Peers that are admitted.", shared.peers.all().size());
+  out.one("flows", "gauge", "Live flows.", shared.flows.size());
+  out.one("flows_refused_total", "counter", "Flows past the limits.", shared.flows.refused());
+  const FlowTable::Bytes bytes = shared.flows.bytes();
+  out.family("bytes_total", "counter", "Moved for agents, by direction and mechanism.");
+  out.sample({{"direction", "up"}, {"mechanism", "copy"}}, bytes.up);
+  out.sample({{"direction", "down"}, {"mechanism", "copy"}}, bytes.down);
+}
+
+void add_actions(Exposition& out, const Shared& shared) {
+  out.family("actions_total", "counter", "Actions that were decided.");
+  for (const auto& row : shared.actions.counts())
+    out.sample({{"endpoint", row.endpoint}, {"kind", name_of(row.kind)}, {"verdict", name_of(row.verdict)}},
+               row.count);
+  auto name_of_peer = [&](std::uint32_t id) {
+    auto peer = shared.peers.by_id(id);
+    return peer ? peer->name : std::string();
+  };
+  out.family("refusals_total", "counter", "Connections refused before any action.");
+  for (const auto& row : shared.refusals.rows())
+    out.sample({{"peer", name_of_peer(row.peer_id)}, {"reason", row.reason}}, row.count);
+}
+
+void add_drops(Exposition& out, const Shared& shared, const StatusFacts& facts) {
+  auto each = [&](std::uint64_t DropCount::* number) {
+    for (const DropCount& drop : facts.drops) {
+      auto peer = shared.peers.by_id(drop.peer_id);
+      out.sample({{"peer", peer ? peer->name : ""}, {"reason", drop.reason}}, drop.*number);
+    }
+  };
+  out.family("dropped_packets_total", "counter", "Packets that the kernel's filter dropped.");
+  each(&DropCount::packets);
+  out.family("dropped_bytes_total", "counter", "Their bytes.");
+  each(&DropCount::bytes);
+}
+
+void add_audit(Exposition& out, const Shared& shared) {
+  if (!shared.audit) return;
+  out.one("audit_healthy", "gauge", "0: nothing can be recorded, and everything is denied.",
+          shared.audit->healthy());
+  out.one("audit_pressure", "gauge", "1: peers over their share are denied; 2: everybody is.",
+          static_cast<std::uint64_t>(shared.audit->pressure()));
+  out.one("audit_lines_total", "counter", "The newest line's number.", shared.audit->head().seq);
+  out.one("audit_kept_bytes", "gauge", "On disk.", shared.audit->kept_bytes());
+  out.one("audit_free_bytes", "gauge", "Free on the log's disk.", shared.audit->free_bytes());
+  out.one("authority_ends_seconds", "gauge", "When the certificate authority ends, in Unix seconds.",
+          shared.authority ? static_cast<std::uint64_t>(shared.authority->ends_unix()) : 0);
+}
+
+}  // namespace
+
+std::string escaped_label(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '\\' || c == '"') out += '\\';
+    if (c == '\n')
+      out += "\\n";
+    else
+      out += c;
+  }
+  return out;
+}
+
+std::string metrics_text(const Shared& shared, const StatusFacts& facts) {
+  Exposition out;
+  add_gateway(out, shared, facts);
+  add_actions(out, shared);
+  add_drops(out, shared, facts);
+  add_audit(out, shared);
+  return out.take();
+}
+
+}  // namespace clawpatrol

@@ -1,0 +1,96 @@
+#include "cpctl/hooks.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "cpctl/qr.h"
+
+using namespace clawpatrol::cpctl;
+
+namespace {
+
+const HookFacts facts{.gateway = "10.86.0.1", .ca_sha256 = std::string(64, 'a')};
+
+// As wg-quick reads it: what follows a `#` is gone, %i is the interface.
+std::string command_of(std::string line) {
+  line.resize(std::min(line.find('#'), line.size()));
+  line.erase(0, line.find('=') + 1);
+  for (std::size_t at; (at = line.find("%i")) != std::string::npos;) line.replace(at, 2, "wg0");
+  return line;
+}
+
+int run_in_bash(const std::string& command, const std::filesystem::path& root) {
+  const auto script = root / "script";
+  std::ofstream(script) << command << "\n";
+  return std::system(("cd " + root.native() + " && bash -eu " + script.native() + " 2>/dev/null").c_str());
+}
+
+}  // namespace
+
+TEST_CASE("hooks are lines that wg-quick passes on whole, and bash understands") {
+  char name[] = "/tmp/cp-hooks-XXXXXX";
+  REQUIRE(::mkdtemp(name) != nullptr);
+  for (Hooks hooks : {Hooks::linux_tools, Hooks::macos}) {
+    auto lines = hook_lines(hooks, facts);
+    REQUIRE(lines.size() >= 6);
+    for (const std::string& line : lines) {
+      INFO(line);
+      CHECK(line.find('#') == std::string::npos);
+      CHECK(line.find('\n') == std::string::npos);
+      CHECK((line.starts_with("PostUp = ") || line.starts_with("PostDown = ")));
+      for (const char* placeholder : {"DIR", "GATEWAY", "RESOLVER", "SHA256 ", "CA_HASH"})
+        CHECK(line.find(placeholder) == std::string::npos);
+      for (std::size_t at = 0; (at = line.find('%', at)) != std::string::npos; ++at)
+        CHECK(line[at + 1] == 'i');
+      CHECK(run_in_bash("bash -n <<'END'\n" + command_of(line) + "\nEND", name) == 0);
+    }
+  }
+  CHECK(hook_lines(Hooks::none, facts).empty());
+  std::filesystem::remove_all(name);
+}
+
+TEST_CASE("an authority with another hash is not trusted: the tunnel does not come up") {
+  char name[] = "/tmp/cp-hooks-XXXXXX";
+  REQUIRE(::mkdtemp(name) != nullptr);
+  std::ofstream(std::filesystem::path(name) / "ca.crt") << "a certificate\n";
+  auto compare = [&](const std::string& hash) {
+    for (const std::string& line :
+         hook_lines(Hooks::linux_tools, {.gateway = "10.86.0.1", .ca_sha256 = hash})) {
+      if (line.find("sha256sum") == std::string::npos) continue;
+      std::string command = command_of(line);
+      const std::string there = "/var/lib/clawpatrol-agent/wg0";
+      command.replace(command.find(there), there.size(), name);
+      return run_in_bash(command, name);
+    }
+    return -1;
+  };
+  CHECK(compare("7d6e2e1f32ee7b5b8d4ec1f84e52acc5f7e9b2ad2a8ef1f5b9a7f1ba0f9b6d2a") != 0);
+  FILE* out = ::popen(("sha256sum " + std::string(name) + "/ca.crt").c_str(), "r");
+  char hash[65] = {};
+  REQUIRE(std::fread(hash, 1, 64, out) == 64);
+  ::pclose(out);
+  CHECK(compare(hash) == 0);
+  std::filesystem::remove_all(name);
+}
+
+TEST_CASE("hooks stand in [Interface], and an IPv6 gateway has its brackets in URLs alone") {
+  const std::string text =
+      with_hooks("[Interface]\nMTU = 1420\n\n[Peer]\nPublicKey = x\n", {"PostUp = a", "PostDown = b"});
+  CHECK(text == "[Interface]\nMTU = 1420\nPostUp = a\nPostDown = b\n\n[Peer]\nPublicKey = x\n");
+  for (const std::string& line : hook_lines(Hooks::linux_tools, {.gateway = "[fd86::1]", .ca_sha256 = "x"})) {
+    CHECK(line.find("nameserver [") == std::string::npos);
+    if (line.find("http://") != std::string::npos) CHECK(line.find("http://[fd86::1]/") != std::string::npos);
+  }
+}
+
+TEST_CASE("a QR code is square, with a quiet zone; what no code holds is none") {
+  auto code = qr_text("[Interface]\nPrivateKey = abc\n");
+  REQUIRE(code);
+  CHECK(std::ranges::count(*code, '\n') >= (21 + 8) / 2);
+  CHECK(code->starts_with("\x1b[30;107m    "));
+  CHECK_FALSE(qr_text(std::string(5000, 'x')));
+}
