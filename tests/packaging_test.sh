@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# What packaging/ says of the programs is so: every metric that the dashboard and the alerts ask for is one that the daemon
+# has, the starter configuration loads, manual pages can be made, and the units' figures are what they are to be.
+set -euo pipefail
+source=$1 cpctl=$2
+failed=0
+complain() { echo "packaging: $*" >&2; failed=1; }
+
+known=$(sed -nE 's/.*out\.(one|family)\("([a-z_]+)".*/clawpatrol_\2/p' "$source/daemon/gateway/metrics.cpp")
+[ "$(wc -l <<<"$known")" -gt 10 ] || complain "no metrics found in daemon/gateway/metrics.cpp"
+for name in $(grep -ohE 'clawpatrol_[a-z_]+' "$source"/packaging/grafana/*.json "$source"/packaging/prometheus/*.yml | sort -u); do
+  grep -qx "$name" <<<"$known" || complain "'$name' is asked for, and no metric"
+done
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cp -r "$source/packaging/etc" "$work/clawpatrol"
+"$cpctl" check "$work/clawpatrol" >"$work/check" 2>&1 || complain "the starter configuration does not load: $(cat "$work/check")"
+
+if command -v scdoc >/dev/null; then
+  for page in $(sed -n '/^manuals/,/[^\\]$/p' "$source/packaging/debian/rules" | tr ' \\' '\n\n' | grep '\.[1-8]$'); do
+    "$source/packaging/man/make" "$page" >"$work/$page" || complain "no manual page $page"
+    [ "$(wc -l <"$work/$page")" -gt 15 ] || complain "the manual page $page is empty"
+  done
+else
+  complain "there is no scdoc: run scripts/setup"
+fi
+
+# systemd-analyze's exposure, at most: $2.
+exposure() {
+  local figure
+  cp "$source/packaging/debian/clawpatrol.$1.service" "$work/$1.service"
+  figure=$(systemd-analyze security --offline=true "$work/$1.service" 2>/dev/null | sed -nE 's/.*exposure level for [^:]*: ([0-9.]+).*/\1/p')
+  echo "$1: exposure $figure"
+  [ -n "$figure" ] && [ "$(bc <<<"$figure <= $2")" = 1 ] || complain "$1.service is exposed $figure, and $2 is the bound"
+}
+exposure clawpatrol-netd 2.0
+exposure clawpatrold 1.4
+
+version=$(sed -nE '1s/.*\(([^)]*)\).*/\1/p' "$source/packaging/debian/changelog")
+[ "$("$cpctl" --version)" = "cpctl $version" ] || complain "the changelog has version $version, $("$cpctl" --version)"
+exit $failed
