@@ -1,0 +1,109 @@
+"""What an operator does while agents are at work: pause, lockdown, rotate, a peer's time; and stops the gateway."""
+import json
+import signal
+import time
+import unittest
+
+import wire
+from lab import Lab, wait_until
+
+SECOND = 1.0
+
+
+class Operations(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = Lab(workers=2).__enter__()
+        cls.address = cls.lab.virtual_address()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.lab.__exit__(None, None, None)
+
+    def session(self):
+        connection = wire.Connection(self.lab.connect(self.address)).login()
+        self.addCleanup(connection.socket.close)
+        return connection
+
+    def served(self):
+        try:
+            connection = wire.Connection(self.lab.connect(self.address, timeout=1)).login()
+            connection.socket.close()
+            return True
+        except (OSError, wire.Closed, wire.Refused):
+            return False
+
+    def assert_cut(self, connection, act):
+        """In a query that takes long, told in PostgreSQL's own words, within a second."""
+        connection.send(wire.query("SELECT pg_sleep(60)"))
+        wait_until(lambda: "pg_sleep" in self.lab.cpctl("flows").stdout, "the query to run")
+        connection.socket.settimeout(10)
+        begun = time.monotonic()
+        act()
+        self.assertEqual(wire.error_codes(connection.until("E")), ["57P01"])
+        self.assertLess(time.monotonic() - begun, SECOND)
+
+    def operated(self):
+        return [(line["command"], line.get("object", "")) for line in self.lab.audit_lines() if line.get("type") == "operator"]
+
+    def test_lockdown(self):
+        """cpctl lockdown --all cuts what is in flight and refuses what is new, over a restart of netd too"""
+        other = self.session()
+        self.assert_cut(self.session(), lambda: self.lab.cpctl("lockdown", "--all"))
+        with self.assertRaises((wire.Closed, OSError)):
+            other.simple("SELECT 1")
+        self.assertFalse(self.served())
+        self.lab.end(self.lab.netd)
+        self.lab.start_netd()
+        self.lab.wait_serving()
+        self.assertFalse(self.served(), "a lockdown outlives a restart")
+        self.assertIn("locked down", self.lab.cpctl("peers", "list").stdout)
+        self.lab.cpctl("unlock", "--all")
+        wait_until(self.served, "the agent to be served again")
+        wait_until(lambda: ("unlock", "") in self.operated(), "the audit lines")
+        self.assertIn(("lockdown", ""), self.operated())
+
+    def test_pause(self):
+        """cpctl peers pause cuts one peer, and resume lets it in again"""
+        self.assert_cut(self.session(), lambda: self.lab.cpctl("peers", "pause", "builder-1"))
+        self.assertFalse(self.served())
+        # Not by the end of a lockdown that was of all.
+        self.lab.cpctl("unlock", "--all")
+        self.assertFalse(self.served())
+        self.lab.cpctl("peers", "resume", "builder-1")
+        wait_until(self.served, "the agent to be served again")
+
+    def test_drain(self):
+        """A gateway that is told to stop waits for who is at work, and takes nobody new meanwhile"""
+        busy = self.session()
+        busy.send(wire.query("SELECT pg_sleep(1.5)"))
+        wait_until(lambda: "pg_sleep" in self.lab.cpctl("flows").stdout, "the query to run")
+        self.lab.daemon.send_signal(signal.SIGTERM)
+        time.sleep(0.3)  # so that it has stopped accepting
+        waiting = wire.Connection(self.lab.connect(self.address))  # in netd's listener
+        self.addCleanup(waiting.socket.close)
+        waiting.send(wire.startup(user="agent", database="app"))
+        busy.socket.settimeout(10)
+        kinds = [message[0] for message in busy.until("Z")]
+        self.assertIn("C", kinds, "what went on was finished")
+        self.assertIsNone(self.lab.daemon.poll(), "the session is there, and is waited for")
+        busy.send(b"X\0\0\0\4")
+        busy.socket.close()
+        self.lab.daemon.wait(5)
+        self.lab.start_daemon()
+        waiting.socket.settimeout(10)
+        self.assertEqual(waiting.until("Z", "E")[-1][0], "Z", "who came meanwhile was not lost")
+
+    def test_metrics_and_doctor(self):
+        """cpctl metrics counts what was done, and doctor finds both daemons as they are to be"""
+        self.session().simple("SELECT 1")
+        text = self.lab.cpctl("metrics").stdout
+        self.assertRegex(text, r'clawpatrol_actions_total\{endpoint="pg-prod",kind="read",verdict="allow"\} [1-9]')
+        findings = {line["subject"]: line for line in map(json.loads, self.lab.cpctl("doctor", "-o", "json", check=False).stdout.splitlines())}
+        for subject in ("clawpatrold", "clawpatrol-netd", "clawpatrold's privileges", "clawpatrol-netd's privileges", "steering",
+                        "configuration", "audit chain", "certificate authority"):
+            self.assertEqual(findings[subject]["health"], "good", findings[subject])
+
+
+if __name__ == "__main__":
+    unittest.main()
