@@ -247,12 +247,14 @@ void add_peers(CLI::App& app, Invocation& in) {
 
 void add_lockdown(CLI::App& app, Invocation& in) {
   auto add_one = [&](const char* name, const char* what, Held held) {
-    CLI::App* command =
-        add(app, in, name, what, [&in, held](Context c) { return peers_hold(c, in.name, held); });
-    auto* of = command->add_option_group("of", "");
-    of->add_option("--peer", in.name, "of this peer alone, as `peers pause` and `resume`");
-    of->add_flag("--all", in.all, "of all peers, those that are added later too");
-    of->require_option(1);
+    CLI::App* command = add(app, in, name, what, [&in, held](Context c) {
+      if (!in.name.empty() || in.all) return peers_hold(c, in.name, held);
+      c.console.complain("of whom: --peer NAME, or --all");
+      return int{exit_usage};
+    });
+    CLI::Option* peer =
+        command->add_option("--peer", in.name, "of this peer alone, as `peers pause` and `resume`");
+    command->add_flag("--all", in.all, "of all peers, those that are added later too")->excludes(peer);
   };
   add_one("lockdown", "cut what is in flight, and let nothing new in, at once", Held::yes);
   add_one("unlock", "end a lockdown", Held::no);

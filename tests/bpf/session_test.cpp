@@ -168,14 +168,14 @@ TEST_CASE("changes of peers arrive as whole lists") {
 
 TEST_CASE("what an operator did is told, once there is a session") {
   Gateway gateway;
-  gateway.door.operated(PeerChange::present, 7, "too-early");
+  gateway.door.operated(PeerOperation::add, 7, "too-early");
   NetdSession session = gateway.connect();
   REQUIRE(session.send_hello(1));
   (void)gateway.settle(session);
-  gateway.door.operated(PeerChange::gone, 1000, std::string(80, 'n'));
+  gateway.door.operated(PeerOperation::remove, 1000, std::string(80, 'n'));
   auto events = gateway.settle(session);
   REQUIRE(only<SessionOperated>(events).size() == 1);
-  CHECK(only<SessionOperated>(events)[0]->change == PeerChange::gone);
+  CHECK(only<SessionOperated>(events)[0]->operation == PeerOperation::remove);
   CHECK(only<SessionOperated>(events)[0]->uid == 1000);
   CHECK(only<SessionOperated>(events)[0]->peer == std::string(63, 'n'));
 }
