@@ -28,7 +28,7 @@ virtual = ["198.18.0.0/16", "fd86:0:0:1::/64"]
 {peers}
 
 [profile.data]
-credentials = ["github", "aws", "aws-clear", "client", "cluster"]
+credentials = ["github", "git", "aws", "aws-clear", "client", "cluster"]
 
 [endpoint.github]
 type  = "https"
@@ -40,6 +40,16 @@ type        = "bearer"
 endpoint    = "github"
 placeholder = "%s"
 env         = ["GH_TOKEN", "GITHUB_TOKEN"]
+
+[endpoint.git]
+type  = "https"
+hosts = ["git.internal:9085"]
+ca    = "file:ca.pem"
+
+[credential.git]
+type     = "basic"
+endpoint = "git"
+user     = "x-access-token"
 
 [endpoint.aws]
 type  = "https"
@@ -106,7 +116,7 @@ reason    = "No privileged pods"
 
 [[rule]]
 name      = "rest"
-endpoints = ["github", "aws", "aws-clear", "guarded", "cluster"]
+endpoints = ["github", "git", "aws", "aws-clear", "guarded", "cluster"]
 verdict   = "allow"
 """
 NGINX = """
@@ -124,7 +134,7 @@ http {{
 
 
 class CredentialsLab(HttpLab):
-    ports = {"aws": 8089, "guarded": 8091, "cluster": 8092}
+    ports = {"git": 8085, "aws": 8089, "guarded": 8091, "cluster": 8092}
     more_names = ("api.github.com", "github.com")
 
     def servers_to_start(self):
@@ -133,6 +143,7 @@ class CredentialsLab(HttpLab):
         keys = {KEY["access_key_id"]: [KEY["secret_access_key"], KEY["session_token"]]}
         return {
             "aws": ["/usr/bin/python3", HERE / "aws_server.py", self.ports["aws"], at, at / "aws.log", json.dumps(keys)],
+            "git": ["/usr/bin/python3", HERE / "git_server.py", self.ports["git"], at, "x-access-token:" + TOKEN],
             "guarded": ["nginx", "-e", at / "nginx.error", "-c", at / "nginx.conf"],
             "cluster": ["/usr/bin/python3", HERE / "json_server.py", self.ports["cluster"], at, TOKEN, 443],
         }
@@ -153,7 +164,7 @@ class Credentials(unittest.TestCase):
     def setUpClass(cls):
         cls.lab = CredentialsLab(RULES, policy=POLICY).__enter__()
         cls.addClassCleanup(cls.lab.__exit__, None, None, None)
-        for name, value in (("github", TOKEN), ("cluster", TOKEN), ("aws", json.dumps(KEY)), ("aws-clear", json.dumps(KEY)),
+        for name, value in (("github", TOKEN), ("git", TOKEN), ("cluster", TOKEN), ("aws", json.dumps(KEY)), ("aws-clear", json.dumps(KEY)),
                             ("client", cls.lab.identity("first"))):
             cls.lab.cpctl("creds", "set", name, input=value + "\n")
         cls.home = tempfile.TemporaryDirectory(prefix="clawpatrol-agent-")
@@ -191,9 +202,12 @@ class Credentials(unittest.TestCase):
 import httpx, os, sys
 with httpx.Client(http2=sys.argv[1] == "2", headers={"Authorization": "Bearer " + os.environ["GH_TOKEN"]}, timeout=30) as client:
     with client.stream("GET", "https://api.github.com/events?" + sys.argv[2]) as events:
+        came = b""
         for piece in events.iter_bytes():  # not lines: httpx itself keeps those back
-            if b"data" in piece:
-                print(piece.decode().strip())
+            came += piece
+            if came.endswith(b"*\\n\\n"):
+                print(came.decode().strip())
+                came = b""
                 client.get("https://api.github.com/heard")
 """
         for version in "12":
@@ -201,6 +215,18 @@ with httpx.Client(http2=sys.argv[1] == "2", headers={"Authorization": "Bearer " 
                 with self.subTest(version + coding):
                     lines = self.agent(f"/usr/bin/python3 -c '{program}' {version} {coding}").stdout.splitlines()
                     self.assertEqual([line[:11] for line in lines], ["data: 0 for", "data: 1 for", "data: 2 for"])
+
+    def test_git(self):
+        """Without a word of a login, and with the placeholder in its place."""
+        at = self.lab.servers / "x.git"
+        run("git", "init", "-q", "--bare", "-b", "m", at)
+        run("git", "-C", at, "config", "http.receivepack", "true")
+        said = self.agent("""set -e
+            git config --global user.email a@b; git config --global user.name n; git config --global init.defaultBranch m
+            git clone -q https://git.internal:9085/x.git one 2>/dev/null; cd one; head -c 3000000 /dev/urandom > large; git add .
+            git commit -q -m first; git push -q origin m; cd ..
+            git clone -q 'https://x-access-token:{{git}}@git.internal:9085/x.git' two; cmp one/large two/large; git -C two fsck; echo done""")
+        self.assertTrue(said.stdout.endswith("done\n"), said.stderr)
 
     # ---- aws
 

@@ -136,13 +136,24 @@ void Finder::report(const Lane& lane, std::uint64_t end, std::vector<Found>& fou
     found.push_back({pattern, begin_of(lane, pattern->size), end});
 }
 
+std::uint64_t Finder::unfinished() const {
+  std::uint64_t most = 0;
+  for (const Lane& lane : lanes_) {
+    std::uint64_t come = patterns_.unfinished(lane.state);
+    if (!together_ && !lane.unescape.idle()) come += position_ - lane.unescape.pending_since();
+    most = std::max(most, come);
+    if (together_) break;
+  }
+  return most;
+}
+
 std::uint64_t Finder::settled() const {
-  if (together_) return position_ - patterns_.depth(lanes_[0].state);
+  if (together_) return position_ - patterns_.unfinished(lanes_[0].state);
   std::uint64_t settled = position_;
   for (const Lane& lane : lanes_) {
     if (!lane.unescape.idle()) settled = std::min(settled, lane.unescape.pending_since());
-    const std::size_t depth = patterns_.depth(lane.state);
-    if (depth > 0) settled = std::min(settled, begin_of(lane, depth));
+    const std::size_t unfinished = patterns_.unfinished(lane.state);
+    if (unfinished > 0) settled = std::min(settled, begin_of(lane, unfinished));
   }
   return settled;
 }

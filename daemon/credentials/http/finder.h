@@ -32,6 +32,9 @@ class Finder {
   // than what could still become a pattern.
   std::uint64_t settled() const;
   std::uint64_t position() const { return position_; }
+  // How much of a pattern that may still become one has come: its bytes, however they are escaped and
+  // whatever line ends are between or behind them, and what is of an escape that is not whole.
+  std::uint64_t unfinished() const;
 
  private:
   // A reading of the stream: as it stands, and what one Unescape after the other makes of it.

@@ -50,8 +50,14 @@ class Patterns {
       state = nodes[state].fail;
     }
   }
-  // How many bytes of what came last are the beginning of a pattern.
+  // How many bytes of what came last are a pattern, or the beginning of one.
   std::size_t depth(State state) const { return nodes()[state].depth; }
+  // How many of them may go on to be one: what has ended, and is the beginning of no longer one, does not.
+  std::size_t unfinished(State state) const {
+    const Node* nodes = this->nodes();
+    while (state != root && nodes[state].child == root) state = nodes[state].fail;
+    return nodes[state].depth;
+  }
   // The patterns that end here: the first, then the next after each; none.
   const Pattern* ends(State state) const { return pattern(nodes()[state].ends); }
   const Pattern* next(const Pattern& longer) const {

@@ -19,7 +19,7 @@ void Scrubber::feed(std::string_view bytes, std::string& out) {
 
 void Scrubber::release_few(std::string& out) {
   const std::uint64_t few = std::min<std::uint64_t>(3, patterns_->shortest() / 6);
-  if (finder_.position() - finder_.settled() <= few) release(finder_.position(), out);
+  if (finder_.unfinished() <= few) release(finder_.position(), out);
 }
 
 // What is found begins where nothing was released, since it was not settled; but for a few bytes

@@ -1,4 +1,5 @@
-"""git's own http-backend, over HTTP/1.1. usage: git_server.py PORT DIRECTORY; TLS at PORT + 1000"""
+"""git's own http-backend, over HTTP/1.1. usage: git_server.py PORT DIRECTORY [USER:PASSWORD]; TLS at PORT + 1000"""
+import base64
 import http.server
 import os
 import ssl
@@ -21,6 +22,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
     def serve(self):
+        login = "Basic " + base64.b64encode(sys.argv[3].encode()).decode() if len(sys.argv) > 3 else None
+        if login and self.headers.get_all("Authorization") != [login]:
+            self.body()
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="git"')
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
         path, _, query = self.path.partition("?")
         environment = os.environ | {
             "GIT_PROJECT_ROOT": sys.argv[2], "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": path, "QUERY_STRING": query,

@@ -93,6 +93,20 @@ TEST_CASE("what is no secret passes as it is, and at once where it cannot become
   CHECK(out == "data: {}\n\n");
 }
 
+TEST_CASE("a secret that is over is not waited for, whatever line ends are behind it") {
+  for (const std::string& text : {secret, std::string("ghp_theRealOne/ofTheOperator+xxxx")})
+    for (const char* ending : {"", "\n", "\n\n", "\r\n\r\n", "\"}\n\n"})
+      for (const auto& [name, written] : ways_to_write(text)) {
+        INFO(name << ": " << written << ending);
+        Scrubber scrubber(patterns_of({text}));
+        const std::string event = "data: " + written + ending;
+        std::string out;
+        scrubber.feed(event, out);
+        scrubber.release_few(out);
+        CHECK(out.size() == event.size());
+      }
+}
+
 TEST_CASE("no more is held back than could still become a secret, however long the stream") {
   auto patterns = patterns_of({std::string(64, 'a'), "abababababab"});
   Scrubber scrubber(patterns);
