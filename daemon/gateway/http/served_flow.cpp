@@ -61,9 +61,7 @@ void ServedFlow::end_after_this() {
 }
 
 void ServedFlow::leave() {
-  if (closing_) return;
-  end_after_this();
-  if (connection_) connection_->leave();
+  if (!closing_ && connection_) connection_->leave();
 }
 
 Task<std::string> ServedFlow::record_malformed(std::string_view why) {

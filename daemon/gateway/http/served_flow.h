@@ -58,7 +58,8 @@ class ServedFlow {
   // Asks the agent to come again on another connection, and breaks off what goes on.
   void close();
   void end_after_this();  // no further request; what goes on may end as it will
-  void leave();           // the same, and the agent is told now
+  // What has been asked is answered, and nothing more is; the agent is told in its protocol's words.
+  void leave();
 
   // What happened to bytes that are no request: recorded and counted. The action's id.
   Task<std::string> record_malformed(std::string_view why);

@@ -486,6 +486,22 @@ TEST_CASE(
   CHECK(answer.contains("Connection: close"));
   CHECK(answer.ends_with("ok"));
   CHECK_FALSE(busy.was_reset());
+  // A request that is here in part comes to its server, and is the last.
+  Side half = gateway.agent();
+  const std::string request = get(gateway);
+  half.send(request.substr(0, request.size() / 2));
+  Side sink = gateway.agent();  // what is behind it in the ring's turn has been read by then
+  sink.send(get(gateway));
+  server.head();
+  server.send(ok);
+  sink.until("ok");
+  leave_all();
+  half.send(request.substr(request.size() / 2));
+  server.head();
+  server.send(ok);
+  const std::string last = half.rest();
+  CHECK(last.starts_with("HTTP/1.1 200"));
+  CHECK(last.contains("Connection: close"));
 }
 
 TEST_CASE("attack 29: observing lets requests pass that rules refuse, and nothing that is malformed") {
