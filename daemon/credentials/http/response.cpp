@@ -35,10 +35,10 @@ void forget_coding(http::ResponseHead& head) {
 
 }  // namespace
 
-// The longest escape of one byte is \u005cu0041 or &#38;#x41;, and of an escape's own bytes each could be
-// one.
+// What Finder reads as one byte: ten characters of escape (&#x000041;), each of which may be escaped in ten,
+// and up to four line ends between any two of a pattern.
 std::uint64_t part_margin(const Patterns& patterns) {
-  constexpr std::uint64_t longest_escape = 48, least = 64 << 10;
+  constexpr std::uint64_t longest_escape = 10 * (10 + 4), least = 64 << 10;
   return std::max(least, patterns.longest() * longest_escape);
 }
 
