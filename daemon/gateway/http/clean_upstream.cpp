@@ -1,6 +1,7 @@
 #include "daemon/gateway/http/clean_upstream.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 namespace clawpatrol::http {
@@ -71,6 +72,8 @@ Task<std::expected<BodyPart, Error>> CleanUpstream::read(Deadline deadline) {
     if (!part || !frames_) co_return part;
     text_.clear();
     frames_->feed(part->bytes, text_);
+    if (frames_->holds_too_much())
+      co_return std::unexpected(Error{EMSGSIZE, "too many frames behind what may be a part of a secret"});
     if (part->end) frames_->finish(text_);
     part->bytes = text_;
     if (!text_.empty() || part->end) co_return part;

@@ -26,8 +26,11 @@ class CleanFrames {
   // it.
   void feed(std::string_view bytes, std::string& out);
   void finish(std::string& out);  // the rest, at the end of the stream
+  // More than may wait behind what can still become a secret: control frames and empty ones without end.
+  bool holds_too_much() const { return pieces_.size() > most_pieces; }
 
  private:
+  static constexpr std::size_t most_pieces = 4096;
   struct Piece {
     std::string ready = {};   // as it goes on; or
     std::size_t payload = 0;  // so many bytes of what messages_ gives

@@ -66,6 +66,21 @@ TEST_CASE("a ping in the midst of a message hides nothing, and is looked into it
                              frame(continuation, "", Fin::no) + frame(continuation, stand_in.substr(9)));
 }
 
+TEST_CASE("attack 28: what waits behind a part of a secret is bounded") {
+  CleanFrames frames(patterns());
+  std::string out;
+  frames.feed(frame(text, secret.substr(0, secret.size() - 1), Fin::no), out);
+  int sent = 0;
+  for (; !frames.holds_too_much() && sent < 10'000; ++sent)
+    frames.feed(sent % 2 ? frame(ping, "p") : frame(continuation, "", Fin::no), out);
+  CHECK(sent < 10'000);
+  CHECK(sent > 1000);
+  // Where nothing is held back, nothing waits.
+  CleanFrames plain(patterns());
+  for (int i = 0; i < 10'000; ++i) plain.feed(frame(text, "x") + frame(ping, "p"), out);
+  CHECK_FALSE(plain.holds_too_much());
+}
+
 TEST_CASE("however reads cut the frames, the same goes on") {
   const std::string large(70'000, 'x');
   const std::string sent = frame(text, "a" + secret.substr(0, 5), Fin::no) + frame(pong, "p") +
