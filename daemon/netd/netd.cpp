@@ -528,8 +528,10 @@ std::expected<void, std::string> Netd::hold_peers(const HoldRequest& request) {
   PeerBook next = book_;
   if (auto held = next.hold(request.name, request.hold); !held) return held;
   next.adopt(config_, now_seconds());
-  if (auto kept = keep(next); !kept) return kept;
   const bool on = request.hold == Hold::on;
+  const auto kept = keep(next);
+  if (!kept && !on) return kept;
+  book_ = next;  // who is to be shut out is so on a full disk too
   const bool all = request.name.empty();
   log_line("{} {} by uid {}", all ? "all peers are" : "peer '" + request.name + "' is",
            on ? (all ? "locked down" : "paused") : (all ? "unlocked" : "let in again"), request.uid);
@@ -539,6 +541,7 @@ std::expected<void, std::string> Netd::hold_peers(const HoldRequest& request) {
   // The daemon first: it cuts what is in flight, whatever the kernel says.
   daemon_door_->peers_changed();
   if (std::string late = tell_kernel(); !late.empty()) return std::unexpected(late);
+  if (!kept) return std::unexpected("in force, but not kept: netd's next start undoes it: " + kept.error());
   return {};
 }
 
@@ -558,11 +561,14 @@ std::expected<PeerEntry, std::string> Netd::remove_peer(const std::string& name,
   return *entry;
 }
 
-// Those that were added for a time.
+// Those that were added for a time. One who cannot be taken out of the file is shut out all the same.
 void Netd::remove_expired() {
   for (const std::string& name : book_.expired(now_seconds()))
-    if (auto removed = remove_peer(name, ::geteuid(), PeerOperation::expire); !removed)
+    if (auto removed = remove_peer(name, ::geteuid(), PeerOperation::expire); !removed) {
       log_line("{}", removed.error());
+      book_.adopt(config_, now_seconds());
+      (void)tell_kernel();
+    }
 }
 
 std::vector<ListedPeer> Netd::list_peers() {
