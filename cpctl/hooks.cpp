@@ -24,7 +24,7 @@ constexpr const char* down_resolver =
 
 constexpr const char* linux_directory = "/var/lib/clawpatrol-agent/%i";
 constexpr const char* macos_directory = "/usr/local/var/clawpatrol-agent/%i";
-constexpr const char* down_directory = "rm -rf DIR";
+constexpr const char* down_directory = R"sh(rm -rf DIR; rmdir "$(dirname DIR)" 2>/dev/null; true)sh";
 
 // Of the hash alone: what is trusted must be what the operator's gateway has.
 constexpr const char* up_compare =
