@@ -102,7 +102,7 @@ Task<Http1Agent::Next> Http1Agent::next() {
   if (buffer_.view().empty()) buffer_.release();
   Deadline deadline = Deadline::after(buffer_.view().empty() ? times_.idle : times_.head);
   bool begun = !buffer_.view().empty();
-  between_ = !begun;
+  between_ = !begun && finished_;  // a first request may be on its way
   while (true) {
     auto step = reader_.next(buffer_.view());
     if (auto* wrong = std::get_if<Malformed>(&step)) {

@@ -71,7 +71,7 @@ class Http1Agent final : AgentExchange, public AgentConnection {
   http1::RequestReader reader_;
   std::string_view why_;
   bool reading_ended_ = false;  // by us
-  bool between_ = true;         // no byte of a request is here, and none goes on
+  bool between_ = false;        // a request is answered, no byte of the next is here
   bool leaving_ = false;        // the request that is here, or comes, is the last
   bool broken_ = false;
   bool sends_no_more_ = false;        // the agent
