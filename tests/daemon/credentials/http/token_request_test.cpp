@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "daemon/credentials/http/base64.h"
 #include "daemon/credentials/http/jwt.h"
 #include "daemon/credentials/http/token_life.h"
 #include "parsers/base64.h"
