@@ -134,7 +134,7 @@ TEST_CASE("a line that cannot be used is answered by its error, and the others g
                         "{\"sql\":\"\\ud800\"}\n"
                         "{\"sql\":\"SELECT 1\",\"sql\":\"DROP TABLE t\"}\n"
                         "{\"sql\":\"SELECT '\\ud83d\\ude00'\"}\n"
-                        "{\"sql\":\"SELECT 1\",\"n\":1e999}\n");
+                        "{\"sql\":\"SELECT 1\",\"n\":123456789012345678901234567890}\n");
   CHECK(result.status == 1);
   auto lines = lines_of(result.out);
   REQUIRE(lines.size() == 8);
