@@ -83,7 +83,7 @@ TEST_CASE("a reader that is gone ends the copying with an error") {
   Pair from, to;
   Outcome outcome;
   to.far.reset();
-  while_copying(from, to, {}, outcome, [&] { REQUIRE(send(from.near.get(), "x", 1, 0) == 1); });
+  while_copying(from, to, {}, outcome, [&] { REQUIRE(send(from.near.get(), "x", 1, MSG_NOSIGNAL) == 1); });
   CHECK_FALSE(outcome.copied);
 }
 

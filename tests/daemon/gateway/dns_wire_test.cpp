@@ -51,7 +51,7 @@ ssize_t receive(const Fd& socket, char* buffer, std::size_t size) {
 }
 
 std::string ask_over(const Fd& socket, const std::string& query) {
-  REQUIRE(send(socket.get(), query.data(), query.size(), 0) == static_cast<ssize_t>(query.size()));
+  REQUIRE(send(socket.get(), query.data(), query.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(query.size()));
   char buffer[2048];
   ssize_t size = receive(socket, buffer, sizeof buffer);
   REQUIRE(size > 0);
@@ -122,7 +122,7 @@ TEST_CASE("unknown peers, answers and noise get nothing over UDP, and the next q
   Fd stranger = bound(SOCK_DGRAM, "127.0.0.9", any);
   connect_from(stranger, "127.0.0.1", port);
   std::string query = query_for("pg.internal", a);
-  REQUIRE(send(stranger.get(), query.data(), query.size(), 0) > 0);
+  REQUIRE(send(stranger.get(), query.data(), query.size(), MSG_NOSIGNAL) > 0);
   Fd client = bound(SOCK_DGRAM, "127.0.0.1", any = 0);
   connect_from(client, "127.0.0.1", port);
   std::string answer = query;
@@ -158,7 +158,7 @@ TEST_CASE("queries over TCP are answered in order, however they are cut") {
   });
   std::string first = query_for("example.org", a), second = query_for("pg.internal", aaaa);
   std::string stream = dns::framed(first) + dns::framed(second);
-  for (char byte : stream) REQUIRE(send(pair.client.get(), &byte, 1, 0) == 1);
+  for (char byte : stream) REQUIRE(send(pair.client.get(), &byte, 1, MSG_NOSIGNAL) == 1);
   std::string got;
   std::vector<std::string> answers;
   while (answers.size() < 2) {
@@ -182,7 +182,7 @@ TEST_CASE("a stream that is not DNS is closed without an answer") {
   Serving serving(gateway, [&] {
     gateway.worker->flows().spawn(serve_dns_tcp(*gateway.worker, std::move(pair.server), gateway.one));
   });
-  REQUIRE(send(pair.client.get(), "GET / HTTP/1.1\r\n\r\n", 18, 0) == 18);
+  REQUIRE(send(pair.client.get(), "GET / HTTP/1.1\r\n\r\n", 18, MSG_NOSIGNAL) == 18);
   CHECK(closed(pair.client));
 }
 
