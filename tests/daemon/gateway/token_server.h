@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <csignal>
 #include <functional>
 #include <mutex>
 #include <stdexcept>
@@ -25,6 +26,7 @@ class TokenServer {
 
   // The certificate is made as of `now_unix`: one of long ago has ended.
   TokenServer(Answer answer, std::int64_t now_unix) : answer_(std::move(answer)) {
+    std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to who has gone
     auto authority = tls::Authority::open(std::move(*tls::make_authority(now_unix)));
     ca_ = (*authority)->certificate_pem();
     auto leaf = (*authority)->issue("127.0.0.1", tls::KeyKind::ecdsa, now_unix);
