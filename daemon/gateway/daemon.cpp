@@ -227,9 +227,9 @@ int Daemon::run() {
     for (auto& worker : workers_)
       rings.push_back(
           [ring = &worker->worker().ring()](std::function<void()> beat) { ring->post(std::move(beat)); });
-    heartbeat_.emplace(std::move(rings));
     rings.push_back(
         [ring = &errands_->worker().ring()](std::function<void()> beat) { ring->post(std::move(beat)); });
+    heartbeat_.emplace(std::move(rings));
     loop_->every(std::chrono::microseconds(within_us / 4), [this] { feed_watchdog(); });
   }
   sd_notify(0, "READY=1");
