@@ -1,5 +1,7 @@
 #include "policy/sql/constant.h"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -87,11 +89,20 @@ Truths truth_of_numbers(const A_Expr& expression) {
   return of_no_row;
 }
 
+// Every row has them, and no table can have a column of its own by such a name.
+bool is_system_column(const ColumnRef& column) {
+  constexpr std::string_view names[] = {"ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"};
+  std::string_view last;
+  for (const Node* field : cells(column.fields)) last = string_of(field);
+  return std::ranges::find(names, last) != std::end(names);
+}
+
 // What is never null, whatever the row.
 bool is_never_null(const Node* node, int depth) {
   if (node == nullptr || depth > deepest_condition) return false;
   if (const auto* constant = as<A_Const>(node)) return !constant->isnull;
   if (const auto* cast = as<TypeCast>(node)) return is_never_null(cast->arg, depth + 1);
+  if (const auto* column = as<ColumnRef>(node)) return is_system_column(*column);
   if (const auto* query = as<SubLink>(node))
     return query->subLinkType == EXISTS_SUBLINK || query->subLinkType == ARRAY_SUBLINK;
   if (const auto* choice = as<CoalesceExpr>(node)) {

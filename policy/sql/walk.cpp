@@ -172,6 +172,8 @@ void Walk::relation_named(std::string_view schema, std::string_view name, Use us
   if (catalog && holds_values_of_tables(name)) reads_open_ = true;
   if (schema == "pg_toast" || name.starts_with("pg_toast_")) reaches_further();  // a part of another table
   if (schema.empty()) by_path();
+  // The path of whoever calls it, or of its own SET clause.
+  if (schema.empty() && in_later_body_ && !catalog) reaches_further();
   NameSet& used = use == Use::read ? reads_ : writes_;
   for (NameSet* names : {&tables_, &used}) {
     names->add(name);

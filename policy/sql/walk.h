@@ -228,6 +228,7 @@ class Walk {
   std::string_view target_;   // leaf name of the table whose columns are assigned or defined
   std::string_view made_in_;  // schema of what is made without naming one
   int body_depth_ = 0;
+  bool in_later_body_ = false;  // of a function, kept as text: names are looked up when it is called
 };
 
 }  // namespace clawpatrol::sql

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <iterator>
 #include <string_view>
+#include <utility>
 
 #include "policy/sql/settings.h"
 #include "policy/sql/walk.h"
@@ -185,7 +186,9 @@ std::string_view Walk::create_function(const CreateFunctionStmt& create) {
   if (create.sql_body != nullptr) {
     node(create.sql_body);
   } else if (language == "sql" && body != nullptr) {
+    const bool outer = std::exchange(in_later_body_, true);
     sql_body(body);
+    in_later_body_ = outer;
   } else {
     unknown_code();
     if (mentions_reading_settings(view(body))) guard(ReadingGuard::refused);

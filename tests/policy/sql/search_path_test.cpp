@@ -65,6 +65,26 @@ TEST_CASE("attack 7: what may have been undone within a message is not forgotten
   }
 }
 
+TEST_CASE("attack 7: in a function's body that is kept as text names are looked up on the path of its call") {
+  const SearchPathPointer known = path({.schemas = {"public"}});
+  for (const char* text :
+       {"CREATE FUNCTION f() RETURNS int LANGUAGE sql SET search_path = sec AS 'DELETE FROM tokens'",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'UPDATE tokens SET a = 1'"}) {
+    INFO(text);
+    const Statement made = in(known, text);
+    CHECK(made.facets.tables->open);
+    CHECK(made.facets.writes->open);
+    CHECK(has(made.facets.writes, "tokens"));
+  }
+  for (const char* text : {"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'DELETE FROM sec.tokens'",
+                           "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC DELETE FROM tokens; END",
+                           "CREATE FUNCTION f(a text) RETURNS text LANGUAGE sql AS 'SELECT lower(a)'"}) {
+    INFO(text);
+    CHECK_FALSE(in(known, text).facets.tables->open);
+    CHECK_FALSE(in(known, text).facets.writes->open);
+  }
+}
+
 TEST_CASE("attack 7: where the path is not certain a name without a schema leaves lists open") {
   const SearchPathPointer unknown = path({.schemas = {"public"}, .certain = false});
   const Statement read = in(unknown, "SELECT lower(a) FROM tokens");

@@ -109,6 +109,9 @@ TEST_CASE("a condition or its opposite holds for every row") {
         "(id = NULL) IS UNKNOWN",
         "(id = NULL) IS NULL",
         "ARRAY[id] IS NOT NULL",
+        "ctid IS NOT NULL",
+        "t.tableoid IS NOT NULL",
+        "xmin IS NULL OR cmax IS NOT NULL",
         "coalesce(id, 0) IS NOT NULL"}) {
     INFO(condition);
     CHECK(is_unbounded(condition));
