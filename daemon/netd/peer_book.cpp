@@ -296,7 +296,11 @@ void PeerBook::adopt_table(const ConfiguredPeer& table, const NetworkConfig& con
 
 std::vector<std::string> PeerBook::adopt(const NetworkConfig& config, std::int64_t now) {
   forget_rested(now);
-  for (PeerEntry& peer : peers_) peer.blocked.clear();
+  for (PeerEntry& peer : peers_) {
+    peer.blocked.clear();
+    // Its table decides from now on; without it the peer has nothing, and not what it was once added with.
+    if (table_of(config, peer.name)) peer.profile.clear();
+  }
   std::erase_if(peers_, [&](const PeerEntry& peer) {
     const ConfiguredPeer* table = table_of(config, peer.name);
     bool stays = !peer.public_key.empty() || table_decides(config, table);

@@ -156,24 +156,23 @@ Dialled share(ServedFlow& flow, const Destination& to, Connected connected, Upst
 // One that speaks what was offered; for a server that agrees to nothing of it, what it does agree to, if that
 // is HTTP/2. A server without ALPN speaks HTTP/1.1.
 Task<Dialled> dial_new(ServedFlow& flow, const Destination& to, UpstreamPlaces::Place place) {
-  auto& only_http2 = flow.worker().http().only_http2;
-  const auto server = std::make_pair(to.key.generation,
-                                     to.key.endpoint + " " + to.key.host + " " + std::to_string(to.key.port));
-  const bool both =
-      to.speaks == Speaks::http2_rather || (to.speaks == Speaks::http1_rather && only_http2.contains(server));
+  WorkerState& state = flow.worker().http();
+  const std::uint64_t generation = to.key.generation;
+  const std::string server = to.key.endpoint + " " + to.key.host + " " + std::to_string(to.key.port);
+  const bool both = to.speaks == Speaks::http2_rather ||
+                    (to.speaks == Speaks::http1_rather && state.only_http2.contains(generation, server));
   auto connected = co_await connect(
       flow, to, both ? std::vector<std::string>{"h2", "http/1.1"} : std::vector<std::string>{"http/1.1"});
   const bool disagreed = connected ? connected->stream->encrypted() && connected->protocol.empty()
                                    : connected.error().why.contains("no application protocol");
   if (to.speaks == Speaks::http1_rather && !both && disagreed &&
-      !flow.worker().http().without_alpn.contains(server)) {
+      !state.without_alpn.contains(generation, server)) {
     auto other = co_await connect(flow, to, {"h2"});
     if (other && other->protocol == "h2") {
-      std::erase_if(only_http2, [&](const auto& known) { return known.first < server.first; });
-      only_http2.insert(server);
+      state.only_http2.add(generation, server);
       connected = std::move(other);
     } else if (connected) {
-      flow.worker().http().without_alpn.insert(server);
+      state.without_alpn.add(generation, server);
     }
   }
   if (!connected) co_return std::unexpected(std::move(connected.error()));

@@ -262,6 +262,22 @@ TEST_CASE("a profile that is nowhere, or contradicts the table, is refused") {
   CHECK(book.add(with("two", "agents"), config, start)->profile == "agents");
 }
 
+TEST_CASE("once a table has decided, a peer has nothing without it, and not what it was added with") {
+  PeerBook book;
+  NetworkConfig config = tunnel();
+  config.profiles = {"wide", "narrow"};
+  NewPeer peer = named("one");
+  peer.profile = "wide";
+  REQUIRE(book.add(peer, config, start));
+  book.adopt(config, start);
+  CHECK(book.find("one")->profile == "wide");
+  config.peers = {{"one", "", {}, "narrow"}};
+  book.adopt(config, start);
+  config.peers.clear();
+  book.adopt(config, start);
+  CHECK(book.find("one")->profile.empty());
+}
+
 TEST_CASE("who is held is not admitted, and is again once he is not; also after a restart") {
   PeerBook book;
   REQUIRE(book.add(named("one"), tunnel(), start));
