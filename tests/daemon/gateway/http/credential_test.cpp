@@ -1,9 +1,9 @@
 // A request with a credential, from the agent to the server and back.
-#include <zlib.h>
 
 #include <catch2/catch.hpp>
 
 #include "daemon/gateway/grant.h"
+#include "tests/daemon/credentials/http/coded.h"
 #include "tests/daemon/gateway/http/lab.h"
 
 using namespace clawpatrol;
@@ -26,20 +26,6 @@ void set(Gateway& gateway, const std::string& value = secret) {
 
 std::string get(const Gateway& gateway, const std::string& fields, const std::string& target = "/") {
   return "GET " + target + " HTTP/1.1\r\nHost: " + gateway.authority() + "\r\n" + fields + "\r\n";
-}
-
-std::string gzipped(const std::string& text) {
-  z_stream stream{};
-  deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
-  std::string out(text.size() + 128, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
 }
 
 }  // namespace
@@ -66,7 +52,7 @@ TEST_CASE("a request gets its credential, and the agent none of it, whatever the
 
   agent.send(get(gateway, ""));
   CHECK(server.head().find("authorization: Bearer " + secret + "\r\n") != std::string::npos);
-  const std::string body = gzipped("<" + secret + ">");
+  const std::string body = tests::coded("gzip", "<" + secret + ">");
   server.send("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: " + std::to_string(body.size()) +
               "\r\n\r\n" + body);
   const std::string plain = agent.until("0\r\n\r\n");
