@@ -44,6 +44,7 @@ class Netd {
   void run_until(int stop_signals);  // a signalfd: TERM and INT return, HUP reloads
 
  private:
+  static std::int64_t now_seconds();
   ReloadAnswer reload();
   std::expected<void, Error> reconcile();
   void reconcile_or_log();
