@@ -92,6 +92,14 @@ Read<std::string_view> read_command_complete(std::string_view body) {
   return tag;
 }
 
+Read<ParameterDescription> read_parameter_description(std::string_view body) {
+  Reader reader(body);
+  ParameterDescription description{.type_count = reader.u16(), .types = reader.rest()};
+  if (!reader.ok() || description.types.size() != description.type_count * sizeof(std::uint32_t))
+    return malformed("ParameterDescription that does not hold as many types as it says");
+  return description;
+}
+
 Read<NegotiateVersion> read_negotiate_version(std::string_view body) {
   Reader reader(body);
   NegotiateVersion negotiate{.minor = reader.u32() & 0xffff, .unknown_options = {}};

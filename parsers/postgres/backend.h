@@ -33,6 +33,12 @@ struct ErrorFields {
   bool is_fatal() const { return severity == "FATAL" || severity == "PANIC"; }
 };
 
+// 't': of a statement that was described. Every type is known to the server by then.
+struct ParameterDescription {
+  std::uint16_t type_count = 0;
+  std::string_view types;  // type_count times 4 bytes
+};
+
 struct NegotiateVersion {
   std::uint32_t minor = 0;
   std::vector<std::string_view> unknown_options;
@@ -47,6 +53,7 @@ Read<ErrorFields> read_error(std::string_view body);
 ErrorFields peek_error(std::string_view prefix);
 Read<char> read_ready(std::string_view body);  // 'I', 'T' or 'E'
 Read<std::string_view> read_command_complete(std::string_view body);
+Read<ParameterDescription> read_parameter_description(std::string_view body);
 Read<NegotiateVersion> read_negotiate_version(std::string_view body);
 
 }  // namespace clawpatrol::postgres

@@ -78,5 +78,52 @@ class Clients(unittest.TestCase):
         self.assertEqual(balance, "t")
 
 
+RULES = """
+[[rule]]
+name = "no-4711"
+endpoint = "pg-prod"
+priority = 5
+condition = "'4711' in sql.params || '4711' in sql.literals"
+verdict = "deny"
+reason = "not this one"
+[[rule]]
+name = "rest"
+endpoint = "pg-prod"
+verdict = "allow"
+"""
+
+
+class Parameters(unittest.TestCase):
+    """Under a rule on sql.params, clients that send values in binary form."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = Lab(rules=RULES).__enter__()
+        cls.lab.admin("CREATE TYPE mood AS ENUM ('sad', 'ok')")
+        cls.environment = environment() | {"HOST": cls.lab.virtual_address(), "DBUSER": "agent_ro"}
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.lab.__exit__(None, None, None)
+
+    def agent(self, *argv):
+        return run(*self.lab.inside(self.lab.agent, *argv), env=self.environment, timeout=60, cwd="/").stdout
+
+    def test_asyncpg(self):
+        said = self.agent("/usr/bin/python3", CLIENTS / "asyncpg_params.py").splitlines()
+        self.assertEqual(said, ["[4711, 4713]", "not this one", "not this one", "200", "not evaluated", "still here"])
+        lines = [line["facets"] for line in self.lab.audit_lines() if line.get("parent") and "params" in line["facets"]]
+        self.assertIn(["47.11"], [facets["params"] for facets in lines])
+        self.assertIn(["{1,NULL,3}"], [facets["params"] for facets in lines])
+
+    def test_pgjdbc(self):
+        classes = self.lab.directory / "java"
+        classes.mkdir(exist_ok=True)
+        jar = "/usr/share/java/postgresql.jar"
+        run("javac", "-cp", jar, "-d", classes, CLIENTS / "JdbcParams.java")
+        said = self.agent("java", "-XX:TieredStopAtLevel=1", "-cp", f"{classes}:{jar}", "JdbcParams")
+        self.assertEqual(said.splitlines(), ["passed 4710", "42501 ERROR: not this one", "passed 4712"])
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

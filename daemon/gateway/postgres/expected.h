@@ -55,9 +55,11 @@ struct Prepared {
   bool by_sql = false;                 // made by PREPARE, under the agent's own name
   std::shared_ptr<const void> target;  // of EXECUTE and FETCH: which one it runs, as forwarded
   std::string text;                    // as forwarded, so that it can be parsed again
-  std::string types;
+  std::string types;                   // of its parameters, as its Parse or else the server said
   std::uint16_t type_count = 0;
-  std::uint64_t epoch = 0;  // counts the unread code that may have changed names
+  enum class Described : std::uint8_t { no, yes, otherwise } described = Described::no;  // than it was parsed
+  std::uint64_t described_by = 0;  // number of the last Describe of it
+  std::uint64_t epoch = 0;         // counts the unread code that may have changed names
   std::uint64_t generation = 0;
   bool awaits_params = false;
   SubjectPointer subject;
@@ -113,7 +115,7 @@ struct Expected {
   std::string name;                // the agent's, of a statement or portal that it defines or closes
   std::unique_ptr<Denial> denial;  // it is poison, and this is what its error becomes
   std::shared_ptr<const sql::Analysis> analysis;  // of a Query that changes names
-  std::shared_ptr<Prepared> statement;            // of an Execute
+  std::shared_ptr<Prepared> statement;            // of an Execute, and of a statement's Describe
   std::uint64_t epoch = 0;                        // before anything in it ran
   std::size_t at_statement = 0;                   // of a Query: how many of its statements have completed
   std::uint64_t action = 0;                       // 0: none

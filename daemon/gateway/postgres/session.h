@@ -16,6 +16,7 @@
 #include "daemon/gateway/postgres/expected.h"
 #include "daemon/gateway/postgres/judge.h"
 #include "daemon/gateway/postgres/names.h"
+#include "parsers/postgres/backend.h"
 #include "parsers/postgres/frame.h"
 #include "parsers/postgres/frontend.h"
 #include "policy/sql/message_names.h"
@@ -174,6 +175,9 @@ class Session {
   Runs what_runs(const Prepared& prepared, std::uint64_t epoch, Message& message);
   SubjectPointer subject_of(Prepared& prepared, const Runs& runs);
   Ruling judge_again(Prepared& prepared);
+  Expected& forward_describe(const std::shared_ptr<Prepared>& statement, const Frame& frame);
+  Readiness find_types(std::string_view name, const std::shared_ptr<Prepared>& prepared, const Runs& runs);
+  void learn_types(Prepared& statement, const ParameterDescription& description);
   bool refuse_too_much(Asked asked, const Frame& frame, std::string_view unnamed);
   std::string new_name() { return std::string(own_prefix) + std::to_string(++names_given_); }
   std::optional<std::string_view> agents_name(std::string_view upstream) const;
@@ -211,6 +215,7 @@ class Session {
   Onward on_acknowledged(const Frame& frame);
   Onward on_complete(const Frame& frame);
   Onward on_row_description();
+  Onward on_parameter_description(const Frame& frame);
   Onward on_copy_in(const Frame& frame);
   Onward on_parameter(const Frame& frame);
   Onward unexpected(std::string_view why);

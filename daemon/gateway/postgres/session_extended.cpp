@@ -61,6 +61,7 @@ std::shared_ptr<Prepared> Session::parse_again(std::string_view name,
   again->text = statement->text;
   again->types = statement->types;
   again->type_count = statement->type_count;
+  again->described = statement->described;
   again->generation = statement->generation;
   again->awaits_params = statement->awaits_params;
   again->subject = statement->subject;
@@ -118,6 +119,34 @@ SubjectPointer Session::subject_of(Prepared& prepared, const Runs& runs) {
   return prepared.subject;
 }
 
+Expected& Session::forward_describe(const std::shared_ptr<Prepared>& statement, const Frame& frame) {
+  const std::size_t begins = up_.size();
+  Expected& entry = begin(Asked::describe_statement, frame);
+  entry.statement = statement;
+  statement->described_by = entry.number;
+  append_describe(up_, Target::statement, statement->upstream);
+  finish(entry, begins);
+  return entry;
+}
+
+// The types of parameters, where their Parse left them to the server and a rule reads the values: the server
+// is asked, unless the agent has done so. Most clients that send such values in binary form have; those that
+// send all in one batch must know the types otherwise, and cannot have told us. Where the answer is an error,
+// it is the one that a Bind would have met.
+Session::Readiness Session::find_types(std::string_view name, const std::shared_ptr<Prepared>& prepared,
+                                       const Runs& runs) {
+  if (runs.statement == nullptr || prepared->described != Prepared::Described::no) return Readiness::ready;
+  const SubjectPointer subject = subject_of(*prepared, runs);
+  const Opinion opinion =
+      judge_.consider(ActionType::statement, runs.statement->kind, *subject, pending_params().get());
+  if (!opinion.decision.awaits_params) return Readiness::ready;
+  if (prepared->described_by >= queue_.oldest()) return Readiness::wait;
+  const auto parsed = parse_again(name, prepared);
+  if (!parsed) return Readiness::ready;
+  forward_describe(parsed, Frame()).hidden = true;
+  return Readiness::wait;
+}
+
 bool Session::on_bind(const Frame& frame) {
   BindNames names;
   postgres::Bind bind;
@@ -158,18 +187,26 @@ bool Session::on_bind(const Frame& frame) {
   const Runs runs = what_runs(*prepared, sure, scratch_);
   if (runs.readiness == Readiness::wait) return must_wait();
 
+  SqlParams params = Unknown::over_limit;
+  if (frame.ends) {
+    // A name that SQL gave may stand for another statement by now, with other types.
+    const bool typed = prepared->described != Prepared::Described::otherwise &&
+                       (!prepared->by_sql || prepared->epoch == epoch_);
+    const ParamTypes types = typed ? ParamTypes{prepared->type_count, prepared->types} : ParamTypes();
+    if (typed && has_untyped(bind, types) && find_types(names.statement, prepared, runs) == Readiness::wait)
+      return must_wait();
+    params = text_of_params(bind, types);
+  }
   // Letters beyond ASCII are known only in UTF-8, and while that is certain.
-  const bool depends_on_encoding =
-      frame.ends && (taint_ != 0 || !judge_.reads_utf8()) && is_beyond_ascii(bind);
-  if (depends_on_encoding && taint_ != 0 && last_ready_ >= taint_) return must_wait();
+  if (is_beyond_ascii(params) && (taint_ != 0 || !judge_.reads_utf8())) {
+    if (taint_ != 0 && last_ready_ >= taint_) return must_wait();
+    params = Unknown::undecodable;
+  }
 
   auto portal = std::make_shared<Portal>();
   portal->charge.take(prepared_bytes_, memory);
   if (runs.statement != nullptr) {
-    portal->params = std::make_shared<const SqlParams>(
-        !frame.ends           ? Unknown::over_limit
-        : depends_on_encoding ? Unknown::undecodable
-                              : text_of_params(bind, prepared->type_count, prepared->types));
+    portal->params = std::make_shared<const SqlParams>(std::move(params));
     portal->subject = subject_of(*prepared, runs);
     const bool decided =
         !prepared->awaits_params && prepared->generation == judge_.generation() && runs.certain;
@@ -248,7 +285,6 @@ bool Session::on_describe(const Frame& frame) {
   const bool of_statement = describe->kind == 'S';
   const Asked asked = of_statement ? Asked::describe_statement : Asked::describe_portal;
   if (!describe->name.empty() && !sql_names_settled()) return must_wait();
-  std::string upstream;
   if (of_statement) {
     auto found = find_statement(describe->name);
     if (!found) return must_wait();
@@ -261,16 +297,15 @@ bool Session::on_describe(const Frame& frame) {
     }
     auto prepared = parse_again(describe->name, *found);
     if (!prepared) return refuse(asked, frame, "26000", std::string(uncertain_name));
-    upstream = prepared->upstream;
-  } else {
-    auto found = find_portal(describe->name);
-    if (!found) return must_wait();
-    if (!*found) return refuse(asked, frame, "34000", no_portal(describe->name));
-    upstream = (*found)->upstream;
+    forward_describe(prepared, frame);
+    return true;
   }
+  auto found = find_portal(describe->name);
+  if (!found) return must_wait();
+  if (!*found) return refuse(asked, frame, "34000", no_portal(describe->name));
   const std::size_t begins = up_.size();
   Expected& entry = begin(asked, frame);
-  append_describe(up_, Target{describe->kind}, upstream);
+  append_describe(up_, Target::portal, (*found)->upstream);
   finish(entry, begins);
   return true;
 }

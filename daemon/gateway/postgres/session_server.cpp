@@ -1,5 +1,6 @@
 // The server's direction: which message each answer belongs to, and what the agent sees of it. Rows and data
 // are not looked into.
+#include "daemon/gateway/postgres/params.h"
 #include "daemon/gateway/postgres/session.h"
 #include "daemon/gateway/postgres/upstream_login.h"
 #include "parsers/postgres/backend.h"
@@ -43,8 +44,8 @@ Session::Onward Session::answer(const Frame& frame, std::string& replacement) {
     case 'd':
     case 'c':
     case 'A':
-    case 'N':
-    case 't': return Onward::pass;
+    case 'N': return Onward::pass;
+    case 't': return on_parameter_description(frame);
     case 'V':
       if (queue_.empty() || queue_.front().asked != Asked::function_call)
         return unexpected("a function's result");
@@ -99,12 +100,44 @@ Session::Onward Session::on_acknowledged(const Frame& frame) {
 
 Session::Onward Session::on_row_description() {
   if (queue_.empty()) return unexpected("a row description of nothing");
-  const Asked asked = queue_.front().asked;
-  if (asked == Asked::describe_statement || asked == Asked::describe_portal)
-    pop();
-  else if (asked != Asked::query)
+  Expected& entry = queue_.front();
+  if (entry.asked == Asked::query) return Onward::pass;
+  if (entry.asked != Asked::describe_statement && entry.asked != Asked::describe_portal)
     return unexpected("a row description that was not asked for");
-  return Onward::pass;
+  const Onward onward = entry.hidden ? Onward::drop : Onward::pass;
+  // A server that says nothing of the parameters is not asked again.
+  if (entry.statement && entry.statement->described == Prepared::Described::no)
+    entry.statement->described = Prepared::Described::yes;
+  pop();
+  return onward;
+}
+
+Session::Onward Session::on_parameter_description(const Frame& frame) {
+  if (queue_.empty() || queue_.front().asked != Asked::describe_statement || queue_.front().denial)
+    return unexpected("a description of parameters that was not asked for");
+  Expected& entry = queue_.front();
+  // One of tens of thousands of parameters is larger than is held: its types stay unknown.
+  if (frame.whole()) {
+    auto description = read_parameter_description(frame.body);
+    if (!description) return unexpected(description.error().why);
+    learn_types(*entry.statement, *description);
+  }
+  return entry.hidden ? Onward::drop : Onward::pass;
+}
+
+// A statement keeps the types of its parameters for as long as it lives, whatever becomes of the tables that
+// they were taken from.
+void Session::learn_types(Prepared& statement, const ParameterDescription& description) {
+  if (!agrees(description, {statement.type_count, statement.types})) {
+    statement.described = Prepared::Described::otherwise;
+    return;
+  }
+  const std::size_t more = description.types.size() - statement.types.size();
+  if (more != 0 && prepared_bytes_ + more > limits_.prepared) return;
+  statement.charge.grow(more);
+  statement.types = description.types;
+  statement.type_count = description.type_count;
+  statement.described = Prepared::Described::yes;
 }
 
 Session::Onward Session::on_complete(const Frame& frame) {
