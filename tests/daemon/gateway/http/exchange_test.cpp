@@ -169,6 +169,49 @@ TEST_CASE("a request whose rules do not read its body does not wait for it") {
   CHECK(agent.until("ok").starts_with("HTTP/1.1 200"));
 }
 
+TEST_CASE("a reload that forbids what was allowed lets the request in flight end, and denies the next one") {
+  Gateway gateway({.rules = allow_all});
+  Side agent = gateway.agent();
+  const std::string head =
+      "PUT /kept HTTP/1.1\r\nHost: " + gateway.authority() + "\r\nContent-Length: 6\r\n\r\n";
+  agent.send(head + "abc");
+  Side server = gateway.server();
+  CHECK(server.until("abc") == head + "abc");
+  gateway.use(R"toml(
+[[rule]]
+name = "shut"
+endpoint = "api"
+verdict = "deny"
+reason = "shut"
+)toml");
+  // The rest of its body, and what stands behind it, in one piece.
+  agent.send("def" + head + "abcdef" + get(gateway));
+  CHECK(server.exactly(3) == "def");
+  CHECK(server.is_quiet());
+  server.send(ok);
+  CHECK(agent.until("ok").starts_with("HTTP/1.1 200 OK\r\n"));
+  for (int i = 0; i < 2; ++i) {
+    CHECK(agent.head().starts_with("HTTP/1.1 403 Forbidden\r\n"));
+    CHECK(agent.until("}\n").contains("\"shut\""));
+  }
+  CHECK(server.is_quiet());
+  CHECK(gateway.server_is_quiet());
+  CHECK(gateway.logs(R"("verdict":"allow","rule":"all","generation":1)"));
+  CHECK(gateway.logs(R"("verdict":"deny","rule":"shut","reason":"shut","generation":2)"));
+  // One that was still being judged, by its body, is judged by the generation that its head met.
+  gateway.use(by_body);
+  agent.send(head + "abc");
+  CHECK(gateway.server_is_quiet());
+  gateway.use("");
+  agent.send("def" + get(gateway));
+  Side other = gateway.server();
+  CHECK(other.until("abcdef") == head + "abcdef");
+  other.send(ok);
+  CHECK(agent.until("ok").starts_with("HTTP/1.1 200 OK\r\n"));
+  CHECK(agent.head().starts_with("HTTP/1.1 403"));
+  CHECK(other.is_quiet());
+}
+
 TEST_CASE("a body that is larger than rules may see, or does not come in time, is unknown and denied") {
   Gateway gateway(
       {.rules = by_body, .settings = "[limits]\nbody_inspect = \"1KiB\"\nbody_wait = \"200ms\"\n"});
