@@ -36,10 +36,8 @@ int run_first_network(const Options& options) {
   return 0;
 }
 
-int run_teardown(const Options& options) {
-  auto config = load_network(options.config);
-  if (!config) log_line("{}\nthe tunnel's interface, whose name is not known, stays", config.error());
-  auto done = teardown(config ? std::optional(*config) : std::nullopt);
+int run_teardown() {
+  auto done = teardown();
   return done ? 0 : fail(1, done.error().what);
 }
 
@@ -86,7 +84,7 @@ int main(int count, char** arguments) {
     case Options::Action::help: fmt::print("{}", help_text()); return 0;
     case Options::Action::version: fmt::print("clawpatrol-netd {}\n", CLAWPATROL_VERSION); return 0;
     case Options::Action::first_network: return run_first_network(*options);
-    case Options::Action::teardown: return run_teardown(*options);
+    case Options::Action::teardown: return run_teardown();
     case Options::Action::run: return run(*options);
   }
 }

@@ -263,7 +263,7 @@ std::expected<void, Error> Netd::make_tunnel() {
   auto links = netlink_->links();
   if (!links) return std::unexpected(links.error());
   bool there = false;
-  for (const Link& link : named(*links, {config_.interface})) there = link.kind == "wireguard";
+  for (const Link& link : named(*links, {config_.interface})) there = link.kind == "wireguard" && link.ours;
   if (!there)
     if (auto done = netlink_->make_wireguard(config_.interface); !done) return done;
   if (!wireguard_) {
@@ -437,16 +437,14 @@ std::vector<PeerEntry> Netd::admitted() const {
   return peers;
 }
 
-std::expected<void, Error> teardown(const std::optional<NetworkConfig>& config) {
+std::expected<void, Error> teardown() {
   auto netlink = Netlink::open();
   if (!netlink) return std::unexpected(netlink.error());
   if (auto done = netlink->steer(steering_rule, {}); !done) return done;
   auto links = netlink->links();
   if (!links) return std::unexpected(links.error());
   for (const Link& link : *links) {
-    bool made =
-        config && config->makes_interface() && link.name == config->interface && link.kind == "wireguard";
-    if (made) {
+    if (link.ours && link.kind == "wireguard") {
       if (auto done = netlink->remove_link(link.index); !done) return done;
     } else if (has_filter(link.index)) {
       if (auto done = detach_filter(link.index); !done) return done;

@@ -100,7 +100,8 @@ class Netd {
   std::unique_ptr<OperatorDoor> operator_door_;
 };
 
-// Removes what netd leaves in the kernel on purpose when it stops. With a configuration, the tunnel too.
-std::expected<void, Error> teardown(const std::optional<NetworkConfig>& config);
+// Removes what netd leaves in the kernel on purpose when it stops: the tunnel too, whatever the configuration
+// says now.
+std::expected<void, Error> teardown();
 
 }  // namespace clawpatrol::netd

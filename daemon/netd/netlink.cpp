@@ -91,6 +91,9 @@ std::optional<Address> address_of(int family, nlattr* attribute) {
   return address;
 }
 
+// Says in the kernel itself whose an interface is, so that it is known without a configuration.
+constexpr std::string_view our_alias = "clawpatrol-netd";
+
 std::optional<Link> link_of(nlmsghdr* header) {
   if (header->nlmsg_type != RTM_NEWLINK) return std::nullopt;
   nlattr* attributes[IFLA_MAX + 1] = {};
@@ -107,6 +110,7 @@ std::optional<Link> link_of(nlmsghdr* header) {
       link.kind.assign(static_cast<char*>(nla_data(kind)),
                        ::strnlen(static_cast<char*>(nla_data(kind)), nla_len(kind)));
   }
+  if (attributes[IFLA_IFALIAS]) link.ours = nla_get_string(attributes[IFLA_IFALIAS]) == our_alias;
   if (info->ifi_type == ARPHRD_ETHER) link.link_header = 14;
   link.supported =
       info->ifi_type == ARPHRD_ETHER || info->ifi_type == ARPHRD_NONE || info->ifi_type == raw_ip;
@@ -186,12 +190,12 @@ std::expected<void, Error> Netlink::make_wireguard(const std::string& name) {
   put_text(request.get(), IFLA_INFO_KIND, "wireguard");
   nla_nest_end(request.get(), info);
   auto made = send(request.get(), "cannot make WireGuard interface", name);
-  if (made) return made;
+  if (made) return set_alias(name);
   auto known = links();
   if (!known) return std::unexpected(known.error());
   for (const Link& link : *known) {
     if (link.name != name) continue;
-    if (link.kind == "wireguard") return {};
+    if (link.kind == "wireguard") return set_alias(name);
     return std::unexpected(
         Error{EEXIST, fmt::format("cannot make WireGuard interface: '{}': there is one of that name, "
                                   "of kind '{}'",
@@ -200,6 +204,15 @@ std::expected<void, Error> Netlink::make_wireguard(const std::string& name) {
   Error error = made.error();
   error.what += "\nhint: Does this kernel have WireGuard? `modprobe wireguard` says.";
   return std::unexpected(error);
+}
+
+// A message of its own: the kernel takes no alias while it makes an interface.
+std::expected<void, Error> Netlink::set_alias(const std::string& name) {
+  ifinfomsg header{};
+  NlMessage request = new_message(RTM_NEWLINK, NLM_F_ACK, &header, sizeof header);
+  put_text(request.get(), IFLA_IFNAME, name);
+  put_text(request.get(), IFLA_IFALIAS, std::string(our_alias));
+  return send(request.get(), "cannot mark interface", name);
 }
 
 std::expected<void, Error> Netlink::remove_link(int index) {

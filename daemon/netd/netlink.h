@@ -25,6 +25,7 @@ struct Link {
   int index = 0;
   std::string name;
   std::string kind;               // "wireguard", "veth", "tun", ... or ""
+  bool ours = false;              // made, or taken over, by make_wireguard
   std::uint32_t link_header = 0;  // bytes before the IP header
   bool supported = false;         // Ethernet, or IP without a link header
   bool up = false;
@@ -46,7 +47,7 @@ class Netlink {
   static std::expected<Netlink, Error> open();
 
   std::expected<std::vector<Link>, Error> links();
-  // Makes a WireGuard interface; one that is there already is kept.
+  // Makes a WireGuard interface; one that is there already is kept. It is marked as ours by its alias.
   std::expected<void, Error> make_wireguard(const std::string& name);
   std::expected<void, Error> remove_link(int index);
   std::expected<void, Error> set_up(int index);
@@ -64,6 +65,7 @@ class Netlink {
   std::expected<void, Error> steer(const SteeringRule& rule, const std::vector<std::string>& interfaces);
 
  private:
+  std::expected<void, Error> set_alias(const std::string& name);
   explicit Netlink(NlSocket socket) : socket_(std::move(socket)) {}
   std::expected<void, Error> send(nl_msg* message, const char* what, const std::string& object);
   std::expected<void, Error> change_rule(int type, int family, const SteeringRule& rule,

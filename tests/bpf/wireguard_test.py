@@ -119,9 +119,14 @@ class WireguardTest(unittest.TestCase):
             return sum(int(line.split()[1]) for line in file if "ctxt_switches" in line)
 
     def test_teardown_removes_the_interface(self):
+        """Also where the configuration, which has its name, does not load any more; and no other."""
         net = self.net
         net.kill()
+        with open(os.path.join(net.directory, "clawpatrol.toml"), "w") as file:
+            file.write("nonsense")
+        run("ip", "-n", net.gateway, "link", "add", "wg-theirs", "type", "wireguard")
         run("ip", "netns", "exec", net.gateway, labs.NETD, "--config", net.directory, "--teardown")
+        self.assertIn("wg-theirs", run("ip", "-n", net.gateway, "link"))
         self.assertNotIn("wg-cp0", run("ip", "-n", net.gateway, "link"))
 
 
