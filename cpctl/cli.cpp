@@ -57,6 +57,8 @@ void add_flows(CLI::App& app, Invocation& in) {
   add(app, in, "status", "the gateway's health, then every live flow", [&in](Context c) {
     return status(c, follow_if(in.watch));
   })->add_flag("-w,--watch", in.watch, "redraw in place every second; q leaves");
+  add(app, in, "top", "the same, redrawn every second, the busiest flows first; q leaves",
+      [](Context c) { return top(c); });
   add(app, in, "doctor", "what is wrong with the gateway and its machine, and what mends it",
       [](Context c) { return doctor(c); });
   add(app, in, "metrics", "counters and gauges, as Prometheus reads them",

@@ -33,6 +33,7 @@ struct Context {
 enum class Follow : std::uint8_t { no, yes };
 
 int status(Context context, Follow watch);
+int top(Context context);
 int doctor(Context context);
 int metrics(Context context);
 

@@ -25,18 +25,15 @@ std::string time_of_day(std::string_view rfc3339) {
   return printable(expected ? rfc3339.substr(11, 8) : rfc3339);
 }
 
-Table flow_table(const std::vector<control::Message>& flows) {
-  Table table({{"FLOW", Align::right},
-               {"PEER", Align::left, 8},
-               {"ENDPOINT", Align::left, 8, 1},
-               {"AGE", Align::right, 0, 2},
-               {"STATE", Align::left, 6, 6},
-               {"UP", Align::right, 0, 4},
-               {"DOWN", Align::right, 0, 3},
-               {"ACTION", Align::left, 0, 5},
-               {"VERDICT", Align::left},
-               {"RULE", Align::left, 21},
-               {"LAST ACTION", Align::left, 12}});
+Table flow_table(const std::vector<control::Message>& flows, const Rates* rates) {
+  constexpr std::ptrdiff_t rate_column = 3;
+  std::vector<Column> columns{
+      {"FLOW", Align::right},       {"PEER", Align::left, 8},        {"ENDPOINT", Align::left, 8, 1},
+      {"AGE", Align::right, 0, 2},  {"STATE", Align::left, 6, 6},    {"UP", Align::right, 0, 4},
+      {"DOWN", Align::right, 0, 3}, {"ACTION", Align::left, 0, 5},   {"VERDICT", Align::left},
+      {"RULE", Align::left, 21},    {"LAST ACTION", Align::left, 12}};
+  if (rates) columns.insert(columns.begin() + rate_column, {"RATE", Align::right});
+  Table table(std::move(columns));
   for (const control::Message& flow : flows) {
     control::Message last = flow.object("last");
     std::string verdict = last.text_or_empty("verdict");
@@ -45,17 +42,22 @@ Table flow_table(const std::vector<control::Message>& flows) {
       decided_by = "(" + shown(last, "guard") + ")";
     std::string text = shown(last, "text");
     if (text.empty()) text = shown(last, "action_type");
-    table.row({{std::to_string(flow.natural_or_zero("id"))},
-               {shown(flow, "peer"), Style::bold},
-               {shown(flow, "endpoint")},
-               {duration_text(flow.natural_or_zero("age_s"))},
-               {shown(flow, "state"), Style::dim},
-               {bytes_text(flow.natural_or_zero("bytes_up"))},
-               {bytes_text(flow.natural_or_zero("bytes_down"))},
-               {shown(last, "id"), Style::accent},
-               {printable(verdict), style_of_verdict(verdict)},
-               {decided_by},
-               {text}});
+    std::vector<Cell> cells{{std::to_string(flow.natural_or_zero("id"))},
+                            {shown(flow, "peer"), Style::bold},
+                            {shown(flow, "endpoint")},
+                            {duration_text(flow.natural_or_zero("age_s"))},
+                            {shown(flow, "state"), Style::dim},
+                            {bytes_text(flow.natural_or_zero("bytes_up"))},
+                            {bytes_text(flow.natural_or_zero("bytes_down"))},
+                            {shown(last, "id"), Style::accent},
+                            {printable(verdict), style_of_verdict(verdict)},
+                            {decided_by},
+                            {text}};
+    if (rates) {
+      auto rate = rates->of(flow);
+      cells.insert(cells.begin() + rate_column, {rate ? bytes_text(*rate) + "/s" : "-"});
+    }
+    table.row(std::move(cells));
   }
   return table;
 }

@@ -5,13 +5,14 @@
 #include <vector>
 
 #include "cpctl/console.h"
+#include "cpctl/rates.h"
 #include "cpctl/table.h"
 #include "daemon/control/message.h"
 
 namespace clawpatrol::cpctl {
 
-// From the daemon's lines of type "flow".
-Table flow_table(const std::vector<control::Message>& flows);
+// From the daemon's lines of type "flow"; with rates, a column of them.
+Table flow_table(const std::vector<control::Message>& flows, const Rates* rates = nullptr);
 // One line for an action as it happens, from a line of type "action".
 std::string action_line(const Console& console, const control::Message& action);
 

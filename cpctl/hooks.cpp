@@ -3,28 +3,30 @@
 namespace clawpatrol::cpctl {
 namespace {
 
-// wg-quick runs each line by itself, in bash. It puts the interface's name for %i, and takes what follows a
+// wg-quick runs each line by itself, in bash under `set -e`, and stops at one that fails: what may fail
+// stands in a list with `||`, where that does not hold. It puts the interface's name for %i, and takes what
+// follows a
 // `#` for a comment: there is none, and no other `%`.
 constexpr const char* up_fetch =
     R"sh(d=DIR; mkdir -p $d && for f in ca.crt env.sh; do { command -v curl >/dev/null && curl -fsS --retry 3 --max-time 20 -o $d/$f http://GATEWAY/$f; } || wget -q -T 20 -O $d/$f http://GATEWAY/$f || { echo "clawpatrol: the gateway did not give /$f; is this peer's profile there, and its time not over?" >&2; exit 1; }; done)sh";
 
 constexpr const char* up_trust =
-    R"sh(c=DIR/ca.crt; if command -v update-ca-certificates >/dev/null; then s=/usr/local/share/ca-certificates; [ -d /etc/pki/trust/anchors ] && s=/etc/pki/trust/anchors; mkdir -p $s && cp $c $s/clawpatrol-%i.crt && update-ca-certificates >/dev/null 2>&1; elif command -v update-ca-trust >/dev/null; then cp $c /etc/pki/ca-trust/source/anchors/clawpatrol-%i.crt && update-ca-trust extract; fi; true)sh";
+    R"sh(c=DIR/ca.crt; { if command -v update-ca-certificates >/dev/null; then s=/usr/local/share/ca-certificates; [ -d /etc/pki/trust/anchors ] && s=/etc/pki/trust/anchors; mkdir -p $s && cp $c $s/clawpatrol-%i.crt && update-ca-certificates >/dev/null 2>&1; elif command -v update-ca-trust >/dev/null; then cp $c /etc/pki/ca-trust/source/anchors/clawpatrol-%i.crt && update-ca-trust extract; fi; } || echo "clawpatrol: this system's store did not take the authority; it is in $c" >&2)sh";
 constexpr const char* down_trust =
-    R"sh(rm -f /usr/local/share/ca-certificates/clawpatrol-%i.crt /etc/pki/trust/anchors/clawpatrol-%i.crt /etc/pki/ca-trust/source/anchors/clawpatrol-%i.crt; if command -v update-ca-certificates >/dev/null; then update-ca-certificates >/dev/null 2>&1; elif command -v update-ca-trust >/dev/null; then update-ca-trust extract; fi; true)sh";
+    R"sh({ rm -f /usr/local/share/ca-certificates/clawpatrol-%i.crt /etc/pki/trust/anchors/clawpatrol-%i.crt /etc/pki/ca-trust/source/anchors/clawpatrol-%i.crt; if command -v update-ca-certificates >/dev/null; then update-ca-certificates >/dev/null 2>&1; elif command -v update-ca-trust >/dev/null; then update-ca-trust extract; fi; } || true)sh";
 
 constexpr const char* up_environment =
-    R"sh(if [ -d /etc/profile.d ]; then cp DIR/env.sh /etc/profile.d/clawpatrol-%i.sh; fi; true)sh";
-constexpr const char* down_environment = R"sh(rm -f /etc/profile.d/clawpatrol-%i.sh)sh";
+    R"sh([ ! -d /etc/profile.d ] || cp DIR/env.sh /etc/profile.d/clawpatrol-%i.sh || true)sh";
+constexpr const char* down_environment = R"sh(rm -f /etc/profile.d/clawpatrol-%i.sh || true)sh";
 
 constexpr const char* up_resolver =
-    R"sh(d=DIR; if command -v resolvectl >/dev/null && resolvectl status >/dev/null 2>&1; then resolvectl dns %i RESOLVER && resolvectl domain %i '~.'; elif command -v resolvconf >/dev/null; then echo nameserver RESOLVER | resolvconf -a %i -m 0 -x; else [ -e $d/resolv.before ] || cat /etc/resolv.conf > $d/resolv.before 2>/dev/null; echo nameserver RESOLVER > /etc/resolv.conf; fi)sh";
+    R"sh(d=DIR; if command -v resolvectl >/dev/null && resolvectl status >/dev/null 2>&1; then resolvectl dns %i RESOLVER && resolvectl domain %i '~.'; elif command -v resolvconf >/dev/null; then echo nameserver RESOLVER | resolvconf -a %i -m 0 -x; else [ -e $d/resolv.before ] || cat /etc/resolv.conf > $d/resolv.before 2>/dev/null || true; echo nameserver RESOLVER > /etc/resolv.conf; fi)sh";
 constexpr const char* down_resolver =
-    R"sh(d=DIR; if [ -e $d/resolv.before ]; then cat $d/resolv.before > /etc/resolv.conf; elif ! { command -v resolvectl >/dev/null && resolvectl status >/dev/null 2>&1; } && command -v resolvconf >/dev/null; then resolvconf -d %i -f; fi; true)sh";
+    R"sh(d=DIR; { if [ -e $d/resolv.before ]; then cat $d/resolv.before > /etc/resolv.conf; elif ! { command -v resolvectl >/dev/null && resolvectl status >/dev/null 2>&1; } && command -v resolvconf >/dev/null; then resolvconf -d %i -f; fi; } || true)sh";
 
 constexpr const char* linux_directory = "/var/lib/clawpatrol-agent/%i";
 constexpr const char* macos_directory = "/usr/local/var/clawpatrol-agent/%i";
-constexpr const char* down_directory = R"sh(rm -rf DIR; rmdir "$(dirname DIR)" 2>/dev/null; true)sh";
+constexpr const char* down_directory = R"sh(rm -rf DIR; rmdir "$(dirname DIR)" 2>/dev/null || true)sh";
 
 // Of the hash alone: what is trusted must be what the operator's gateway has.
 constexpr const char* up_compare =
@@ -32,7 +34,7 @@ constexpr const char* up_compare =
 
 constexpr const char* macos_trust =
     R"sh(security add-trusted-cert -d -r trustRoot -k /Library/Keychains/System.keychain DIR/ca.crt)sh";
-constexpr const char* macos_distrust = R"sh(security remove-trusted-cert -d DIR/ca.crt; true)sh";
+constexpr const char* macos_distrust = R"sh(security remove-trusted-cert -d DIR/ca.crt || true)sh";
 constexpr const char* macos_environment =
     R"sh(echo "clawpatrol: for a shell's environment: . DIR/env.sh" >&2)sh";
 

@@ -1,4 +1,4 @@
-// `cpctl status`: health first, then the live flows.
+// `cpctl status` and `cpctl top`: health first, then the live flows.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include "cpctl/daemon.h"
 #include "cpctl/flow_views.h"
 #include "cpctl/printable.h"
+#include "cpctl/rates.h"
 #include "cpctl/screen.h"
 #include "cpctl/units.h"
 
@@ -111,7 +112,8 @@ void add_reasons(std::vector<std::string>& lines, const Console& console, std::s
   }
 }
 
-std::vector<std::string> view(const Console& console, const Snapshot& snapshot) {
+// With rates, how busy each flow is too, the busiest first.
+std::vector<std::string> view(const Console& console, const Snapshot& snapshot, const Rates* rates) {
   const Message& health = snapshot.health;
   std::vector<std::string> lines{gateway_line(console, health)};
   lines.push_back(audit_part(console, health.object("audit")) + "  " +
@@ -125,31 +127,33 @@ std::vector<std::string> view(const Console& console, const Snapshot& snapshot) 
                           : "no live flows; an agent that connects to an endpoint appears here");
     return lines;
   }
-  for (std::string& line : flow_table(snapshot.flows).lines(console, console.width()))
-    lines.push_back(std::move(line));
+  Table table = rates ? flow_table(rates->busiest_first(snapshot.flows), rates) : flow_table(snapshot.flows);
+  for (std::string& line : table.lines(console, console.width())) lines.push_back(std::move(line));
   return lines;
 }
 
-int take(Daemon& daemon, Snapshot& snapshot) {
+int take(Daemon& daemon, Snapshot& snapshot, Rates* rates) {
   Snapshot fresh;
   int result = daemon.ask(command("status"), [&](const Message& line) {
     if (line.text_or_empty("type") == "status") fresh.health = line;
     if (line.text_or_empty("type") == "flow") fresh.flows.push_back(line);
     return true;
   });
-  if (result == exit_ok) snapshot = std::move(fresh);
+  if (result != exit_ok) return result;
+  snapshot = std::move(fresh);
+  if (rates) rates->take(snapshot.flows, std::chrono::steady_clock::now());
   return result;
 }
 
 // Goes on when the daemon is restarted: what was last seen stays, under a line that says so.
-int watch_on_screen(const Context& context, std::unique_ptr<Daemon> daemon) {
+int watch_on_screen(const Context& context, std::unique_ptr<Daemon> daemon, Rates* rates) {
   Console& console = context.console;
   Snapshot snapshot;
-  int result = take(*daemon, snapshot);
+  int result = take(*daemon, snapshot, rates);
   if (result != exit_ok) return result;
   Screen screen(console);
   for (;;) {
-    std::vector<std::string> lines = view(console, snapshot);
+    std::vector<std::string> lines = view(console, snapshot, rates);
     if (result != exit_ok) {
       lines.insert(lines.begin(),
                    console.paint(Style::bad, "clawpatrold does not answer; trying again (q leaves)"));
@@ -160,24 +164,22 @@ int watch_on_screen(const Context& context, std::unique_ptr<Daemon> daemon) {
     if (event == Screen::Event::resized) continue;
     console.forget_held_errors();
     if (result != exit_ok) daemon = Daemon::connect(context, Service::gateway);
-    result = daemon ? take(*daemon, snapshot) : exit_unreachable;
+    result = daemon ? take(*daemon, snapshot, rates) : exit_unreachable;
   }
 }
 
-}  // namespace
-
-int status(Context context, Follow watch) {
+int show(const Context& context, Follow watch, Rates* rates) {
   Console& console = context.console;
   std::unique_ptr<Daemon> daemon = Daemon::connect(context, Service::gateway);
   if (!daemon) return exit_unreachable;
   if (watch == Follow::yes && console.out_is_terminal() && !console.json()) {
-    return watch_on_screen(context, std::move(daemon));
+    return watch_on_screen(context, std::move(daemon), rates);
   }
   for (;;) {
     Snapshot snapshot;
-    if (int result = take(*daemon, snapshot); result != exit_ok) return result;
+    if (int result = take(*daemon, snapshot, rates); result != exit_ok) return result;
     if (!console.json()) {
-      for (const std::string& line : view(console, snapshot)) console.line(line);
+      for (const std::string& line : view(console, snapshot, rates)) console.line(line);
     }
     if (watch == Follow::no || console.broken()) return exit_ok;
     // Not a terminal: one snapshot after the other, for as long as somebody reads.
@@ -185,6 +187,17 @@ int status(Context context, Follow watch) {
     nanosleep(&second, nullptr);
     if (!console.json()) console.line("");
   }
+}
+
+}  // namespace
+
+int status(Context context, Follow watch) {
+  return show(context, watch, nullptr);
+}
+
+int top(Context context) {
+  Rates rates;
+  return show(context, Follow::yes, &rates);
 }
 
 int metrics(Context context) {

@@ -77,6 +77,35 @@ TEST_CASE("an authority with another hash is not trusted: the tunnel does not co
   std::filesystem::remove_all(name);
 }
 
+TEST_CASE("wg-quick down ends well beside another tunnel, and where the system's tools fail") {
+  namespace fs = std::filesystem;
+  char name[] = "/tmp/cp-hooks-XXXXXX";
+  REQUIRE(::mkdtemp(name) != nullptr);
+  const fs::path root = name;
+  for (const char* directory :
+       {"bin", "etc/profile.d", "var/lib/clawpatrol-agent/wg0", "var/lib/clawpatrol-agent/other"})
+    fs::create_directories(root / directory);
+  for (const char* tool : {"update-ca-certificates", "resolvectl", "resolvconf"}) {
+    std::ofstream(root / "bin" / tool) << "#!/bin/sh\nexit 1\n";
+    fs::permissions(root / "bin" / tool, fs::perms::owner_all);
+  }
+  for (const std::string& line : hook_lines(Hooks::linux_tools, facts)) {
+    if (line.find("/ca.crt)") != std::string::npos || line.find("curl") != std::string::npos) continue;
+    if (line.find("nameserver") != std::string::npos) continue;  // must fail where names would not be found
+    std::string command = command_of(line);
+    for (const char* top : {"/etc/", "/var/lib/", "/usr/local/"})
+      for (std::size_t at = 0; (at = command.find(top, at)) != std::string::npos;
+           at += root.native().size() + 1)
+        command.insert(at, root.native());
+    INFO(command);
+    CHECK(run_in_bash("set -o pipefail; PATH=" + (root / "bin").native() + ":$PATH\n(" + command + ")",
+                      root) == 0);
+  }
+  CHECK_FALSE(fs::exists(root / "var/lib/clawpatrol-agent/wg0"));
+  CHECK(fs::exists(root / "var/lib/clawpatrol-agent/other"));
+  fs::remove_all(root);
+}
+
 TEST_CASE("hooks stand in [Interface], and an IPv6 gateway has its brackets in URLs alone") {
   const std::string text =
       with_hooks("[Interface]\nMTU = 1420\n\n[Peer]\nPublicKey = x\n", {"PostUp = a", "PostDown = b"});

@@ -155,6 +155,19 @@ TEST_CASE("status -w redraws in place, never clears what it is about to draw, an
   CHECK(after.c_lflag == before.c_lflag);
 }
 
+TEST_CASE("top has a column for how busy a flow is") {
+  FakeDaemon daemon;
+  daemon.on("status", {R"({"v":1,"type":"status","version":"0.1.0","netd":{"peers":1}})", flow});
+  Terminal terminal(160);
+  int status = -1;
+  std::thread watching([&] { status = run_on(terminal, daemon, {"top"}); });
+  std::string text = terminal.read_until("0 B/s");  // of the second look: the fake flow moves nothing
+  terminal.type("q");
+  watching.join();
+  CHECK(status == 0);
+  CHECK(contains(text, "RATE"));
+}
+
 TEST_CASE("creds set asks on a terminal without echo") {
   FakeDaemon daemon;
   daemon.on("creds_set",
