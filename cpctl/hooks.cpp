@@ -13,7 +13,7 @@ constexpr const char* up_fetch =
 constexpr const char* up_trust =
     R"sh(c=DIR/ca.crt; { if command -v update-ca-certificates >/dev/null; then s=/usr/local/share/ca-certificates; [ -d /etc/pki/trust/anchors ] && s=/etc/pki/trust/anchors; mkdir -p $s && cp $c $s/clawpatrol-%i.crt && update-ca-certificates >/dev/null 2>&1; elif command -v update-ca-trust >/dev/null; then cp $c /etc/pki/ca-trust/source/anchors/clawpatrol-%i.crt && update-ca-trust extract; fi; } || echo "clawpatrol: this system's store did not take the authority; it is in $c" >&2)sh";
 constexpr const char* down_trust =
-    R"sh({ rm -f /usr/local/share/ca-certificates/clawpatrol-%i.crt /etc/pki/trust/anchors/clawpatrol-%i.crt /etc/pki/ca-trust/source/anchors/clawpatrol-%i.crt; if command -v update-ca-certificates >/dev/null; then update-ca-certificates >/dev/null 2>&1; elif command -v update-ca-trust >/dev/null; then update-ca-trust extract; fi; } || true)sh";
+    R"sh({ rm -f /usr/local/share/ca-certificates/clawpatrol-%i.crt /etc/pki/trust/anchors/clawpatrol-%i.crt /etc/pki/ca-trust/source/anchors/clawpatrol-%i.crt; if command -v update-ca-certificates >/dev/null; then update-ca-certificates --fresh >/dev/null 2>&1; elif command -v update-ca-trust >/dev/null; then update-ca-trust extract; fi; } || true)sh";
 
 constexpr const char* up_environment =
     R"sh([ ! -d /etc/profile.d ] || cp DIR/env.sh /etc/profile.d/clawpatrol-%i.sh || true)sh";
