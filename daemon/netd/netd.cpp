@@ -109,9 +109,11 @@ std::expected<void, Error> Netd::start() {
 // An expiry is kept to the second.
 std::chrono::milliseconds Netd::until_next_turn() const {
   constexpr std::chrono::seconds longest(5);
-  const auto next = book_.next_expiry();
+  const std::int64_t now = now_seconds();
+  if (book_.expired(now) != expired_left_) return std::chrono::milliseconds(0);  // over since we looked
+  const auto next = book_.next_expiry(now);
   if (!next) return longest;
-  return std::clamp(std::chrono::seconds(*next - now_seconds()), std::chrono::seconds(1), longest);
+  return std::clamp(std::chrono::seconds(*next - now), std::chrono::seconds(1), longest);
 }
 
 void Netd::run_until(int stop_signals) {

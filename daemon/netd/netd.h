@@ -1,6 +1,7 @@
 // netd itself: what the configuration and the peers' book ask for, made true in the kernel, again and again.
 #pragma once
 
+#include <chrono>
 #include <expected>
 #include <filesystem>
 #include <map>
@@ -44,6 +45,9 @@ class Netd {
   void run_until(int stop_signals);  // a signalfd: TERM and INT return, HUP reloads
 
  private:
+  // Between tries to take who is expired out of a file that cannot be written.
+  static constexpr std::chrono::seconds first_remove_pause{5}, longest_remove_pause{300};
+
   static std::int64_t now_seconds();
   ReloadAnswer reload();
   std::expected<void, Error> reconcile();
@@ -70,8 +74,7 @@ class Netd {
   std::expected<AddedPeer, std::string> configuration_of(const PeerEntry& entry, const PeerRequest& request,
                                                          const std::optional<PrivateKey>& made) const;
   std::expected<void, std::string> hold_peers(const HoldRequest& request);
-  std::expected<PeerEntry, std::string> remove_peer(const std::string& name, std::uint32_t uid,
-                                                    PeerOperation operation = PeerOperation::remove);
+  std::expected<PeerEntry, std::string> remove_peer(const std::string& name, std::uint32_t uid);
   void remove_expired();
   std::chrono::milliseconds until_next_turn() const;
   std::string tell_kernel();
@@ -96,6 +99,9 @@ class Netd {
   std::string tunnel_made_;                       // the interface that we made, or took over, for the tunnel
   std::map<std::string, std::string> unsteered_;  // interface -> why, so that each is said once
   bool dirty_ = false;                            // the kernel has announced changes
+  std::vector<std::string> expired_left_;         // shut out, and still in a file that cannot be written
+  std::chrono::steady_clock::time_point remove_again_;
+  std::chrono::seconds remove_pause_ = first_remove_pause;
   std::unique_ptr<DaemonDoor> daemon_door_;
   std::unique_ptr<OperatorDoor> operator_door_;
 };

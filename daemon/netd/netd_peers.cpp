@@ -123,8 +123,7 @@ std::expected<void, std::string> Netd::hold_peers(const HoldRequest& request) {
   return {};
 }
 
-std::expected<PeerEntry, std::string> Netd::remove_peer(const std::string& name, std::uint32_t uid,
-                                                        PeerOperation operation) {
+std::expected<PeerEntry, std::string> Netd::remove_peer(const std::string& name, std::uint32_t uid) {
   PeerBook next = book_;
   auto entry = next.remove(name, now_seconds());
   if (!entry) return std::unexpected(entry.error());
@@ -132,21 +131,43 @@ std::expected<PeerEntry, std::string> Netd::remove_peer(const std::string& name,
   next.adopt(config_, now_seconds());
   if (auto kept = keep(next); !kept) return std::unexpected(kept.error());
   log_line("peer '{}' removed by uid {}: id {}", entry->name, uid, entry->id);
-  daemon_door_->operated(operation, uid, entry->name);
+  daemon_door_->operated(PeerOperation::remove, uid, entry->name);
   auto done = reconcile();
   daemon_door_->peers_changed();
   if (!done) return std::unexpected("removed, and perhaps still in the kernel: " + done.error().what);
   return *entry;
 }
 
-// Those that were added for a time. One who cannot be taken out of the file is shut out all the same.
+// Those that were added for a time, all at once: a file that is written for each of thousands would hold netd
+// up. Where it cannot be written they are shut out all the same, and it is tried again later and later: a
+// disk that is full is so for hours, and a line of the log for each second would not make it emptier.
 void Netd::remove_expired() {
-  for (const std::string& name : book_.expired(now_seconds()))
-    if (auto removed = remove_peer(name, ::geteuid(), PeerOperation::expire); !removed) {
-      log_line("{}", removed.error());
-      book_.adopt(config_, now_seconds());
-      (void)tell_kernel();
+  const auto now = std::chrono::steady_clock::now();
+  const std::vector<std::string> over = book_.expired(now_seconds());
+  if (over.empty()) return expired_left_.clear();
+  if (over == expired_left_ && now < remove_again_) return;
+  PeerBook next = book_;
+  std::vector<std::string> gone;
+  for (const std::string& name : over)
+    if (next.remove(name, now_seconds())) gone.push_back(name);
+  next.adopt(config_, now_seconds());
+  if (auto kept = keep(next); kept) {
+    for (const std::string& name : gone) {
+      log_line("peer '{}' removed: its time is over", name);
+      daemon_door_->operated(PeerOperation::expire, ::geteuid(), name);
     }
+    remove_again_ = now + first_remove_pause;
+    remove_pause_ = first_remove_pause;
+  } else {
+    book_.adopt(config_, now_seconds());
+    log_line(
+        "peers whose time is over are shut out, and not yet removed: {}, {} in all: {}; next try in {} s",
+        over.front(), over.size(), kept.error(), remove_pause_.count());
+    remove_again_ = now + remove_pause_;
+    remove_pause_ = std::min(2 * remove_pause_, longest_remove_pause);
+  }
+  expired_left_ = book_.expired(now_seconds());
+  (void)tell_kernel();
 }
 
 std::vector<ListedPeer> Netd::list_peers() {

@@ -232,10 +232,10 @@ std::vector<std::string> PeerBook::expired(std::int64_t now) const {
   return names;
 }
 
-std::optional<std::int64_t> PeerBook::next_expiry() const {
+std::optional<std::int64_t> PeerBook::next_expiry(std::int64_t now) const {
   std::optional<std::int64_t> next;
   for (const PeerEntry& peer : peers_)
-    if (peer.expires_at != 0 && (!next || peer.expires_at < *next)) next = peer.expires_at;
+    if (peer.expires_at > now && (!next || peer.expires_at < *next)) next = peer.expires_at;
   return next;
 }
 

@@ -75,9 +75,9 @@ class PeerBook {
   bool all_held() const { return all_held_; }
   // Whether it is that alone which keeps the peer out.
   static bool is_held(const PeerEntry& peer);
-  // The peers whose time is over, and when that of the next one will be.
+  // The peers whose time is over, and when that of the next of the others will be.
   std::vector<std::string> expired(std::int64_t now) const;
-  std::optional<std::int64_t> next_expiry() const;
+  std::optional<std::int64_t> next_expiry(std::int64_t now) const;
 
   // Makes the book agree with a configuration: peers of ingress interfaces come and go with their tables; who
   // would have an address of somebody else is blocked. Returns what the operator should know.

@@ -1,19 +1,23 @@
 """What an operator does while agents are at work: pause, lockdown, rotate, a peer's time; and stops the gateway."""
+import contextlib
 import json
 import signal
 import time
 import unittest
 
 import wire
-from lab import Lab, wait_until
+from lab import DAEMON_UID, NETD_UID, Lab, run, wait_until
 
 SECOND = 1.0
 
 
 class Operations(unittest.TestCase):
+    setting = {"workers": 2}
+    laboratory = Lab
+
     @classmethod
     def setUpClass(cls):
-        cls.lab = Lab(workers=2).__enter__()
+        cls.lab = cls.laboratory(**cls.setting).__enter__()
         cls.address = cls.lab.virtual_address()
 
     @classmethod
@@ -103,6 +107,80 @@ class Operations(unittest.TestCase):
         for subject in ("clawpatrold", "clawpatrol-netd", "clawpatrold's privileges", "clawpatrol-netd's privileges", "steering",
                         "configuration", "audit chain", "certificate authority"):
             self.assertEqual(findings[subject]["health"], "good", findings[subject])
+
+
+class FullDiskLab(Lab):
+    """What both daemons keep is on a small file system of its own, as it may be on /var."""
+
+    def make_directories(self):
+        super().make_directories()
+        for folder, uid in ((self.state, DAEMON_UID), (self.netd_state, NETD_UID)):
+            run("mount", "-t", "tmpfs", "-o", f"size=24m,mode=0700,uid={uid},gid={uid}", "tmpfs", folder)
+            self.stack.callback(run, "umount", "-l", folder, check=False)
+
+    def fill_disk(self):
+        for folder in (self.state, self.netd_state):
+            with contextlib.suppress(OSError), open(folder / "ballast", "wb", buffering=0) as ballast:
+                while ballast.write(bytes(1 << 16)):
+                    pass
+
+    def free_disk(self):
+        for folder in (self.state, self.netd_state):
+            (folder / "ballast").unlink(missing_ok=True)
+
+
+class FullDisk(Operations):
+    """Who is to be shut out is so at once, also where nothing can be written."""
+    setting = {"tunnel": "go"}
+    laboratory = FullDiskLab
+    test_lockdown = test_pause = test_drain = test_metrics_and_doctor = None
+
+    def tearDown(self):
+        self.lab.free_disk()
+
+    def refused_peers(self):
+        answer = json.loads(self.lab.cpctl("peers", "list", "-o", "json").stdout)
+        return {peer["name"]: peer["blocked"] for peer in answer["peers"]}
+
+    def test_lockdown_on_a_full_disk(self):
+        """cpctl lockdown cuts and refuses at once, and says that it does not outlive a restart of netd"""
+        answers = []
+
+        def lock():
+            self.lab.fill_disk()
+            answers.append(self.lab.cpctl("lockdown", "--all", check=False))
+
+        self.assert_cut(self.session(), lock)
+        self.assertEqual(answers[0].returncode, 1)
+        self.assertIn("in force, but not kept", answers[0].stderr)
+        self.assertEqual(self.refused_peers(), {"builder-1": "locked down by an operator"})
+        self.lab.free_disk()
+        self.assertFalse(self.served(), "it stays in force")
+        self.lab.cpctl("unlock", "--all")
+        wait_until(self.served, "the agent to be served again")
+
+    def test_a_time_that_ends_on_a_full_disk(self):
+        """A peer's time ends to the second; it is not written to the log each second, and removed when it can be"""
+        again = ("peers", "add", "builder-1", "--public-key", self.lab.peer["peer"]["public_key"])
+        self.addCleanup(self.lab.cpctl, *again)
+        self.lab.cpctl("peers", "rm", "builder-1")
+        self.lab.cpctl(*again, "--ttl", "5s")
+        begun = time.monotonic()
+        wait_until(self.served, "the agent to be served again")
+        connection = self.session()
+        connection.send(wire.query("SELECT pg_sleep(60)"))
+        connection.socket.settimeout(10)
+        wait_until(lambda: "pg_sleep" in self.lab.cpctl("flows").stdout, "the query to run")
+        self.lab.fill_disk()
+        self.assertEqual(wire.error_codes(connection.until("E")), ["57P01"])
+        self.assertLess(time.monotonic() - begun, 7.0, "five seconds, one that is not whole, and one to be cut")
+        self.assertEqual(self.refused_peers(), {"builder-1": "its time is over"})
+        time.sleep(3)  # in which a retry each second would be seen
+        said = (self.lab.directory / "netd.log").read_text().count("shut out, and not yet removed")
+        self.assertEqual(said, 1)
+        self.lab.free_disk()
+        wait_until(lambda: self.refused_peers() == {}, "the peer to be removed")
+        wait_until(lambda: ("peers_expire", "builder-1") in self.operated(), "the audit line")
 
 
 if __name__ == "__main__":

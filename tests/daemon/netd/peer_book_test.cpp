@@ -307,7 +307,12 @@ TEST_CASE("a peer's time ends, whether or not netd runs then") {
   brief.expires_at = start + 10;
   REQUIRE(book.add(brief, tunnel(), start));
   REQUIRE(book.add(named("stays"), tunnel(), start));
-  CHECK(book.next_expiry() == start + 10);
+  NewPeer later = named("later");
+  later.expires_at = start + 20;
+  REQUIRE(book.add(later, tunnel(), start));
+  CHECK(book.next_expiry(start) == start + 10);
+  CHECK(book.next_expiry(start + 10) == start + 20);
+  CHECK_FALSE(book.next_expiry(start + 20));
   CHECK(book.expired(start + 9).empty());
   CHECK(book.expired(start + 10) == std::vector<std::string>{"brief"});
   book = *PeerBook::from_json(book.to_json());
