@@ -5,6 +5,7 @@
 #include <liburing.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
 #include <string>
@@ -199,6 +200,33 @@ TEST_CASE("an acceptor hands over every connection and none after close") {
   clients.emplace_back(socket(AF_INET, SOCK_STREAM, 0));
   CHECK(connect(clients.back().get(), reinterpret_cast<sockaddr*>(&address), length) == 0);
   CHECK(accepted.size() == 10);
+}
+
+namespace {
+
+Task<void> note_turn(Ring& ring, int fd, const int& turn, std::vector<int>& noted) {
+  char byte = 0;
+  const std::int32_t got = co_await ring.recv(fd, {&byte, 1}, Deadline::never());
+  if (got == 1) noted.push_back(turn);
+}
+
+}  // namespace
+
+TEST_CASE("where much has come at once, what is decided leaves after each few of it") {
+  auto ring = make_ring();
+  int turn = 0;
+  ring->on_turn_end([&] { ++turn; });
+  std::array<Pair, 64> pairs;
+  std::vector<int> noted;
+  TaskGroup group(*ring);
+  for (Pair& pair : pairs) {
+    REQUIRE(send(pair.right.get(), "x", 1, 0) == 1);
+    group.spawn(note_turn(*ring, pair.left.get(), turn, noted));
+  }
+  Task<void> stopper = join_and_stop(*ring, group);
+  ring->run();
+  REQUIRE(noted.size() == pairs.size());
+  for (int each : noted) CHECK(std::ranges::count(noted, each) <= 8);
 }
 
 TEST_CASE("a task group knows when its last task has ended") {
