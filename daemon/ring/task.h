@@ -13,6 +13,8 @@
 #include <optional>
 #include <utility>
 
+#include "daemon/ring/frame_memory.h"
+
 namespace clawpatrol {
 
 template <class T>
@@ -34,6 +36,8 @@ struct PromiseBase {
   std::coroutine_handle<> waiter;
   std::suspend_never initial_suspend() const noexcept { return {}; }
   FinalResume final_suspend() const noexcept { return {}; }
+  static void* operator new(std::size_t size) { return take_frame(size); }
+  static void operator delete(void* frame, std::size_t size) noexcept { give_back_frame(frame, size); }
   // Exceptions are for starting up; one that reaches a running task is a bug.
   [[noreturn]] void unhandled_exception() const noexcept { std::terminate(); }
 };
