@@ -49,7 +49,8 @@ inline void add_text(Document::Members& lists, std::string_view name, std::strin
       std::get<Document::Items>(member.value.value).push_back({std::move(text)});
       return;
     }
-  lists.push_back({std::string(name), {Document::Items{{std::move(text)}}}});
+  Document::Items& items = lists.emplace_back(std::string(name)).value.value.emplace<Document::Items>();
+  items.emplace_back(std::move(text));
 }
 
 }  // namespace clawpatrol

@@ -4,8 +4,8 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -80,7 +80,7 @@ class UpstreamPlaces {
  private:
   struct Taken {
     std::size_t count = 0;
-    std::deque<Turn*> waiting;  // the first is the next
+    std::list<Turn*> waiting;  // the first is the next; mostly there is none, and no memory for it
   };
   void leave(const At& at);
   // A place that has become free is who is next's, or nobody's.

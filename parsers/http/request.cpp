@@ -13,6 +13,7 @@ namespace {
 
 Document header_lists(const std::vector<http1::Header>& headers) {
   Document::Members lists;
+  lists.reserve(headers.size());
   for (const http1::Header& header : headers)
     add_text(lists, http1::lower_case(header.name), std::string(header.value));
   return {std::move(lists)};

@@ -13,6 +13,8 @@ namespace {
 
 using Refused = std::unexpected<Malformed>;
 
+constexpr std::size_t usual_headers = 16;
+
 Refused refuse(std::string_view why) {
   return Refused(Malformed{why});
 }
@@ -150,6 +152,7 @@ std::expected<Header, Malformed> read_header(std::string_view line) {
 
 std::expected<Head, Malformed> read_head(std::string_view text) {
   Head head;
+  head.headers.reserve(usual_headers);
   if (auto line = read_request_line(take_line(text), head); !line) return Refused(line.error());
   std::string_view raw_transfer_encoding;
   for (std::string_view line = take_line(text); !line.empty(); line = take_line(text)) {

@@ -10,6 +10,8 @@ namespace {
 
 using Refused = std::unexpected<Malformed>;
 
+constexpr std::size_t usual_headers = 16;
+
 Refused refuse(std::string_view why) {
   return Refused(Malformed{why});
 }
@@ -99,6 +101,7 @@ std::string_view ResponseStart::only(std::string_view name) const {
 
 std::expected<ResponseStart, Malformed> read_response_start(std::string_view text, Asked asked) {
   ResponseStart start;
+  start.headers.reserve(usual_headers);
   if (auto line = read_status_line(take_line(text), start); !line) return Refused(line.error());
   for (std::string_view line = take_line(text); !line.empty(); line = take_line(text)) {
     auto header = read_header(line);

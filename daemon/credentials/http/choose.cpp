@@ -191,12 +191,14 @@ Chosen choose(const Policy& policy, const Placeholders& placeholders, const Aski
     return refused(fmt::format("Several client certificates fit: {}.", names_of(fit.of_connection)));
   const bool in_body =
       std::ranges::any_of(fit.of_request, [](auto* one) { return one->place.kind == Kind::json; });
-  Message message{head, std::nullopt};
-  if (body && in_body) message.body = std::string(*body);
-  auto seen = found_in(placeholders, text_of(head) + std::string(1, '\0') + message.body.value_or(""));
-  Chosen choice = !seen.empty()
-                      ? by_placeholder(placeholders, fit.of_request, asking, seen, std::move(message))
-                      : by_slot(fit.of_request, head);
+  std::optional<std::string> read;
+  if (body && in_body) read = std::string(*body);
+  std::set<const CredentialConfig*> seen;
+  if (!placeholders.none())
+    seen = found_in(placeholders, text_of(head) + std::string(1, '\0') + read.value_or(""));
+  Chosen choice = !seen.empty() ? by_placeholder(placeholders, fit.of_request, asking, seen,
+                                                 {.head = head, .body = std::move(read)})
+                                : by_slot(fit.of_request, head);
   if (!choice) return choice;
   // A body that is still to come may hold the placeholder that decides.
   const bool hashed =

@@ -77,6 +77,7 @@ Request Exchange::request() const {
                   .query = {},
                   .headers = {{"host", from.authority.host}},
                   .body = held_};
+  request.headers.reserve(from.fields.size() + 2);
   if (mark != std::string::npos) request.query = std::string_view(from.target).substr(mark + 1);
   for (const Field& field : from.fields) request.headers.push_back({field.name, field.value});
   if (!outgoing_.upgrade.empty()) request.headers.push_back({"upgrade", outgoing_.upgrade});

@@ -117,9 +117,12 @@ Judge::Line Judge::record(const Entry& entry) {
                 durability_of(entry.policy->audit.sync, record.kind, entry.verdict == ActionVerdict::allow)};
   flow_.actions.fetch_add(1, std::memory_order_relaxed);
   if (entry.verdict != ActionVerdict::allow) flow_.denied.fetch_add(1, std::memory_order_relaxed);
-  if (entry.opinion.guard.empty())
-    shared_.rule_counts.of(*entry.policy, record.time_unix_ns)
-        ->count(*entry.policy, entry.opinion.decision, entry.opinion.allowed, record.id, record.time_unix_ns);
+  if (entry.opinion.guard.empty()) {
+    if (counted_ != entry.policy) counts_ = shared_.rule_counts.of(*entry.policy, record.time_unix_ns);
+    counted_ = entry.policy;
+    counts_->count(*entry.policy, entry.opinion.decision, entry.opinion.allowed, record.id,
+                   record.time_unix_ns);
+  }
   flow_.set_last(shared_.actions.add(std::move(record)));
   return line;
 }

@@ -69,6 +69,8 @@ class Judge {
   Generation policy_;
   std::shared_ptr<const FlowFacets> facets_;  // with the credential of the request that was recorded last
   AuditLines lines_;
+  Generation counted_;                              // of the request that was recorded last
+  std::shared_ptr<const GenerationCounts> counts_;  // its rules'
 };
 
 }  // namespace clawpatrol::http

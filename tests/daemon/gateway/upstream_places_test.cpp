@@ -1,6 +1,7 @@
 #include "daemon/gateway/upstream_places.h"
 
 #include <catch2/catch.hpp>
+#include <deque>
 #include <vector>
 
 #include "daemon/gateway/descriptors.h"
