@@ -75,20 +75,29 @@ bool speaks_tls(EndpointType type) {
   return type == EndpointType::https || type == EndpointType::kubernetes;
 }
 
+// Begins to serve. No task of its own, which would hold all of this for as long as the flow.
+Task<void> begin_serving(Worker& worker, Fd socket, ClaimedFlow claimed, Opening opening) {
+  const std::string type = claimed.endpoint_facets.type;
+  if (claimed.endpoint_facets.name.empty())
+    return serve_passthrough(worker, std::move(socket), std::move(claimed), std::move(opening));
+  if (type == name_of(EndpointType::postgres))
+    return serve_postgres(worker, std::move(socket), std::move(claimed));
+  if (type == name_of(EndpointType::http))
+    return serve_http(worker, std::make_unique<Stream>(worker.ring(), std::move(socket)), std::move(claimed),
+                      http::Version::http1);
+  return serve_https(worker, std::move(socket), std::move(claimed), std::move(opening));  // Kubernetes too
+}
+
+Task<void> close_behind(Worker& worker, std::shared_ptr<Flow> flow, Task<void> serving) {
+  co_await serving;
+  worker.shared().flows.close(*flow);
+}
+
 // One flow from its claim to its end. `opening`: what has been read of it already, if anything.
 Task<void> serve(Worker& worker, Fd socket, ClaimedFlow claimed, Opening opening) {
   std::shared_ptr<Flow> flow = claimed.flow;
-  const std::string type = claimed.endpoint_facets.type;  // others do not load
-  if (claimed.endpoint_facets.name.empty())
-    co_await serve_passthrough(worker, std::move(socket), std::move(claimed), std::move(opening));
-  else if (type == name_of(EndpointType::postgres))
-    co_await serve_postgres(worker, std::move(socket), std::move(claimed));
-  else if (type == name_of(EndpointType::https) || type == name_of(EndpointType::kubernetes))
-    co_await serve_https(worker, std::move(socket), std::move(claimed), std::move(opening));
-  else if (type == name_of(EndpointType::http))
-    co_await serve_http(worker, std::make_unique<Stream>(worker.ring(), std::move(socket)),
-                        std::move(claimed), http::Version::http1);
-  worker.shared().flows.close(*flow);
+  Task<void> serving = begin_serving(worker, std::move(socket), std::move(claimed), std::move(opening));
+  return close_behind(worker, std::move(flow), std::move(serving));
 }
 
 // Who came, and where to.
