@@ -5,10 +5,8 @@ import base64
 import http.client
 import pathlib
 import secrets
-import subprocess
 import sys
 import threading
-import time
 import unittest
 import urllib.parse
 
@@ -113,7 +111,7 @@ class Secrets(unittest.TestCase):
     def assert_clean(self, where, content, names=CANARIES):
         for name in names:
             for way in ways(CANARIES[name]):
-                self.assertNotIn(way, content, f"{name} is in {where}")
+                self.assertFalse(way in content, f"{name} is in {where}: {way[:12]}...")  # which may be a gigabyte
 
     def test_1_no_response_holds_a_secret(self):
         for number, name in enumerate(CANARIES):
@@ -134,24 +132,34 @@ class Secrets(unittest.TestCase):
             _, _, body = self.ask(name, "plain")
             self.assertIn(b"*", body, name)  # what it said has been overwritten
 
+    def core_of(self, pid):
+        """What gcore takes of a process."""
+        core = self.lab.directory / "core"
+        run("gcore", "-o", core, pid)
+        taken = pathlib.Path(f"{core}.{pid}")
+        content = taken.read_bytes()
+        taken.unlink()
+        return content
+
     def test_3_no_core_holds_a_secret_in_use(self):
         waiting = threading.Thread(target=self.ask, args=("c0", "wait"))
         waiting.start()
-        time.sleep(1.5)
-        core = self.lab.directory / "core"
+        self.addCleanup(waiting.join)
+        wait_until(lambda: "echo" in self.lab.cpctl("flows").stdout, "the request that waits")
         pid = run("pgrep", "-f", f"clawpatrold --config {self.lab.config}").stdout.split()[-1]
-        run("gcore", "-o", core, pid)
-        control = subprocess.Popen([sys.executable, "-c", f"import time; held = '{CONTROL}'.upper(); time.sleep(60)"])
-        time.sleep(0.5)
-        run("gcore", "-o", core, str(control.pid), check=False)
-        control.kill()
-        control.wait()
-        waiting.join()
-        taken = pathlib.Path(f"{core}.{control.pid}").read_bytes()
-        self.assertIn(CONTROL.upper().encode(), taken)
-        self.assertEqual(int(pathlib.Path(f"/proc/{pid}/coredump_filter").read_text(), 16), 0)
-        ours = pathlib.Path(f"{core}.{pid}")
-        self.assert_clean("a core of the daemon", ours.read_bytes())
+        filtered = pathlib.Path(f"/proc/{pid}/coredump_filter")
+        self.assertEqual(int(filtered.read_text(), 16), 0)
+        self.assert_clean("a core of the daemon", self.core_of(pid))
+        filtered.write_text("0x7f")
+        try:
+            whole = self.core_of(pid)
+        finally:
+            filtered.write_text("0")
+        self.assertTrue(waiting.is_alive(), "the request was over before its core was taken")
+        self.assertIn("echo", self.lab.cpctl("flows").stdout)
+        # So the scan sees what a core holds: only the filter keeps it out. Who may take that away may read the memory too,
+        # where what servers say, secrets and all, is received before it is cleaned.
+        self.assertTrue(CONTROL.encode() in whole)  # of the very request: its memory is in it
 
     def test_4_no_log_nor_cpctl_holds_a_secret(self):
         for command in (("creds", "list"), ("flows",), ("status",), ("rules",)):
