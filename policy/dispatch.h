@@ -24,6 +24,13 @@ class RuleSet {
   void add_all(const RuleSet& other) {
     for (std::size_t i = 0; i < count_; ++i) words_[i] |= other.words_[i];
   }
+  void remove_all(const RuleSet& other) {
+    for (std::size_t i = 0; i < count_; ++i) words_[i] &= ~other.words_[i];
+  }
+  void keep_all(const RuleSet& other) {  // and no others
+    for (std::size_t i = 0; i < count_; ++i) words_[i] &= other.words_[i];
+  }
+  std::size_t size() const { return count_ * 64; }  // that there is room for
   RuleSet(const RuleSet& other);
   RuleSet& operator=(const RuleSet&) = delete;
   ~RuleSet();
@@ -59,18 +66,27 @@ class RuleDispatch {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
-  using ByText = std::unordered_map<std::string, std::vector<std::size_t>, Hash, std::equal_to<>>;
+  using Positions = std::vector<std::size_t>;
+  using ByText = std::unordered_map<std::string, Positions, Hash, std::equal_to<>>;
+  // Rules by the texts that their tests name.
+  struct Texts {
+    Positions all;
+    ByText by_value, by_beginning;
+    std::vector<std::size_t> beginning_sizes;  // of the keys of `by_beginning`, ascending
+    void add(const cel::Key& key, std::size_t position);
+    void mark(std::string_view value, RuleSet& set) const;  // those that name it
+  };
   // The rules that test one facet.
   struct Tests {
     FacetId facet;
     cel::FacetReader read;
-    std::vector<std::size_t> all;         // candidates where it is not known, or an open list
-    std::vector<std::size_t> any_member;  // candidates where the list is not empty
-    ByText by_value, by_beginning;
-    std::vector<std::size_t> beginning_sizes;  // of the keys of `by_beginning`, ascending
+    Positions all;         // candidates where it is not known, or an open list
+    Positions any_member;  // candidates where the list is not empty
+    Texts some, none, every;
     void add(const cel::Key& key, std::size_t position);
     void mark(const Action& action, RuleSet& set) const;
-    void mark_value(std::string_view value, RuleSet& set) const;
+    void mark_list(const cel::Value& list, RuleSet& set) const;
+    void mark_not(const RuleSet& named, RuleSet& set) const;
   };
   Tests& tests_of(FacetId facet);
 

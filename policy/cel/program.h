@@ -39,13 +39,20 @@ struct Outcome {
   bool pending = false;
 };
 
-// A test of a facet that a condition makes; of a list, for some member of it.
+// A test of a facet by constants.
 struct Key {
-  enum class Test : std::uint8_t { equals, begins_with, has_members };
+  enum class Test : std::uint8_t { equals, begins_with };
+  struct Text {
+    Test test = Test::equals;
+    std::string text;
+  };
+  // The facet's value passes one of `texts`, or none. Of a list: one of its members does, or none, or every
+  // one; or there is a member at all.
+  enum class Holds : std::uint8_t { some, none, every, has_members };
   FacetId facet = FacetId::count;
   std::string field;  // of an object, such as `target` of sql.copy; else ""
-  Test test = Test::has_members;
-  std::string text;
+  Holds holds = Holds::has_members;
+  std::vector<Text> texts;
 };
 
 struct CompileOptions {
@@ -72,7 +79,8 @@ class Condition {
   // The facets that it reads, without repeats: for lints, and for deciding what waits for Bind parameters.
   const std::vector<FacetId>& facets() const;
   // Tests of which at least one must hold for it to be anything but `no` where every facet that they name is
-  // known and no open list; null: there are none. For finding rules without evaluating all of them.
+  // known and no open list; null: there are none. No two of them are `none` of one facet. For finding rules
+  // without evaluating all of them.
   const std::vector<Key>* keys() const;
 
  private:

@@ -58,7 +58,17 @@ class Generator {
   std::string boolean(int depth) {
     if (depth <= 0) return leaf(FacetType::boolean, {"true", "false", "has(peer.labels.team)"});
     const int d = depth - 1;
-    switch (choices_.upto(24)) {
+    switch (choices_.upto(30)) {
+      case 24: return fmt::format("({} == {})", dynamic(d), choices_.one_in(2) ? dynamic(d) : text(d));
+      case 25: return fmt::format("({} in {})", text(d), choices_.one_in(2) ? dynamic(d) : lists(d));
+      case 26: return fmt::format("has({}.a)", choices_.one_in(2) ? dynamic(d) : lists(d));
+      case 27:
+        return over(dynamic(d), choices_.pick({"exists", "all", "exists_one"}), "d",
+                    [&] { return boolean(d); });
+      case 28:
+        return fmt::format("({} {} {})", dynamic(d), comparison(), choices_.one_in(2) ? number(d) : real(d));
+      case 29:
+        return fmt::format("{}.{}(k, v, k == {})", lists(d), choices_.pick({"exists", "all"}), text(d));
       case 0: return fmt::format("({} && {})", boolean(d), boolean(d));
       case 1: return fmt::format("({} || {})", boolean(d), boolean(d));
       case 2: return fmt::format("!({})", boolean(d));
@@ -108,7 +118,8 @@ class Generator {
     return name;
   }
 
-  // A new variable in `body`, whose type is of the letter it begins with: t text, n number, b bool.
+  // A new variable in `body`, whose type is of the letter it begins with: t text, n number, b bool, d
+  // anything.
   template <class Body>
   std::string bound(std::string_view letter, const std::string& value, Body body) {
     std::string name = fmt::format("{}{}", letter, variables_.size());
@@ -148,7 +159,9 @@ class Generator {
       return variable('t', leaf(FacetType::string, {"'a'", "'b'", "'users'", "''", "'10.1.2.3'", "'\u00e9'",
                                                     "'Europe/Berlin'"}));
     const int d = depth - 1;
-    switch (choices_.upto(16)) {
+    switch (choices_.upto(18)) {
+      case 16: return fmt::format("string({})", dynamic(d));
+      case 17: return fmt::format("{}[{}][{}]", lists(d), text(d), number(d));
       case 0: return fmt::format("({} + {})", text(d), text(d));
       case 1: return fmt::format("{}.join({})", texts(d), text(d));
       case 2: return fmt::format("{}.replace({}, {})", text(d), text(d), text(d));
@@ -173,7 +186,10 @@ class Generator {
   std::string texts(int depth) {
     if (depth <= 0) return leaf(FacetType::string_list, {"['a', 'b']", "['users']", "['b', 'a', 'b']"});
     const int d = depth - 1;
-    switch (choices_.upto(14)) {
+    switch (choices_.upto(17)) {
+      case 14: return fmt::format("{}[{}]", lists(d), text(d));
+      case 15: return fmt::format("{}.?a.orValue({})", lists(d), texts(d));
+      case 16: return over(lists(d), "map", "t", [&] { return text(d); });
       case 0: return fmt::format("({} + {})", texts(d), texts(d));
       case 1: return over(texts(d), "filter", "t", [&] { return boolean(d); });
       case 2: return over(texts(d), "map", "t", [&] { return text(d); });
@@ -195,7 +211,9 @@ class Generator {
     if (depth <= 0)
       return variable('n', leaf(FacetType::integer, {"0", "1", "2", "-1", "9223372036854775807"}));
     const int d = depth - 1;
-    switch (choices_.upto(11)) {
+    switch (choices_.upto(13)) {
+      case 11: return fmt::format("int({})", dynamic(d));
+      case 12: return fmt::format("size({})", choices_.one_in(2) ? dynamic(d) : lists(d));
       case 0: return fmt::format("{}.size()", texts(d));
       case 1: return fmt::format("size({})", text(d));
       case 2:
@@ -254,6 +272,38 @@ class Generator {
     }
   }
 
+  // Of names and what each of them stands for: headers, a query.
+  std::string lists(int depth) {
+    if (depth <= 0) return leaf(FacetType::string_list_map, {"{'a': ['b', 'users']}", "{'': ['a']}"});
+    const int d = depth - 1;
+    switch (choices_.upto(4)) {
+      case 0: return fmt::format("{{{}: {}}}", text(d), texts(d));
+      case 1: return fmt::format("{}.transformMap(k, v, v + [k])", lists(d));
+      case 2: return fmt::format("{}.transformMap(k, v, k != {}, v)", lists(d), text(d));
+      default: return lists(0);
+    }
+  }
+
+  // What a document holds.
+  std::string dynamic(int depth) {
+    if (depth <= 0 && choices_.one_in(4)) return "dyn(k8s.impersonate)";
+    if (depth <= 0)
+      return variable('d', leaf(FacetType::dynamic, {"dyn(1)", "dyn({'a': [1, null, 'b']})", "dyn([])"}));
+    const int d = depth - 1;
+    switch (choices_.upto(10)) {
+      case 0: return fmt::format("{}.a", dynamic(d));
+      case 1: return fmt::format("{}[{}]", dynamic(d), choices_.one_in(2) ? text(d) : number(d));
+      case 2: return fmt::format("{}.?a.orValue({})", dynamic(d), dynamic(d));
+      case 3: return fmt::format("({} + {})", dynamic(d), dynamic(d));
+      case 4: return fmt::format("dyn([{}, {}])", dynamic(d), dynamic(d));
+      case 5: return fmt::format("dyn({{{}: {}}})", text(d), dynamic(d));
+      case 6: return "dyn(" + over(dynamic(d), "filter", "d", [&] { return boolean(d); }) + ")";
+      case 7: return "dyn(" + over(dynamic(d), "map", "d", [&] { return dynamic(d); }) + ")";
+      case 8: return fmt::format("({} ? {} : {})", boolean(d), dynamic(d), dynamic(d));
+      default: return fmt::format("dyn({})", choices_.one_in(2) ? lists(d) : map(d));
+    }
+  }
+
   // Of texts.
   std::string optional(int depth) {
     if (depth <= 0)
@@ -277,73 +327,173 @@ class Generator {
 
 // What is known of one action, twice: all of it, and with some of it forgotten.
 struct Knowledge {
+  enum class Protocol : std::uint8_t { sql, http, kubernetes, websocket };
+  // What an action of any protocol says; what its own does not have is not looked at.
+  struct Facets {
+    SqlFacets sql;
+    SqlParams params = SqlParams::Value{"7", std::nullopt, "a"};
+    HttpFacets http;
+    K8sFacets k8s;
+    WsFacets ws;
+  };
+  Protocol protocol = Protocol::sql;
   PeerFacets peer{"builder-1", "data", "10.86.0.2", {{"team", "a"}}};
-  EndpointFacets endpoint{"pg-prod", "postgres"};
+  EndpointFacets endpoint{"prod", "postgres"};
   DestFacets dest{"pg.internal", 5432};
   SqlSessionFacets session{"app", "agent", "agent"};
-  SqlFacets full, less;
-  SqlParams params = SqlParams::Value{"7", std::nullopt, "a"};
-  SqlParams less_params = params;
-  bool opened = false;
-  bool without_sql = false;
+  Facets full, less;
+  bool opened = false;   // some list
+  bool nothing = false;  // of the less
 
-  explicit Knowledge(Choices& choices) {
-    full.verb = std::string(choices.pick({"select", "a", "b"}));
-    full.statement = std::string(choices.pick({"a", "SELECT a FROM users", "\xff b", ""}));
-    full.unbounded = choices.one_in(2);
-    full.statements = static_cast<std::int64_t>(choices.upto(3));
-    full.copy = CopyFacet{std::string(choices.pick({"", "to"})), std::string(choices.pick({"", "program"}))};
-    for (Facet<NameList>* list : lists(full)) *list = names(choices);
+  explicit Knowledge(Choices& choices) : choices_(choices) {
+    protocol = static_cast<Protocol>(choices.upto(4));
+    each(full, [&](auto& facet) { make(facet); });
     less = full;
-    forget(choices);
+    each(less, [&](auto& facet) { forget(facet); });
+    nothing = choices.one_in(16);
   }
 
-  Action with(const SqlFacets* sql, const SqlParams* bound) const {
+  Action all() const { return with(&full); }
+  Action part() const { return with(nothing ? nullptr : &less); }
+
+ private:
+  Action with(const Facets* facets) const {
     Action action;
-    action.type = ActionType::statement;
+    action.type = protocol == Protocol::sql         ? ActionType::statement
+                  : protocol == Protocol::websocket ? ActionType::message
+                                                    : ActionType::request;
     action.kind = ActionKind::write;
     action.peer = &peer;
     action.endpoint = &endpoint;
     action.dest = &dest;
-    action.credential = "pg-reader";
+    action.credential = "reader";
     action.now_unix_ns = 1'700'000'000'500'000'000;
-    action.sql = sql;
-    action.sql_params = bound;
-    action.sql_session = &session;
+    action.sql_session = protocol == Protocol::sql ? &session : nullptr;
+    if (facets == nullptr) return action;
+    if (protocol == Protocol::sql) {
+      action.sql = &facets->sql;
+      action.sql_params = &facets->params;
+      return action;
+    }
+    action.http = &facets->http;
+    if (protocol == Protocol::kubernetes) action.k8s = &facets->k8s;
+    if (protocol == Protocol::websocket) action.ws = &facets->ws;
     return action;
   }
-  Action all() const { return with(&full, &params); }
-  Action part() const { return with(without_sql ? nullptr : &less, &less_params); }
 
- private:
-  static std::vector<Facet<NameList>*> lists(SqlFacets& sql) {
-    return {&sql.verbs,   &sql.tables,    &sql.reads,   &sql.writes,
-            &sql.columns, &sql.functions, &sql.classes, &sql.literals};
-  }
-  static NameList names(Choices& choices) {
-    NameList list;
-    for (std::size_t i = choices.upto(4); i > 0; --i)
-      list.items.emplace_back(choices.pick({"a", "b", "users", "", "1"}));
-    return list;
+  template <class Visit>
+  void each(Facets& facets, Visit visit) const {
+    if (protocol == Protocol::sql) {
+      SqlFacets& sql = facets.sql;
+      visit(sql.verb), visit(sql.statement), visit(sql.unbounded), visit(sql.statements), visit(sql.copy);
+      visit(sql.verbs), visit(sql.tables), visit(sql.reads), visit(sql.writes), visit(sql.columns);
+      visit(sql.functions), visit(sql.classes), visit(sql.literals), visit(facets.params);
+      return;
+    }
+    HttpFacets& http = facets.http;
+    visit(http.method), visit(http.host), visit(http.path), visit(http.raw_path), visit(http.body);
+    visit(http.body_size), visit(http.classes), visit(http.body_json);
+    lists(http.query, visit), lists(http.headers, visit);
+    if (protocol == Protocol::websocket) {
+      WsFacets& ws = facets.ws;
+      visit(ws.direction), visit(ws.opcode), visit(ws.text), visit(ws.json);
+      return;
+    }
+    K8sFacets& k8s = facets.k8s;
+    visit(k8s.verb), visit(k8s.group), visit(k8s.version), visit(k8s.resource), visit(k8s.subresource);
+    visit(k8s.namespace_), visit(k8s.name), visit(k8s.path), visit(k8s.argv), visit(k8s.derived);
+    visit(k8s.body), lists(k8s.params, visit), impersonated(k8s.impersonate, visit);
   }
 
-  void forget(Choices& choices) {
-    if (choices.one_in(3)) less.verb = Unknown::unparseable;
-    if (choices.one_in(3)) less.statement = Unknown::over_limit;
-    if (choices.one_in(3)) less.unbounded = Unknown::unparseable;
-    if (choices.one_in(3)) less.statements = Unknown::unparseable;
-    if (choices.one_in(3)) less.copy = Unknown::unparseable;
-    if (choices.one_in(2)) less_params = Unknown::pending;
-    without_sql = choices.one_in(16);
-    for (Facet<NameList>* list : lists(less)) {
-      std::size_t fate = choices.upto(4);
-      if (fate == 0) *list = Unknown::unparseable;
-      if (fate != 1) continue;
-      opened = true;
-      (**list).open = true;
-      std::erase_if((**list).items, [&](const std::string&) { return choices.one_in(2); });
+  // A name has a list of texts, and an impersonation a text and a list, whatever else a document can be.
+  template <class Visit>
+  void lists(Facet<Document>& facet, Visit visit) const {
+    visit(facet);
+    if (!facet.known() || is_of_lists(*facet)) return;
+    Document::Members members;
+    for (std::size_t i = choices_.upto(3); i > 0; --i) add_text(members, text(), std::string(text()));
+    facet = Document{std::move(members)};
+  }
+  static bool is_of_lists(const Document& document) {
+    if (document.members() == nullptr) return false;
+    for (const Document::Member& member : *document.members()) {
+      if (member.value.items() == nullptr) return false;
+      for (const Document& item : *member.value.items())
+        if (item.text() == nullptr) return false;
+    }
+    return true;
+  }
+  template <class Visit>
+  void impersonated(Facet<Document>& facet, Visit visit) const {
+    const bool made = facet.known();
+    visit(facet);
+    if (made || !facet.known()) return;
+    Document::Items groups;
+    for (std::size_t i = choices_.upto(3); i > 0; --i) groups.push_back({std::string(text())});
+    facet = Document{Document::Members{{"user", {std::string(text())}}, {"groups", {std::move(groups)}}}};
+  }
+
+  std::string_view text() const {
+    return choices_.pick(
+        {"a", "b", "users", "", "1", "SELECT a FROM users", "\xff b", "10.1.2.3", "app/json"});
+  }
+  Document document(int depth) const {
+    switch (choices_.upto(depth > 0 ? 9 : 6)) {
+      case 0: return {std::string(text())};
+      case 1: return {choices_.one_in(2)};
+      case 2: return {static_cast<std::int64_t>(choices_.upto(3)) - 1};
+      case 3: return {std::uint64_t{0xffffffffffffffff}};
+      case 4: return {1.5};
+      case 5: return {};
+      case 6: {
+        Document::Items items;
+        for (std::size_t i = choices_.upto(4); i > 0; --i) items.push_back(document(depth - 1));
+        return {std::move(items)};
+      }
+      default: {
+        Document::Members members;
+        for (std::string_view name : {"a", "b", "users", ""})
+          if (choices_.one_in(2)) members.push_back({std::string(name), document(depth - 1)});
+        return {std::move(members)};
+      }
     }
   }
+
+  void make(Facet<std::string>& facet) const {
+    std::string made(text());
+    // Long enough that looking at it over and over is dear.
+    if (choices_.one_in(200)) made.assign(100'000, 'a');
+    facet = std::move(made);
+  }
+  void make(Facet<bool>& facet) const { facet = choices_.one_in(2); }
+  void make(Facet<std::int64_t>& facet) const { facet = static_cast<std::int64_t>(choices_.upto(3)); }
+  void make(Facet<CopyFacet>& facet) const {
+    facet = CopyFacet{std::string(choices_.pick({"", "to"})), std::string(choices_.pick({"", "program"}))};
+  }
+  void make(Facet<NameList>& facet) const {
+    NameList list;
+    for (std::size_t i = choices_.upto(4); i > 0; --i) list.items.emplace_back(text());
+    facet = std::move(list);
+  }
+  void make(Facet<Document>& facet) const { facet = document(3); }
+  void make(SqlParams&) const {}
+
+  template <class T>
+  void forget(Facet<T>& facet) {
+    constexpr Unknown why[] = {Unknown::unparseable, Unknown::over_limit, Unknown::pending,
+                               Unknown::undecodable, Unknown::not_asked};
+    if (choices_.one_in(3)) facet = why[choices_.upto(std::size(why))];
+  }
+  void forget(Facet<NameList>& facet) {
+    const std::size_t fate = choices_.upto(4);
+    if (fate == 0) facet = Unknown::unparseable;
+    if (fate != 1) return;
+    opened = true;
+    facet->open = true;
+    std::erase_if(facet->items, [&](const std::string&) { return choices_.one_in(2); });
+  }
+
+  Choices& choices_;
 };
 
 constexpr cel::Limits limits{.cost = 50'000, .memory = 1 << 20};

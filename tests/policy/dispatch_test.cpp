@@ -94,19 +94,79 @@ TEST_CASE("rules are found through the variables of cel.bind") {
   CHECK(Rules({doubled}).tried(delete_from("users")) == Positions{0});
 }
 
+TEST_CASE("rules are found by what the facets that they test must not be") {
+  const Rules rules({"sql.verb != 'drop'", "sql.verb != 'delete'",
+                     "'delete' != sql.verb && sql.statement.contains('x')", "!(sql.verb == 'delete')",
+                     "!(sql.verb != 'drop')", "!(sql.verb in ['update', 'delete'])",
+                     "!sql.verb.startsWith('del')", "!sql.verb.startsWith('dex')", "!sql.unbounded",
+                     "!!sql.unbounded", "sql.copy.target != 'program'", "sql.copy.direction != 'program'"});
+  CHECK(rules.tried(delete_from("users")) == Positions{0, 7, 9, 11});
+  // Of several, all that a facet must not be add up; of alternatives, none leaves a rule out by itself.
+  const Rules several(
+      {"sql.verb != 'drop' && sql.verb != 'delete'", "sql.verb != 'drop' || sql.verb != 'delete'",
+       "!(sql.verb == 'drop' || sql.verb == 'delete')", "!(sql.verb == 'drop' && sql.verb == 'delete')",
+       "sql.verb != 'delete' || !sql.unbounded", "sql.verb != 'delete' || sql.unbounded",
+       "sql.copy.target != 'program' || sql.copy.direction != 'to'",
+       "sql.copy.target != 'program' && sql.copy.direction != 'from'"});
+  CHECK(several.tried(delete_from("users")) == Positions{1, 3, 5, 6});
+}
+
+TEST_CASE("rules are found by what every member of a list must be, or none") {
+  const std::vector<std::string> conditions = {
+      "sql.tables.all(t, t == 'users')",
+      "sql.tables.all(t, t in ['orders', 'users'])",
+      "sql.tables.all(t, t == 'orders' || t.startsWith('us'))",
+      "sql.tables.all(t, t.startsWith('secret_'))",
+      "sql.tables.all(t, t != 'users')",
+      "sql.tables.all(t, !(t in ['orders', 'users']))",
+      "sql.tables.all(t, t != 'orders' && t != 'users')",
+      "sql.tables.all(t, t != 'orders' || t != 'users')",
+      "!sql.tables.exists(t, t == 'users')",
+      "!sql.tables.exists(t, t != 'users')",
+      "!('users' in sql.tables)",
+      "!('orders' in sql.tables)",
+      "!sql.tables.all(t, t != 'users')",
+      "!sql.tables.all(t, t != 'orders')",
+      "!sql.tables.all(t, t == 'users')",
+      "sql.tables.exists(t, t != 'orders')",
+      "!sql.tables.exists_one(t, t == 'users')",
+      "sql.tables.all(t, t.startsWith('us') && t.endsWith('s'))",
+      "cel.bind(all, sql.tables, !all.exists(t, t.startsWith('u')))",
+  };
+  const Rules rules(conditions);
+  CHECK(rules.tried(delete_from("users")) == Positions{0, 1, 2, 7, 9, 11, 12, 14, 15, 16, 17});
+  // Of an empty list everything is true of every member, and of none.
+  SqlFacets nothing = delete_from("users");
+  nothing.tables = NameList{};
+  CHECK(rules.tried(nothing) == Positions{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 16, 17, 18});
+  // Two members that no one rule allows; and an open list, of which anything could be true.
+  SqlFacets two = delete_from("users");
+  two.tables = NameList{{"users", "secret_a"}};
+  CHECK(rules.tried(two) == Positions{7, 11, 12, 14, 15, 16});
+  two.tables->open = true;
+  CHECK(rules.tried(two).size() == conditions.size());
+  two.tables = Unknown::unparseable;
+  CHECK(rules.tried(two).size() == conditions.size());
+}
+
 TEST_CASE("a rule whose condition could be true without a constant's help is always tried") {
-  const Rules rules({"sql.verb != 'drop'", "!sql.unbounded", "sql.tables.all(t, t == 'x')", "true",
-                     "sql.verb == 'drop' || sql.statement.contains('x')", "sql.verb.endsWith('e')",
+  const Rules rules({"true", "sql.verb == 'drop' || sql.statement.contains('x')", "sql.verb.endsWith('e')",
                      "sql.unbounded ? sql.verb == 'x' : true", "sql.tables.exists(t, t == sql.verb) || true",
-                     "sql.verb in []"});
-  CHECK(rules.tried(delete_from("users")) == Positions{0, 1, 2, 3, 4, 5, 6, 7, 8});
+                     "sql.verb in []", "sql.verb != sql.statement", "!(sql.verb in [])",
+                     "sql.tables.all(t, t.endsWith('x'))", "!sql.tables.exists(t, t.contains('x'))",
+                     "sql.verb != 'delete' || sql.statement.contains('x')"});
+  CHECK(rules.tried(delete_from("users")) == Positions{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10});
 }
 
 TEST_CASE("attack 6: what is not known, or may have more members, makes its rules candidates") {
   const Rules rules({"sql.verb == 'drop'", "'secrets' in sql.tables", "sql.functions.exists(f, f == 'x')",
                      "sql.unbounded", "sql.copy.target == 'file'",
                      "sql.tables.exists(t, t.startsWith('s'))"});
+  const Rules negative({"sql.verb != 'drop'", "!('secrets' in sql.tables)", "!sql.unbounded",
+                        "sql.copy.target != 'file'", "sql.tables.all(t, t == 's')",
+                        "!sql.tables.exists(t, t == 's')"});
   SqlFacets sql;
+  CHECK(negative.tried(sql) == Positions{0, 1, 2, 3, 4, 5});
   CHECK(rules.tried(sql) == Positions{0, 1, 2, 3, 4, 5});
   sql = delete_from("users");
   CHECK(rules.tried(sql) == Positions{3});
