@@ -50,7 +50,7 @@ A list may be *open*: it holds what was found, and there may be more, because th
 `VACUUM` do (then `sql.tables`, `sql.reads` and `sql.writes` are).
 Of an open list `in` and `exists` can be true; absence, `size`, `==`, `all` and indexing are unknown.
 A statement is `sql.unbounded` where its WHERE is absent, constant, not about the row, or leaves out by its form none but
-nulls: `id = id`, `id < 5 OR id >= 5`, `name LIKE '%'`.
+nulls: `id = id`, `id < 5 OR id >= 5`, `name LIKE '%'`, `length(name) >= 0`, `id IN (SELECT id FROM t)` of t itself.
 The facets of HTTP exist for endpoints of type `http`, `https` and `kubernetes`. A request has kind `read` where its
 method is GET, HEAD or OPTIONS (and no header asks to have it taken for another), `exec` where it asks for an upgrade, else
 `write`. At a Kubernetes API server get, list, watch and reviews `read`; exec, attach, port-forward, proxy and ephemeral

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "policy/sql/row_scope.h"
+#include "policy/sql/shape.h"
 #include "policy/sql/tautology.h"
 
 namespace clawpatrol::sql {
@@ -89,34 +90,10 @@ Truths truth_of_numbers(const A_Expr& expression) {
   return of_no_row;
 }
 
-// Every row has them, and no table can have a column of its own by such a name.
-bool is_system_column(const ColumnRef& column) {
-  constexpr std::string_view names[] = {"ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"};
-  std::string_view last;
-  for (const Node* field : cells(column.fields)) last = string_of(field);
-  return std::ranges::find(names, last) != std::end(names);
-}
-
-// What is never null, whatever the row.
-bool is_never_null(const Node* node, int depth) {
-  if (node == nullptr || depth > deepest_condition) return false;
-  if (const auto* constant = as<A_Const>(node)) return !constant->isnull;
-  if (const auto* cast = as<TypeCast>(node)) return is_never_null(cast->arg, depth + 1);
-  if (const auto* column = as<ColumnRef>(node)) return is_system_column(*column);
-  if (const auto* query = as<SubLink>(node))
-    return query->subLinkType == EXISTS_SUBLINK || query->subLinkType == ARRAY_SUBLINK;
-  if (const auto* choice = as<CoalesceExpr>(node)) {
-    for (const Node* argument : cells(choice->args))
-      if (is_never_null(argument, depth + 1)) return true;
-  }
-  if (const auto* expression = as<A_Expr>(node))
-    return expression->kind == AEXPR_DISTINCT || expression->kind == AEXPR_NOT_DISTINCT;
-  return node->type == Tag::NullTest || node->type == Tag::BooleanTest || node->type == Tag::A_ArrayExpr;
-}
-
 class Condition {
  public:
-  Condition(Scope& scope, Tautologies& tautologies) : scope_(scope), tautologies_(tautologies) {}
+  Condition(Scope& scope, Tautologies& tautologies, const RangeVar* target)
+      : scope_(scope), tautologies_(tautologies), target_(target) {}
   Truths truth_of(const Node* node, int depth);
 
  private:
@@ -125,11 +102,13 @@ class Condition {
   std::optional<Truths> of_null_test(const NullTest& test, int depth);
   std::optional<Truths> of_case(const CaseExpr& expression, int depth);
   std::optional<Truths> of_coalesce(const CoalesceExpr& expression, int depth);
+  std::optional<Truths> of_subquery(const SubLink& query, int depth);
   Truths of_leaf(const Node* node, int depth);
   Truth one_of(const BoolExpr& expression, Sign sign, Truth by_parts);
 
   Scope& scope_;
   Tautologies& tautologies_;
+  const RangeVar* target_;
 };
 
 // AND: never if any part never is, by_row if any part is (the others narrow it no further than it does).
@@ -251,10 +230,22 @@ std::optional<Truths> Condition::of_coalesce(const CoalesceExpr& expression, int
   return std::nullopt;
 }
 
+// One without FROM is of one row, and one of all the table's own values leaves none of them out.
+std::optional<Truths> Condition::of_subquery(const SubLink& query, int depth) {
+  const Node* value = only_value(query.subselect);
+  if (query.subLinkType == EXISTS_SUBLINK && value != nullptr) return always_true;
+  if (query.subLinkType == EXPR_SUBLINK && value != nullptr) return truth_of(value, depth);
+  if (query.subLinkType == ANY_SUBLINK && tautologies_.holds_among(query, target_))
+    return Truths{Truth::always, Truth::by_row};
+  return std::nullopt;
+}
+
 Truths Condition::of_leaf(const Node* node, int depth) {
   const auto* comparison = as<A_Expr>(node);
   if (!looks_at_row(node, scope_, depth))
     return comparison == nullptr ? of_no_row : truth_of_numbers(*comparison);
+  const auto* call = as<FuncCall>(node);
+  if (call != nullptr && tautologies_.holds(*call)) return {Truth::always, Truth::by_row};
   if (comparison == nullptr) return of_each_row;
   if (tautologies_.is_null(*comparison)) return always_null;
   Truths truths = of_each_row;
@@ -279,6 +270,7 @@ Truths Condition::truth_of(const Node* node, int depth) {
   if (const auto* test = as<NullTest>(node)) known = of_null_test(*test, depth + 1);
   if (const auto* choice = as<CaseExpr>(node)) known = of_case(*choice, depth + 1);
   if (const auto* first = as<CoalesceExpr>(node)) known = of_coalesce(*first, depth + 1);
+  if (const auto* query = as<SubLink>(node)) known = of_subquery(*query, depth + 1);
   if (!known) return of_leaf(node, depth);
   // What is not known of these parts can be the same for every row all the same.
   const bool undecided = known->plain == Truth::by_row || known->negated == Truth::by_row;
@@ -287,13 +279,14 @@ Truths Condition::truth_of(const Node* node, int depth) {
 
 }  // namespace
 
-bool holds_for_every_row(const Node* condition, const List* others, const Node* other) {
+bool holds_for_every_row(const Node* condition, const RangeVar* target, const List* others,
+                         const Node* other) {
   if (condition == nullptr) return true;
   Scope scope;
   for (const Node* member : cells(others)) add_aliases(member, scope);
   add_aliases(other, scope);
   Tautologies tautologies(scope.size() == 0 ? Columns::of_one_relation : Columns::of_several);
-  const Truth truth = Condition(scope, tautologies).truth_of(condition, 0).plain;
+  const Truth truth = Condition(scope, tautologies, target).truth_of(condition, 0).plain;
   return truth == Truth::always || truth == Truth::constant || tautologies.gave_up();
 }
 

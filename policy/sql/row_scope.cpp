@@ -53,6 +53,7 @@ bool is_of_target(const ColumnRef& column, const Scope& scope) {
     last = string_of(part);
   }
   if (starred) qualifier = last;
+  if (!starred && last == "tableoid") return false;  // which table it is, and not which row
   if (!qualifier.empty()) return !scope.has_other(qualifier);
   return scope.subqueries == 0 && scope.size() == 0;
 }

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string_view>
 
+#include "policy/sql/shape.h"
+
 namespace clawpatrol::sql {
 
 using namespace tree;
@@ -148,14 +150,26 @@ struct Tautologies::Comparison {
   }
 };
 
+namespace {
+
+// What a subquery in its place comes to.
+const Node* value_of(const Node* side) {
+  const auto* query = as<SubLink>(side);
+  const Node* value =
+      query == nullptr || query->subLinkType != EXPR_SUBLINK ? nullptr : only_value(query->subselect);
+  return value == nullptr ? side : value;
+}
+
+}  // namespace
+
 // `5 < id` is `id > 5`.
 Tautologies::Comparison Tautologies::read(const Literal& literal) {
   const auto* expression = as<A_Expr>(literal.node);
   if (expression == nullptr) return {};
   const Operator found = operator_of(*expression);
   const bool negated = (found.sign == Sign::negated) != (literal.sign == Sign::negated);
-  Comparison made{found.asks, negated ? Sign::negated : Sign::plain, expression->kind, expression->lexpr,
-                  expression->rexpr};
+  Comparison made{found.asks, negated ? Sign::negated : Sign::plain, expression->kind,
+                  value_of(expression->lexpr), value_of(expression->rexpr)};
   const bool turns = made.kind == AEXPR_OP && as<A_Const>(made.left) != nullptr &&
                      (made.asks == Asks::equal || made.asks == Asks::less || made.asks == Asks::greater);
   if (!turns) return made;
@@ -187,6 +201,95 @@ bool Tautologies::holds_among(const Comparison& comparison) {
   }
 }
 
+namespace {
+
+// Whether `left - right`, which is within these bounds, fulfils the comparison.
+bool difference_holds(Asks asks, Sign sign, Bounds difference) {
+  const bool plain = sign == Sign::plain;
+  if (asks == Asks::less) return plain ? difference.high < 0 : difference.low >= 0;
+  if (asks == Asks::greater) return plain ? difference.low > 0 : difference.high <= 0;
+  if (asks != Asks::equal) return false;
+  const bool zero = difference.low == 0 && difference.high == 0;
+  return plain ? zero : difference.low > 0 || difference.high < 0;
+}
+
+bool is_ctid(const Node* node) {
+  const auto* column = as<ColumnRef>(node);
+  std::string_view last;
+  if (column != nullptr)
+    for (const Node* field : cells(column->fields)) last = string_of(field);
+  return last == "ctid";
+}
+
+}  // namespace
+
+// `length(name) >= 0`, `id + 1 > id`, `name >= ''`, `xmin::text <> ''`, `ctid > '(0,0)'`: no row's value can
+// be otherwise.
+bool Tautologies::holds_by_form(const Comparison& comparison) {
+  const auto& [asks, sign, kind, left, right] = comparison;
+  const auto low = bounds_of(left, 0), high = bounds_of(right, 0);
+  if (low && high && difference_holds(asks, sign, {low->low - high->high, low->high - high->low}))
+    return true;
+  const Offset one = offset_of(left), other = offset_of(right);
+  if ((one.base != left || other.base != right) && same(one.base, other.base)) {
+    const double difference = one.added - other.added;
+    return difference_holds(asks, sign, {difference, difference});
+  }
+  const bool above =
+      (asks == Asks::greater && sign == Sign::plain) || (asks == Asks::equal && sign == Sign::negated);
+  const bool at_least = asks == Asks::less && sign == Sign::negated;
+  if (!is_text(right) || (!above && !at_least)) return false;
+  if (is_ctid(left)) return text_of(right) == "(0,0)";  // items are counted from 1
+  return text_of(right).empty() && (at_least || is_never_empty(left, 0));
+}
+
+namespace {
+
+// Those behind the operators: int4eq, text_le, uuid_ge.
+bool is_reflexive(std::string_view name) {
+  return name.ends_with("eq") || name.ends_with("le") || name.ends_with("ge");
+}
+
+Asks pattern_of(std::string_view function) {
+  if (function == "textlike" || function == "like" || function == "bpcharlike") return Asks::like;
+  if (function == "texticlike") return Asks::like_any_case;
+  const bool regex = function == "textregexeq" || function == "texticregexeq" || function == "regexp_like";
+  return regex ? Asks::regex : Asks::nothing_known;
+}
+
+}  // namespace
+
+bool Tautologies::holds(const FuncCall& call) {
+  if (length(call.args) != 2) return false;
+  const QualifiedName name = qualified(call.funcname);
+  if (!name.schema.empty() && name.schema != "pg_catalog") return false;
+  const Node* first = *cells(call.args).begin();
+  const Node* second = first;
+  for (const Node* argument : cells(call.args)) second = argument;
+  if (is_reflexive(name.leaf)) return same(first, second);
+  if (name.leaf == "starts_with") return is_text(second) && text_of(second).empty();
+  const Asks asks = pattern_of(name.leaf);
+  return asks != Asks::nothing_known && fits_every_text(asks, second);
+}
+
+bool Tautologies::holds_among(const SubLink& query, const RangeVar* target) {
+  if (length(query.operName) > 0) {
+    const QualifiedName name = qualified(query.operName);
+    if (name.leaf != "=" || (!name.schema.empty() && name.schema != "pg_catalog")) return false;
+  }
+  if (const Node* value = only_value(query.subselect)) return same(query.testexpr, value);
+  const WholeColumn whole = whole_column(query.subselect);
+  const auto* tested = as<ColumnRef>(query.testexpr);
+  if (target == nullptr || whole.relation == nullptr || tested == nullptr) return false;
+  const std::string_view own_schema = view(target->schemaname), schema = view(whole.relation->schemaname);
+  const bool is_target = view(target->relname) == view(whole.relation->relname) &&
+                         (own_schema.empty() || schema.empty() || own_schema == schema);
+  std::string_view asked, given;
+  for (const Node* field : cells(tested->fields)) asked = string_of(field);
+  for (const Node* field : cells(whole.column->fields)) given = string_of(field);
+  return is_target && !asked.empty() && asked == given;
+}
+
 bool Tautologies::holds(const Literal& literal) {
   const Comparison comparison = read(literal);
   switch (comparison.kind) {
@@ -198,10 +301,17 @@ bool Tautologies::holds(const Literal& literal) {
                               comparison.asks == Asks::regex || comparison.asks == Asks::regex_any_case;
       if (is_pattern && comparison.sign == Sign::plain && fits_every_text(comparison.asks, comparison.right))
         return true;
-      [[fallthrough]];
+      if (comparison.kind == AEXPR_OP && holds_by_form(comparison)) return true;
+      return comparison.holds_of_same() && same(comparison.left, comparison.right);
     }
     case AEXPR_DISTINCT:
-    case AEXPR_NOT_DISTINCT: return comparison.holds_of_same() && same(comparison.left, comparison.right);
+    case AEXPR_NOT_DISTINCT: {
+      const auto* null = as<A_Const>(comparison.right);
+      // A row is no null, whatever is in it.
+      const bool is_value = is_never_null(comparison.left, 0) || as<RowExpr>(comparison.left) != nullptr;
+      if (null != nullptr && null->isnull && comparison.sign == Sign::plain && is_value) return true;
+      return comparison.holds_of_same() && same(comparison.left, comparison.right);
+    }
     default: return holds_among(comparison);
   }
 }

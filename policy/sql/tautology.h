@@ -25,6 +25,9 @@ class Tautologies {
   explicit Tautologies(Columns columns) : columns_(columns) {}
   // Alone: what compares something with itself, and patterns that everything fits.
   bool holds(const Literal& literal);
+  bool holds(const tree::FuncCall& call);
+  // `x IN (SELECT x)`, and `x IN (SELECT x FROM t)` of the `target` t.
+  bool holds_among(const tree::SubLink& query, const tree::RangeVar* target);
   // That no row can fulfil: a column that differs from itself.
   bool fails(const Literal& literal);
   // A comparison with NULL.
@@ -39,6 +42,7 @@ class Tautologies {
   static Comparison read(const Literal& literal);
   bool same(const tree::Node* a, const tree::Node* b) { return sql::same(a, b, columns_, work_); }
   bool holds_among(const Comparison& comparison);
+  bool holds_by_form(const Comparison& comparison);
   static Sign sign_of(const Literal& literal);
   bool contradict(const Literal& a, const Literal& b);
   bool have_opposites(const std::vector<Literal>& alternatives);

@@ -173,7 +173,7 @@ std::string_view Walk::update(const UpdateStmt& update) {
   assigned_columns(update.targetList);
   node(update.whereClause);
   list(update.returningList);
-  if (holds_for_every_row(update.whereClause, update.fromClause)) unbounded_ = true;
+  if (holds_for_every_row(update.whereClause, update.relation, update.fromClause)) unbounded_ = true;
   return "update";
 }
 
@@ -191,7 +191,7 @@ std::string_view Walk::remove(const DeleteStmt& remove) {
   node(remove.whereClause);
   std::swap(target_, other);
   list(remove.returningList);
-  if (holds_for_every_row(remove.whereClause, remove.usingClause)) unbounded_ = true;
+  if (holds_for_every_row(remove.whereClause, remove.relation, remove.usingClause)) unbounded_ = true;
   return "delete";
 }
 
@@ -204,7 +204,7 @@ std::string_view Walk::merge(const MergeStmt& merge) {
   node(merge.sourceRelation);
   node(merge.joinCondition);
   const auto holds_always = [&merge](const Node* condition) {
-    return holds_for_every_row(condition, nullptr, merge.sourceRelation);
+    return holds_for_every_row(condition, merge.relation, nullptr, merge.sourceRelation);
   };
   bool every_row = holds_always(merge.joinCondition);
   for (const Node* clause : cells(merge.mergeWhenClauses)) {
