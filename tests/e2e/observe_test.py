@@ -1,0 +1,74 @@
+"""From observing to enforcing, as docs/operate.md says it: what would have been denied is recorded, rules are suggested of
+it, their effect is looked at, and then they are enforced."""
+import shutil
+import unittest
+
+import wire
+from lab import POLICY, Lab, wait_until
+
+LOGINS = '[[rule]]\nname = "logins"\nendpoint = "pg-prod"\non = ["login", "cancel"]\ncondition = "true"\nverdict = "allow"\n'
+SEEN = "SELECT name FROM users WHERE id = 1"
+NOT_SEEN = ("SELECT token FROM sec.tokens", "DELETE FROM users", "SELECT name FROM users WHERE pg_sleep(0) IS NULL")
+
+
+class Observe(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        observing = POLICY.replace("[gateway]", '[gateway]\nmode = "observe"')
+        cls.lab = Lab(rules=LOGINS, policy=observing).__enter__()
+        cls.address = cls.lab.virtual_address()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.lab.__exit__(None, None, None)
+
+    def session(self):
+        connection = wire.Connection(self.lab.connect(self.address)).login()
+        self.addCleanup(connection.socket.close)
+        return connection
+
+    def replayed(self, name, suggested):
+        """What the log's actions would become under the configuration that enforces, with these rules."""
+        directory = self.lab.directory / name
+        shutil.copytree(self.lab.config, directory)
+        file = directory / "clawpatrol.toml"
+        file.write_text(file.read_text().replace('mode = "observe"', 'mode = "enforce"'))
+        (directory / "conf.d").mkdir(exist_ok=True)
+        (directory / "conf.d" / "70-seen.toml").write_text(suggested)
+        return self.lab.cpctl("diff", self.lab.config, directory, "--replay", self.lab.state / "audit").stdout
+
+    def test_from_observing_to_enforcing(self):
+        """observe, the audit log, cpctl rules suggest, cpctl diff --replay, cpctl enforce"""
+        self.assertEqual(wire.rows(self.session().simple(SEEN)), [["user1"]], "what no rule is for passes")
+
+        def observed():
+            return [line for line in self.lab.audit_lines() if line.get("guard") == "observe"]
+        wait_until(observed, "the audit line")
+        self.assertEqual({(line["verdict"], line.get("rule", "")) for line in observed()}, {("allow", "")})
+
+        suggested = self.lab.cpctl("rules", "suggest", "--since", "30m").stdout
+        self.assertIn('name      = "seen-pg-prod-select-1"', suggested)
+        count = len(observed())
+        self.assertIn(f"0 wider, {count} narrower", self.replayed("without", ""), "what would be denied from now on")
+        with_them = self.replayed("with", suggested)
+        self.assertIn('by rule "seen-pg-prod-select-1"', with_them)
+        self.assertIn("0 wider, 0 narrower", with_them)
+
+        (self.lab.config / "conf.d").mkdir(exist_ok=True)
+        (self.lab.config / "conf.d" / "70-seen.toml").write_text(suggested)
+        self.lab.cpctl("reload")
+        connection = self.session()
+        self.assertEqual(wire.rows(connection.simple(NOT_SEEN[0])), [["s3cr3t"]], "it observes still")
+        self.lab.cpctl("enforce")
+        self.assertIn('mode = "enforce"', (self.lab.config / "clawpatrol.toml").read_text())
+        for going_on in (connection, self.session()):
+            self.assertEqual(wire.rows(going_on.simple(SEEN)), [["user1"]])
+            for text in NOT_SEEN:
+                self.assertEqual(wire.error_codes(going_on.simple(text)), ["42501"], text)
+        self.assertEqual(self.lab.admin("SELECT count(*) FROM users"), "100")
+        again = self.lab.cpctl("enforce", check=False)
+        self.assertEqual(again.returncode, 1, "it enforces already")
+
+
+if __name__ == "__main__":
+    unittest.main()
