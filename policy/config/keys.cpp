@@ -16,7 +16,10 @@ constexpr Section sections[] = {
     {"defaults", false, "What happens where no rule and no endpoint says."},
     {"limits", false, "Past a limit the protocol's own error, or a reset, and a count."},
     {"audit", false, "The audit log."},
-    {"peer", true, "An agent. Its keys live in state, put there by `cpctl peers add`."},
+    {"peer", true,
+     "An agent. Its keys live in state, put there by `cpctl peers add`. One without a table has the profile "
+     "that it was added with (`--profile`), until a table names it: from then on the table decides, and "
+     "a peer whose table is taken away reaches nothing. So does one whose profile is nowhere defined."},
     {"profile", true, "What the agents of a profile may reach, and be given."},
     {"endpoint", true, "A service behind the gateway."},
     {"credential", true, "How the gateway logs in. The secret is in the store: `cpctl creds set NAME`."},
@@ -71,7 +74,9 @@ constexpr Key keys[] = {
      "statement",
      Shape::size,
      "",
-     "a longer statement is not analysed: its facets are unknown",
+     "a longer statement is not analysed, nor one of more than 32768 tokens (words, numbers, signs), which "
+     "no key "
+     "changes: its facets are unknown",
      {},
      kib,
      16 * mib,
@@ -203,9 +208,9 @@ constexpr Key keys[] = {
      "drain_timeout",
      Shape::duration,
      "",
-     "when `clawpatrold` stops or is started anew, connections have this long to end by themselves; then "
-     "each is "
-     "ended with its protocol's own farewell",
+     "when `clawpatrold` stops or is started anew, connections have this long to end by themselves "
+     "(PostgreSQL sessions that rest between transactions are ended at once); then each is ended with its "
+     "protocol's own farewell",
      {},
      0,
      60 * minute,

@@ -9,10 +9,11 @@ import wire
 from lab import DAEMON_UID, NETD_UID, Lab, run, wait_until
 
 SECOND = 1.0
+DRAIN = 5  # limits.drain_timeout
 
 
 class Operations(unittest.TestCase):
-    setting = {"workers": 2}
+    setting = {"extra": f'\n[limits]\nworkers = 2\ndrain_timeout = "{DRAIN}s"\n'}
     laboratory = Lab
 
     @classmethod
@@ -98,6 +99,31 @@ class Operations(unittest.TestCase):
         waiting.socket.settimeout(10)
         self.assertEqual(waiting.until("Z", "E")[-1][0], "Z", "who came meanwhile was not lost")
 
+    def test_farewells(self):
+        """A gateway that stops asks who rests to leave at once, and who stays gets 57P01 after limits.drain_timeout"""
+        resting, open_transaction, busy = (self.session() for _ in range(3))
+        open_transaction.simple("BEGIN")
+        resting.simple("SELECT 1")
+        busy.send(wire.query("SELECT pg_sleep(60)"))
+        wait_until(lambda: "pg_sleep" in self.lab.cpctl("flows").stdout, "the query to run")
+        begun = time.monotonic()
+        self.lab.daemon.send_signal(signal.SIGTERM)
+        for connection in (resting, open_transaction, busy):
+            connection.socket.settimeout(15)
+        self.assertEqual(wire.error_codes(resting.until("E")), ["57P01"])
+        self.assertLess(time.monotonic() - begun, DRAIN - 1.0)
+        # Who works may go on, also when he was silent for longer than one that rests may be.
+        time.sleep(max(0.0, begun + 2.0 - time.monotonic()))
+        open_transaction.simple("SELECT 1")
+        for connection in (open_transaction, busy):
+            self.assertEqual(wire.error_codes(connection.until("E")), ["57P01"])
+        took = time.monotonic() - begun
+        self.assertGreaterEqual(took, DRAIN - 0.5)
+        self.assertLess(took, DRAIN + 2.0)
+        self.lab.daemon.wait(10)
+        self.lab.start_daemon()
+        wait_until(self.served, "the agent to be served again")
+
     def test_metrics_and_doctor(self):
         """cpctl metrics counts what was done, and doctor finds both daemons as they are to be"""
         self.session().simple("SELECT 1")
@@ -133,7 +159,7 @@ class FullDisk(Operations):
     """Who is to be shut out is so at once, also where nothing can be written."""
     setting = {"tunnel": "go"}
     laboratory = FullDiskLab
-    test_lockdown = test_pause = test_drain = test_metrics_and_doctor = None
+    test_lockdown = test_pause = test_drain = test_farewells = test_metrics_and_doctor = None
 
     def tearDown(self):
         self.lab.free_disk()

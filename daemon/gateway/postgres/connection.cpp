@@ -16,6 +16,11 @@ namespace {
 constexpr auto farewell_time = std::chrono::seconds(5);
 // After the agent's last message: for what the server still has to say.
 constexpr auto drain_time = std::chrono::seconds(60);
+// A gateway that is about to stop takes a session that has been silent for so long for one that rests, and
+// not for one between two statements of its work; and looks so often.
+constexpr auto rest_time = std::chrono::seconds(1);
+constexpr auto rest_look = std::chrono::milliseconds(100);
+constexpr std::string_view shutting_down = "terminating connection: the gateway is shutting down";
 constexpr auto cancel_time = std::chrono::seconds(10);
 constexpr std::size_t server_buffer = 64 << 10;
 // What it takes to chain and to write an audit line, at the end of the turn.
@@ -64,10 +69,16 @@ Task<void> Connection::relay() {
   claimed_.flow->set_state("idle");
   moved_ = worker_.ring().now();
   if (close_asked()) close_now();  // during the login's last step
+  claimed_.flow->on_leave_request([ring = &worker_.ring(), weak = weak_from_this()] {
+    ring->post([weak] {
+      if (auto connection = weak.lock()) connection->worker_.flows().spawn(leave_when_at_rest(connection));
+    });
+  });
   Task<void> agent = pump_agent();
   Task<void> server = pump_server();
   co_await server;
   co_await agent;
+  claimed_.flow->on_leave_request(nullptr);
   worker_.shared().cancel_keys->withdraw(key_);
   co_await record();  // what a server did that ended it
   session_->note_unanswered();
@@ -139,9 +150,11 @@ Task<void> Connection::pump_agent() {
                      .detail = {},
                      .hint = {}},
                     Session::Ending::graceful);
-      co_await forward();
     }
-    if (count <= 0) break;
+    if (count <= 0) {
+      if (session_->ending() == Session::Ending::graceful) co_await forward();  // the Terminate
+      break;
+    }
     from_agent_.received(static_cast<std::size_t>(count));
     moved_ = worker_.ring().now();
   }
@@ -233,6 +246,26 @@ void Connection::close_now() {
   if (sending_to_agent_) agent_.shut_down(SHUT_RDWR);
   ++server_turns_;
   progress_.notify();
+}
+
+bool Connection::rests() const {
+  return !session_->in_flight() && session_->transaction() == 'I' && from_agent_.view().empty() &&
+         !sending_to_agent_ && worker_.ring().now() - moved_ >= rest_time;
+}
+
+// The protocol has no words for leaving but the last ones. Who rests between transactions loses nothing by
+// them, and comes back to the gateway that is next; who works is left alone for as long as he does.
+Task<void> Connection::leave_when_at_rest(std::shared_ptr<Connection> connection) {
+  Connection& self = *connection;
+  while (!self.server_done_ && !self.rests())
+    co_await self.worker_.ring().sleep_until(Deadline::after(rest_look));
+  if (self.server_done_) co_return;
+  self.session_->end(
+      {.code = "57P01", .message = std::string(shutting_down), .detail = {}, .hint = "Connect again."},
+      Session::Ending::graceful);
+  self.agent_.shut_down(SHUT_RD);  // what it waits in is for the agent's next word
+  ++self.server_turns_;
+  self.progress_.notify();
 }
 
 bool Connection::analyse_elsewhere(std::string text, const sql::Options& options, Analysts::Done done) {

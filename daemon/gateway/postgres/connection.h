@@ -65,6 +65,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool analyse_elsewhere(std::string text, const sql::Options& options, Analysts::Done done);
   std::optional<Denial> close_asked() const;  // by whoever may end the flow
   void close_now();
+  bool rests() const;  // between transactions, and for a while
+  static Task<void> leave_when_at_rest(std::shared_ptr<Connection> connection);
   void cancel(std::function<void()> done);
   static Task<void> cancel_upstream(std::shared_ptr<Connection> connection, std::function<void()> done);
   void issue_key(std::size_t secret_size);
