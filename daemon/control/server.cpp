@@ -1,11 +1,15 @@
 #include "daemon/control/server.h"
 
+#include <endian.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -20,6 +24,7 @@ using Clock = Loop::Clock;
 
 // Pieces of one answer that are made in one turn of the loop, so that one client cannot hold it.
 constexpr int pieces_per_turn = 8;
+constexpr int backlog = 16;
 
 std::expected<sockaddr_un, Error> address_of(const std::filesystem::path& path) {
   sockaddr_un address{};
@@ -38,6 +43,22 @@ bool somebody_serves(const sockaddr_un& address) {
   if (!probe) return false;
   int result = connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   return result == 0 || errno == EAGAIN;  // EAGAIN: its backlog is full
+}
+
+// An access control list (acl(5)): its owner and `group`, and nobody else. 0 or errno.
+int admit_group(const std::filesystem::path& path, gid_t group) {
+  constexpr std::uint16_t may = ACL_READ | ACL_WRITE;
+  struct {
+    posix_acl_xattr_header header;
+    posix_acl_xattr_entry entries[5];  // in this order
+  } list{{htole32(POSIX_ACL_XATTR_VERSION)},
+         {{htole16(ACL_USER_OBJ), htole16(may), htole32(static_cast<std::uint32_t>(ACL_UNDEFINED_ID))},
+          {htole16(ACL_GROUP_OBJ), 0, htole32(static_cast<std::uint32_t>(ACL_UNDEFINED_ID))},
+          {htole16(ACL_GROUP), htole16(may), htole32(group)},
+          {htole16(ACL_MASK), htole16(may), htole32(static_cast<std::uint32_t>(ACL_UNDEFINED_ID))},
+          {htole16(ACL_OTHER), 0, htole32(static_cast<std::uint32_t>(ACL_UNDEFINED_ID))}}};
+  static_assert(sizeof list == 4 + 5 * 8);
+  return lsetxattr(path.c_str(), "system.posix_acl_access", &list, sizeof list, 0) == 0 ? 0 : errno;
 }
 
 bool in_group(int fd, gid_t group, gid_t primary) {
@@ -155,26 +176,28 @@ std::expected<void, Error> Server::open_socket() {
     return std::unexpected(os_error(errno, where));
   }
   struct stat made{};
-  if (lstat(options_.path.c_str(), &made) == 0) inode_ = made.st_ino;
-  // Who may connect is decided by SO_PEERCRED below; the file's group and mode only let them get that far. A
-  // daemon that is not of the operators' group itself, so that it is no operator, cannot give them the file:
-  // then everybody gets that far.
-  mode_t mode = 0660;
+  if (lstat(options_.path.c_str(), &made) != 0) return std::unexpected(os_error(errno, where));
+  inode_ = made.st_ino;
+  // Who may speak is decided by SO_PEERCRED below. The file's mode keeps everybody else from filling the
+  // backlog.
+  if (chmod(options_.path.c_str(), 0660) != 0) return std::unexpected(os_error(errno, where));
   if (options_.group != static_cast<gid_t>(-1) &&
       lchown(options_.path.c_str(), static_cast<uid_t>(-1), options_.group) != 0) {
     if (errno != EPERM)
       return std::unexpected(os_error(
           errno, fmt::format("cannot give '{}' to group {}", options_.path.native(), options_.group)));
-    mode = 0666;
+    // A daemon that is not of the operators' group itself, so that it is no operator, cannot give them the
+    // file; but it may say who else has a way to it.
+    for_operators_ = admit_group(options_.path, options_.group) == 0;
   }
-  if (chmod(options_.path.c_str(), mode) != 0 || ::listen(listener_.get(), 16) != 0) {
-    return std::unexpected(os_error(errno, where));
-  }
+  if (::listen(listener_.get(), backlog) != 0) return std::unexpected(os_error(errno, where));
   return {};
 }
 
+// Not all that there are: a flood of them would hold everything else up. What is left is found in the next
+// turn.
 void Server::accept_clients() {
-  for (;;) {
+  for (int turn = 0; turn < backlog; ++turn) {
     Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!fd && (errno == EMFILE || errno == ENFILE)) return rest_from_accepting();
     if (!fd) return;

@@ -79,7 +79,7 @@ class Server {
  public:
   struct Options {
     std::filesystem::path path;
-    gid_t group = static_cast<gid_t>(-1);  // admitted beside root; -1: none
+    gid_t group = static_cast<gid_t>(-1);  // admitted beside root, and the socket's; -1: none
     std::size_t max_clients = 64;
     std::size_t max_clients_per_uid = 32;
     std::size_t max_line = 64 << 10;
@@ -98,6 +98,8 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   std::size_t clients() const { return clients_.size(); }
+  // False: the file system would not let `group` in, and the socket is for the daemon's own user and root.
+  bool for_operators() const { return for_operators_; }
 
  private:
   struct Client;
@@ -129,6 +131,7 @@ class Server {
   Loop::TimerId again_timer_ = 0;
   Loop::TimerId rest_timer_ = 0;
   ino_t inode_ = 0;
+  bool for_operators_ = true;
 };
 
 }  // namespace clawpatrol::control

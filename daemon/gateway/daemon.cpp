@@ -201,6 +201,10 @@ std::expected<void, std::string> Daemon::open_control() {
                               [this](const control::Request& request) { return commands_->handle(request); });
   if (!server) return std::unexpected(server.error().what);
   control_ = std::move(*server);
+  if (!control_->for_operators())
+    say(fmt::format(
+        "warning: control.sock is for root alone: the file system of '{}' has no access control lists",
+        options_.run.string()));
   const std::string address = shared_.policy.current()->gateway.metrics;
   if (address.empty()) return {};
   auto metrics = MetricsDoor::listen(*loop_, address, [this] { return commands_->metrics(); });

@@ -281,6 +281,47 @@ TEST_CASE("the socket is closed to the world, its group is the one given (needs 
   CHECK(ask_as(fixture.options.path, 65534, 65534, {}).find("ermission denied") != std::string::npos);
 }
 
+TEST_CASE(
+    "a daemon that is no operator lets the operators in, and nobody else as far as the backlog (needs "
+    "root)") {
+  if (geteuid() != 0) {
+    WARN("not root: cannot take other credentials");
+    return;
+  }
+  constexpr gid_t operators = 4242, others = 4243;
+  constexpr uid_t daemon = 64911;
+  TemporaryDirectory directory;
+  REQUIRE(chown(directory.path.c_str(), daemon, daemon) == 0);
+  Server::Options options;
+  options.path = directory.path / "control.sock";
+  options.group = operators;
+  auto loop = std::move(*Loop::create());
+  std::unique_ptr<Server> server;
+  std::thread([&] {
+    if (syscall(SYS_setgroups, 0, nullptr) != 0 || syscall(SYS_setresgid, daemon, daemon, daemon) != 0 ||
+        syscall(SYS_setresuid, daemon, daemon, daemon) != 0)
+      return;
+    auto made = Server::listen(*loop, options, [](const Request&) { return answer_line("{\"here\":1}"); });
+    if (made) server = std::move(*made);
+  }).join();
+  REQUIRE(server);
+  CHECK(server->for_operators());
+  struct stat made{};
+  REQUIRE(lstat(options.path.c_str(), &made) == 0);
+  CHECK((made.st_mode & 07777) == 0660);
+  CHECK(made.st_uid == daemon);
+  // Nothing runs the loop yet, so that nothing is accepted: what gets into the backlog stays there.
+  for (int i = 0; i < 64; ++i)
+    REQUIRE(ask_as(options.path, 65534, 65534, {others}).find("ermission denied") != std::string::npos);
+  CHECK(ask_as(options.path, 65533, daemon, {}).find("ermission denied") != std::string::npos);
+  std::thread running([&] { loop->run(); });
+  CHECK(ask_as(options.path, 65534, operators, {}).find("here") != std::string::npos);
+  CHECK(ask_as(options.path, 65534, 65534, {7, operators}).find("here") != std::string::npos);
+  CHECK(ask_as(options.path, 0, 0, {}).find("here") != std::string::npos);
+  loop->stop();
+  running.join();
+}
+
 TEST_CASE("a stale socket is replaced, one that is served is not, and a file is not touched") {
   TemporaryDirectory directory;
   auto loop = std::move(*Loop::create());
