@@ -149,8 +149,8 @@ Statement with_unread_code(const Statement& read);
 // Whether a facet that is asked for was not made when the statement was read.
 bool lacks(const SqlFacets& read, const Asked& asked);
 
-// Analyses by exact text, least recently used out first, bounded by bytes. Not thread-safe: one per worker.
-// Holds analyses, never verdicts.
+// Analyses by exact text, bounded by bytes. Where there is no room, the least recently used goes of the peer
+// that has the most. Not thread-safe: one per worker. Holds analyses, never verdicts.
 class Cache {
  public:
   explicit Cache(std::size_t max_bytes);
@@ -160,10 +160,12 @@ class Cache {
 
   // Null when absent.
   std::shared_ptr<const Analysis> find(std::string_view text, const Options& options);
-  std::shared_ptr<const Analysis> insert(std::string_view text, const Options& options, Analysis analysis);
+  std::shared_ptr<const Analysis> insert(std::string_view text, const Options& options, Analysis analysis,
+                                         std::uint32_t peer = 0);
   // find, else analyse, and insert a text that has been seen before: most texts with constants in them are
   // sent once, and would push out those that are not.
-  std::shared_ptr<const Analysis> analyse(std::string_view text, const Options& options);
+  std::shared_ptr<const Analysis> analyse(std::string_view text, const Options& options,
+                                          std::uint32_t peer = 0);
 
  private:
   struct State;

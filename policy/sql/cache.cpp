@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <list>
 #include <random>
@@ -44,7 +45,13 @@ std::uint64_t hash_text(std::string_view text, std::uint64_t seed) {
 struct Hash {
   using is_transparent = void;
   std::uint64_t seed;
-  std::size_t operator()(const KeyView& key) const { return hash_text(key.text, seed); }
+  // The path too: one text on many of them is no chain that others walk.
+  std::size_t operator()(const KeyView& key) const {
+    const SearchPath& path = path_of(key.options->search_path);
+    std::uint64_t hash = hash_text(key.text, seed);
+    for (const std::string& schema : path.schemas) hash = hash_text(schema, hash ^ seed);
+    return hash + path.certain + 2 * path.hides_catalog;
+  }
 };
 
 struct Equal {
@@ -59,6 +66,7 @@ struct Entry {
   Options options;  // keeps safe_functions alive, so that its address stays its identity
   std::shared_ptr<const Analysis> analysis;
   std::size_t bytes = 0;
+  std::uint32_t peer = 0;  // who sent it first, and is charged
 };
 
 std::uint64_t random_seed() {
@@ -71,17 +79,35 @@ std::uint64_t random_seed() {
 struct Cache::State {
   explicit State(std::size_t max) : max_bytes(max), index(64, Hash{random_seed()}, Equal{}) {}
 
+  struct OfPeer {
+    std::list<Entry> entries;  // most recently used first
+    std::size_t bytes = 0;
+  };
+  // Hashes of texts that were sent once, the latest of each remainder. What one peer sends makes those of few
+  // others be forgotten.
+  using SeenOnce = std::array<std::uint64_t, 1024>;
+
   std::size_t max_bytes;
   std::size_t bytes = 0;
-  std::array<std::uint64_t, 4096> seen_once{};  // hashes, the latest of each remainder
-  std::list<Entry> entries;                     // most recently used first
+  std::unordered_map<std::uint32_t, OfPeer> peers;                             // that have entries
+  std::array<SeenOnce, 16> seen_once{};                                        // by peer
   std::unordered_map<KeyView, std::list<Entry>::iterator, Hash, Equal> index;  // views into entries
 
-  void drop_last() {
-    const Entry& last = entries.back();
+  void charge(Entry& entry, std::size_t size) {
+    bytes += size - entry.bytes;
+    peers[entry.peer].bytes += size - entry.bytes;
+    entry.bytes = size;
+  }
+
+  // Of the peer that has the most: so one that sends ever different texts pushes out its own.
+  void drop_one() {
+    const auto most = std::ranges::max_element(peers, {}, [](const auto& peer) { return peer.second.bytes; });
+    OfPeer& of = most->second;
+    Entry& last = of.entries.back();
     index.erase(KeyView{last.text, &last.options});
-    bytes -= last.bytes;
-    entries.pop_back();
+    charge(last, 0);
+    of.entries.pop_back();
+    if (of.entries.empty()) peers.erase(most);
   }
 };
 
@@ -91,42 +117,41 @@ Cache::~Cache() = default;
 std::shared_ptr<const Analysis> Cache::find(std::string_view text, const Options& options) {
   auto found = state_->index.find(KeyView{text, &options});
   if (found == state_->index.end()) return nullptr;
-  state_->entries.splice(state_->entries.begin(), state_->entries, found->second);
+  auto& entries = state_->peers[found->second->peer].entries;
+  entries.splice(entries.begin(), entries, found->second);
   return found->second->analysis;
 }
 
 std::shared_ptr<const Analysis> Cache::insert(std::string_view text, const Options& options,
-                                              Analysis analysis) {
+                                              Analysis analysis, std::uint32_t peer) {
   auto shared = std::make_shared<const Analysis>(std::move(analysis));
   constexpr std::size_t per_entry = sizeof(Entry) + 128;  // list and index nodes, allocator
   std::size_t bytes = text.size() + shared->memory + per_entry;
   // One text must not push out all others.
   if (bytes > state_->max_bytes / 8) return shared;
-  auto found = state_->index.find(KeyView{text, &options});
-  if (found != state_->index.end()) {
-    state_->bytes += bytes - found->second->bytes;
-    found->second->bytes = bytes;
-    found->second->analysis = shared;
-    state_->entries.splice(state_->entries.begin(), state_->entries, found->second);
-  } else {
-    state_->entries.push_front(Entry{std::string(text), options, shared, bytes});
-    const Entry& entry = state_->entries.front();
-    state_->index.emplace(KeyView{entry.text, &entry.options}, state_->entries.begin());
-    state_->bytes += bytes;
+  if (find(text, options) == nullptr) {
+    auto& entries = state_->peers[peer].entries;
+    entries.push_front(Entry{std::string(text), options, nullptr, 0, peer});
+    state_->index.emplace(KeyView{entries.front().text, &entries.front().options}, entries.begin());
   }
-  while (state_->bytes > state_->max_bytes && !state_->entries.empty()) state_->drop_last();
+  Entry& entry = *state_->index.find(KeyView{text, &options})->second;
+  entry.analysis = shared;
+  state_->charge(entry, bytes);
+  while (state_->bytes > state_->max_bytes) state_->drop_one();
   return shared;
 }
 
-std::shared_ptr<const Analysis> Cache::analyse(std::string_view text, const Options& options) {
+std::shared_ptr<const Analysis> Cache::analyse(std::string_view text, const Options& options,
+                                               std::uint32_t peer) {
   if (auto found = find(text, options)) return found;
   const std::uint64_t hash = state_->index.hash_function()(KeyView{text, &options});
-  std::uint64_t& seen = state_->seen_once[hash % state_->seen_once.size()];
+  State::SeenOnce& seen_once = state_->seen_once[peer % state_->seen_once.size()];
+  std::uint64_t& seen = seen_once[hash % seen_once.size()];
   if (seen != hash) {
     seen = hash;
     return std::make_shared<const Analysis>(sql::analyse(text, options));
   }
-  return insert(text, options, sql::analyse(text, options));
+  return insert(text, options, sql::analyse(text, options), peer);
 }
 
 }  // namespace clawpatrol::sql

@@ -179,7 +179,11 @@ void Walk::relation_named(std::string_view schema, std::string_view name, Use us
     names->add(name);
     if (!schema.empty()) names->add(schema, name);
     if (schema.empty()) {
-      for (const std::string& searched : path_of(options_.search_path).schemas) names->add(searched, name);
+      const std::vector<std::string>& path = path_of(options_.search_path).schemas;
+      for (const std::string& searched : path) names->add(searched, name);
+      // Where nothing else is searched: so that who demands something of every qualified name asks of this
+      // one.
+      if (path.empty() && made_in_.empty() && !catalog) names->add("pg_temp", name);
     }
     if (schema.empty() && !made_in_.empty()) names->add(made_in_, name);
     if (schema.empty() && catalog) names->add("pg_catalog", name);

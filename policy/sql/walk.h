@@ -135,6 +135,7 @@ class Walk {
   std::string_view copy(const tree::CopyStmt& copy);
   std::string_view create_as(const tree::CreateTableAsStmt& create);
   std::string_view transaction(const tree::TransactionStmt& transaction, Wrapper wrapper);
+  static std::string_view verb_of(const tree::VariableSetStmt& set);
   std::string_view variable(const tree::VariableSetStmt& set, Wrapper wrapper);
   std::string_view prepare(const tree::PrepareStmt& prepare, Wrapper wrapper);
   std::string_view declare(const tree::DeclareCursorStmt& declare, Wrapper wrapper);

@@ -60,7 +60,10 @@ void Walk::statements_of_body(const List* statements) {
   const bool copy_in = copy_in_, copy_out = copy_out_;
   for (const Node* item : cells(statements)) {
     const auto* raw = as<RawStmt>(item);
-    if (raw != nullptr) node(raw->stmt);
+    if (raw == nullptr) continue;
+    // As the clause of a function or a role, it is no statement.
+    if (const auto* set = as<VariableSetStmt>(raw->stmt)) verb(verb_of(*set));
+    node(raw->stmt);
   }
   copy_in_ = copy_in, copy_out_ = copy_out;
 }

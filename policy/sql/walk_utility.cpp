@@ -230,8 +230,12 @@ void Walk::path_set(const VariableSetStmt& set) {
                 .of_role = of_name.of_role});
 }
 
+std::string_view Walk::verb_of(const VariableSetStmt& set) {
+  return set.kind == VAR_RESET || set.kind == VAR_RESET_ALL ? "reset" : "set";
+}
+
 std::string_view Walk::variable(const VariableSetStmt& set, Wrapper wrapper) {
-  std::string_view name = set.kind == VAR_RESET || set.kind == VAR_RESET_ALL ? "reset" : "set";
+  const std::string_view name = verb_of(set);
   verb(name);
   setting(set);
   if (wrapper == Wrapper::none) path_set(set);

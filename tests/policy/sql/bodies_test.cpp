@@ -280,4 +280,11 @@ TEST_CASE("a body of any shape ends, and soon") {
   one(nested);
 }
 
+TEST_CASE("SET and RESET in a body are verbs of it, and as clauses of a function none") {
+  const Statement body = one("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'SET x.y = 1; RESET x.y'");
+  CHECK(body.facets.verbs->items == std::vector<std::string>{"create", "set", "reset"});
+  const Statement clause = one("CREATE FUNCTION f() RETURNS int LANGUAGE sql SET x.y = 1 AS 'SELECT 1'");
+  CHECK(clause.facets.verbs->items == std::vector<std::string>{"create", "select"});
+}
+
 }  // namespace clawpatrol::sql

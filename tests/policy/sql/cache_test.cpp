@@ -40,4 +40,28 @@ TEST_CASE("a cache holds no more than its bytes and forgets what was used longes
   CHECK(cache.find(large, {}) == nullptr);
 }
 
+TEST_CASE("attack 28: one peer's ever different texts push out its own, and no other peer's") {
+  Cache cache(64 * 1024);
+  const auto twice = [&cache](const std::string& text, std::uint32_t peer, const Options& options = {}) {
+    cache.analyse(text, options, peer);
+    return cache.analyse(text, options, peer);
+  };
+  const auto kept = twice("SELECT 'kept'", 1);
+  cache.analyse("SELECT 'once'", {}, 1);
+  for (int i = 0; i < 2'000; ++i) twice("SELECT " + std::to_string(i), 2);
+  CHECK(cache.find("SELECT 'kept'", {}) == kept);
+  CHECK(cache.find("SELECT 0", {}) == nullptr);
+  CHECK(cache.find("SELECT 1999", {}) != nullptr);
+  // Nor does it make forget what another has sent once.
+  const auto second = cache.analyse("SELECT 'once'", {}, 1);
+  CHECK(cache.find("SELECT 'once'", {}) == second);
+  // One text on ever different paths is one peer's many.
+  for (int i = 0; i < 2'000; ++i) {
+    Options moved;
+    moved.search_path = std::make_shared<const SearchPath>(SearchPath{{"s" + std::to_string(i)}});
+    twice("SELECT 'kept'", 2, moved);
+  }
+  CHECK(cache.find("SELECT 'kept'", {}) == kept);
+}
+
 }  // namespace clawpatrol::sql

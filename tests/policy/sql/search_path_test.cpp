@@ -191,4 +191,19 @@ TEST_CASE("attack 9: the cache keeps analyses of different paths apart") {
   CHECK(cache.find("TABLE tokens", same) != cache.find("TABLE tokens", plain));
 }
 
+TEST_CASE("attack 7: on a path with nothing on it a name without a schema has a qualified one all the same") {
+  Options bare;
+  for (const char* text :
+       {"SET search_path = ''", "SET search_path = pg_temp", "SET search_path = pg_catalog"}) {
+    INFO(text);
+    bare.search_path = path(one(text).path.path);
+    const Statement statement = one("SELECT * FROM tokens", bare);
+    const auto qualified = [](const std::string& name) { return name.find('.') != name.npos; };
+    CHECK(std::ranges::any_of(statement.facets.tables->items, qualified));
+    CHECK_FALSE(has(statement.facets.tables, "ops.tokens"));
+  }
+  bare.search_path = path({.schemas = {"ops"}});
+  CHECK_FALSE(has(one("SELECT * FROM tokens", bare).facets.tables, "pg_temp.tokens"));
+}
+
 }  // namespace clawpatrol::sql
