@@ -6,6 +6,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "cpctl/cases/recorded_request.h"
 #include "daemon/audit/line_file.h"
 #include "daemon/gateway/audit_line.h"
 #include "policy/cel/time.h"
@@ -118,7 +119,17 @@ class LineReader {
     const Json* facets = member(line_, "facets");
     if (wanted.type == ActionType::login) return read_login(wanted);
     if (wanted.type == ActionType::dns) return read_dns(wanted, facets);
-    if (wanted.type == ActionType::request) return "a request";
+    if (wanted.type == ActionType::message)
+      return "a message of a WebSocket, of which no line holds the text";
+    if (wanted.type == ActionType::request) {
+      auto kind = kind_of(text_of(line_, "kind"));
+      if (!kind || !facets || !facets->is_object()) return "without facets";
+      wanted.credential = text_of(line_, "credential");
+      auto endpoint = policy_.endpoints.find(out.endpoint);
+      const bool kubernetes = member(*facets, "verb") || (endpoint != policy_.endpoints.end() &&
+                                                          endpoint->second.type == EndpointType::kubernetes);
+      return read_request(*facets, *kind, kubernetes, wanted);
+    }
     if (wanted.type == ActionType::connect) return state_bare(wanted);
     if (wanted.type == ActionType::cancel) return {};
     if (!facets || !facets->is_object()) {

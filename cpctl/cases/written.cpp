@@ -22,7 +22,8 @@ bool is_stated(const Case& wanted, std::string_view facet) {
   for (const FacetInfo& info : facet_table)
     if (info.path == facet && std::ranges::find(wanted.unheld, info.id) != wanted.unheld.end()) return false;
   const bool session = facet == "sql.database" || facet == "sql.user" || facet == "sql.declared_user";
-  return facet == "action.kind" || facet.starts_with("dns.") || (facet.starts_with("sql.") && !session);
+  const bool of_action = facet.starts_with("dns.") || facet.starts_with("http.") || facet.starts_with("k8s.");
+  return facet == "action.kind" || of_action || (facet.starts_with("sql.") && !session);
 }
 
 Json facets_of(const Case& wanted) {
@@ -32,10 +33,15 @@ Json facets_of(const Case& wanted) {
   }
   Action action;
   action.kind = wanted.stated->kind;
-  const bool dns = wanted.type == ActionType::dns;
-  if (dns) action.dns = &wanted.stated->dns;
-  if (!dns) action.sql = &wanted.stated->sql;
-  if (!dns) action.sql_params = &wanted.stated->sql_params;
+  if (wanted.type == ActionType::dns) {
+    action.dns = &wanted.stated->dns;
+  } else if (wanted.type == ActionType::request) {
+    action.http = &wanted.stated->http;
+    if (wanted.stated->k8s.verb.known()) action.k8s = &wanted.stated->k8s;
+  } else {
+    action.sql = &wanted.stated->sql;
+    action.sql_params = &wanted.stated->sql_params;
+  }
   Json out = Json::object();
   auto all = read_json(all_facets_json(action));
   if (!all) return out;

@@ -22,10 +22,12 @@ int width_of(Expected verdict) {
 bool reads_alike(const Policy& before, const Policy& after, const std::string& endpoint) {
   auto old = before.endpoints.find(endpoint), now = after.endpoints.find(endpoint);
   if (old == before.endpoints.end() || now == after.endpoints.end()) return true;
-  return old->second.safe_functions == now->second.safe_functions;
+  return old->second.safe_functions == now->second.safe_functions &&
+         old->second.lenient_paths == now->second.lenient_paths;
 }
 
 bool has_facets_of_line(const Case& wanted) {
+  if (wanted.type == ActionType::request) return true;
   return wanted.stated && wanted.stated->sql.statement.known() && !wanted.statement_of_message;
 }
 
@@ -65,7 +67,9 @@ void Replay::take(std::string_view line, LongTexts& texts) {
 
 void Replay::judge(const Recorded& action) {
   if (has_facets_of_line(action.wanted) && !reads_alike(*before_, *after_, action.endpoint)) {
-    ++unjudged_["run by a name, at an endpoint whose safe_functions have changed"];
+    ++unjudged_[action.wanted.type == ActionType::request
+                    ? "a request, at an endpoint whose lenient_paths has changed"
+                    : "run by a name, at an endpoint whose safe_functions have changed"];
     return;
   }
   const CaseOutcome old = as_verdict(run_case(before_, action.wanted));

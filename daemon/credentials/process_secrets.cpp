@@ -1,8 +1,11 @@
 #include "daemon/credentials/process_secrets.h"
 
+#include <fmt/format.h>
+#include <openssl/crypto.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <bit>
 #include <cstring>
 
 namespace clawpatrol::credentials {
@@ -15,6 +18,17 @@ std::expected<void, Error> disable_core_dumps() {
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
     return std::unexpected(os_error(errno, "cannot forbid core dumps"));
   return {};
+}
+
+std::expected<void, Error> lock_private_keys(std::size_t connections) {
+  // A connection's key is of 32 to 64 bytes; those of servers and credentials have the first megabyte.
+  constexpr std::size_t beside = 1 << 20, of_connection = 128, smallest = 32;
+  const std::size_t bytes = std::bit_ceil(beside + connections * of_connection);
+  if (CRYPTO_secure_malloc_init(bytes, smallest) == 1) return {};
+  return std::unexpected(Error{
+      ENOMEM, fmt::format("{} KiB of memory for private keys could not be locked: they may be swapped out\n"
+                          "hint: Raise the limit on locked memory (LimitMEMLOCK=), or have no swap.",
+                          bytes / 1024)});
 }
 
 // Copies of zeros, of every size for which the C library takes other registers.

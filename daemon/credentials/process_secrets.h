@@ -1,6 +1,7 @@
 // A process that holds secrets leaves no copy of its memory behind.
 #pragma once
 
+#include <cstddef>
 #include <expected>
 
 #include "daemon/ring/error.h"
@@ -11,6 +12,11 @@ namespace clawpatrol::credentials {
 // before a secret is read, and again after a change of user, which undoes it. Consequence: /proc/self belongs
 // to root.
 std::expected<void, Error> disable_core_dumps();
+
+// Private keys that OpenSSL holds lie from here on in pages that are locked and in no core file, with guard
+// pages around. Once, before a key is read and before there are threads; `connections` is how many there may
+// be, each with a key of its handshake. The error: the pages are there, and could not be locked.
+std::expected<void, Error> lock_private_keys(std::size_t connections);
 
 // What was copied last stays in this thread's vector registers, and those are in every core. After a secret
 // has been handled, and before the thread waits.

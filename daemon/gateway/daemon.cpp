@@ -9,6 +9,7 @@
 #include <charconv>
 
 #include "daemon/audit/log.h"
+#include "daemon/credentials/process_secrets.h"
 #include "daemon/gateway/analysts.h"
 #include "daemon/gateway/authority_file.h"
 #include "daemon/gateway/commands.h"
@@ -83,6 +84,8 @@ std::expected<std::unique_ptr<Daemon>, std::string> Daemon::create(const Options
                     "(LimitNOFILE=) to {} and "
                     "two for each connection.",
                     descriptors, descriptors_beside));
+  if (auto locked = credentials::lock_private_keys(made->most_connections_); !locked)
+    say(locked.error().what);
   auto loop = control::Loop::create();
   if (!loop) return std::unexpected(loop.error().what);
   made->loop_ = std::move(*loop);

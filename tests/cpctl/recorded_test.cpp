@@ -7,9 +7,9 @@
 #include "cpctl/cases/recorded.h"
 #include "cpctl/cases/report.h"
 #include "cpctl/cases/written.h"
-#include "daemon/audit/log.h"
 #include "daemon/gateway/postgres/rehearsal.h"
 #include "tests/cpctl/fake_daemon.h"
+#include "tests/cpctl/logged_lines.h"
 
 namespace clawpatrol::cpctl {
 namespace {
@@ -65,10 +65,6 @@ std::shared_ptr<const Policy> load(std::string_view more) {
   INFO(loaded.diagnostics.render());
   REQUIRE(loaded.policy);
   return loaded.policy;
-}
-
-std::string line_of(const std::string& body) {
-  return R"({"v":1,"seq":1,"prev":"0123456789abcdef",)" + body + "}";
 }
 
 // What one connection did, as lines of an audit log.
@@ -200,25 +196,10 @@ TEST_CASE("what a line does not hold is said and never guessed") {
                   ->lacking.empty());
 }
 
-struct Logged {
-  TemporaryDirectory state;
-  std::filesystem::path log = state.path / "audit";
-  explicit Logged(const std::vector<std::string>& lines) {
-    audit::Options options;
-    options.directory = log;
-    options.key_file = state.path / "audit.key";
-    auto opened = audit::Log::open(options);
-    REQUIRE(opened);
-    for (const std::string& line : lines) {
-      // The log itself writes what stands before a line's body.
-      std::string bodies[] = {line.substr(line.find("\"time\""))};
-      bodies[0].pop_back();
-      REQUIRE((*opened)->append(bodies));
-    }
-  }
+struct Logged : LoggedLines {
+  using LoggedLines::LoggedLines;
   std::filesystem::path write(const char* name, std::string_view more) const {
-    std::ofstream(state.path / name) << base << more;
-    return state.path / name;
+    return LoggedLines::write(name, std::string(base) + std::string(more));
   }
 };
 

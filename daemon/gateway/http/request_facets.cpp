@@ -32,11 +32,10 @@ std::string_view first_of(const Facet<Document>& lists, std::string_view name) {
 }
 
 void list(std::string& out, std::string_view name, const Facet<NameList>& facet) {
-  constexpr std::size_t most_items = 64;
   if (!facet || facet->items.empty()) return;
   member(out, name);
   out.push_back('[');
-  for (std::size_t i = 0; i < facet->items.size() && i < most_items; ++i) {
+  for (std::size_t i = 0; i < facet->items.size() && i < most_listed; ++i) {
     if (i > 0) out.push_back(',');
     audit::append_json_string(out, std::string_view(facet->items[i]).substr(0, longest_excerpt));
   }

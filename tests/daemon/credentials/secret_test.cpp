@@ -1,5 +1,7 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -160,4 +162,33 @@ TEST_CASE("a process can forbid core files of itself") {
   ::waitpid(child, &status, 0);
   CHECK(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 0);
+}
+
+TEST_CASE("OpenSSL's private keys lie in pages that are locked and in no core file") {
+  std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> made(EVP_EC_gen("P-256"), EVP_PKEY_free);
+  std::unique_ptr<BIO, decltype(&BIO_free)> pem(BIO_new(BIO_s_mem()), BIO_free);
+  REQUIRE(PEM_write_bio_PrivateKey(pem.get(), made.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1);
+  REQUIRE(lock_private_keys(100));
+  const std::size_t before = CRYPTO_secure_used();
+  std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
+      PEM_read_bio_PrivateKey(pem.get(), nullptr, nullptr, nullptr), EVP_PKEY_free);
+  REQUIRE(key);
+  CHECK(CRYPTO_secure_used() >= before + 32);  // the number that it is
+  void* beside = OPENSSL_secure_malloc(32);
+  REQUIRE(CRYPTO_secure_allocated(beside) == 1);
+  const std::string flags = mapping_flags(beside);
+  CHECK(flags.find(" lo ") != std::string::npos);
+  CHECK(flags.find(" dd ") != std::string::npos);
+  OPENSSL_secure_free(beside);
+  // What a process may not lock, somebody is told of.
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const rlimit little{4096, 4096};
+    if (::setrlimit(RLIMIT_MEMLOCK, &little) != 0 || ::setuid(65534) != 0) ::_exit(2);
+    CRYPTO_secure_malloc_done();
+    ::_exit(lock_private_keys(100) ? 1 : 0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
 }

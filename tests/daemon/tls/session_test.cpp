@@ -87,6 +87,28 @@ TEST_CASE("a server with the right certificate is spoken with, in both versions,
   }
 }
 
+TEST_CASE("what is written at once goes in one record, as far as a record holds it (RFC 8446, 5.1)") {
+  const Signed identity = sign(ec_key(), {}, &trusted());
+  const auto records_of = [](Session& session, std::size_t size) {
+    REQUIRE(session.write(std::string(size, 'x')) == Result::done);
+    std::string sent;
+    session.take_to_send(sent);
+    std::size_t records = 0;
+    for (std::size_t at = 0; at < sent.size(); ++records)
+      at += 5 + (static_cast<unsigned char>(sent[at + 3]) << 8 | static_cast<unsigned char>(sent[at + 4]));
+    return records;
+  };
+  for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    Meeting meeting(identity, Verify::full, "db.internal", version);
+    REQUIRE(meeting.result == Result::done);
+    for (std::size_t size : {1, 200, 8 << 10, 15'000, 16 << 10}) {
+      INFO(size);
+      CHECK(records_of(*meeting.client, size) == 1);
+    }
+    CHECK(records_of(*meeting.client, (16 << 10) + 1) == 2);
+  }
+}
+
 TEST_CASE("the end is told from what is merely not here yet") {
   Meeting meeting(sign(ec_key(), {}, &trusted()));
   char space[10];
