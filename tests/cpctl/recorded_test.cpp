@@ -300,7 +300,7 @@ TEST_CASE("diff: what passes through unseen is wider, and what a policy does not
 }
 
 TEST_CASE("diff: rules that move, come and go; peers, profiles and credentials") {
-  Logged logged({});
+  Logged logged(std::vector<std::string>{});
   const auto old = logged.write("old.toml", rules);
   const std::string_view text = rules;
   const std::size_t second = text.find("[[rule]]", 1), last = text.rfind("[[rule]]");
