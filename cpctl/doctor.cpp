@@ -70,7 +70,7 @@ Findings look_everywhere(const Paths& paths) {
   if (!loaded.policy) return findings;
   look_at_routes(*loaded.policy, file_text("/proc/net/route"), findings);
   look_at_resolver(*loaded.policy, file_text("/etc/resolv.conf"), findings);
-  look_at_upstreams(*loaded.policy, findings);
+  look_at_upstreams(*loaded.policy, now, findings);
   return findings;
 }
 

@@ -35,8 +35,9 @@ void look_at_audit(const Paths& paths, Findings& findings);
 void look_at_gateway(const control::Message& status, std::optional<int> process, std::int64_t now_unix,
                      Findings& findings);
 void look_at_netd(const control::Message& listed, std::optional<int> process, Findings& findings);
-// A connection to each exact host of an endpoint, two seconds each.
-void look_at_upstreams(const Policy& policy, Findings& findings);
+// A connection to each exact host of an endpoint, two seconds each, and its certificate as the gateway would
+// judge it (doctor_upstreams.cpp).
+void look_at_upstreams(const Policy& policy, std::int64_t now_unix, Findings& findings);
 
 // The release of uname(2) as numbers: 6.1 of "6.1.0-39-cloud-amd64".
 std::optional<std::pair<int, int>> kernel_version(std::string_view release);

@@ -1,22 +1,15 @@
-// The two daemons, and what they are to reach.
+// The two daemons.
 #include <fmt/format.h>
-#include <netdb.h>
-#include <poll.h>
-#include <sys/socket.h>
 
-#include <cstring>
 #include <fstream>
-#include <memory>
 
 #include "cpctl/doctor.h"
 #include "cpctl/flow_views.h"
 #include "cpctl/units.h"
-#include "daemon/ring/fd.h"
 
 namespace clawpatrol::cpctl {
 namespace {
 
-constexpr int patience_ms = 2000;
 constexpr std::uint64_t netd_capabilities =
     1ull << 12 | 1ull << 39 | 1ull << 10;  // NET_ADMIN, BPF, NET_BIND_SERVICE
 
@@ -53,32 +46,6 @@ void look_at_privileges(const char* program, const char* unit, int process, std:
                         allowed ? "NET_ADMIN, BPF and NET_BIND_SERVICE alone; system calls filtered"
                                 : "none; system calls filtered",
                         ""});
-}
-
-// Why it cannot be reached; "": it can.
-std::string reach(const std::string& host, std::uint16_t port) {
-  addrinfo hints{}, *found = nullptr;
-  hints.ai_socktype = SOCK_STREAM;
-  if (int code = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found); code != 0)
-    return ::gai_strerror(code);
-  std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> all(found, &::freeaddrinfo);
-  std::string why = "no address";
-  for (const addrinfo* each = found; each; each = each->ai_next) {
-    Fd fd(::socket(each->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (!fd) continue;
-    if (::connect(fd.get(), each->ai_addr, each->ai_addrlen) == 0) return "";
-    if (errno != EINPROGRESS) {
-      why = std::strerror(errno);
-      continue;
-    }
-    pollfd ready{fd.get(), POLLOUT, 0};
-    int problem = ETIMEDOUT;
-    socklen_t size = sizeof problem;
-    if (::poll(&ready, 1, patience_ms) == 1) ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &problem, &size);
-    if (problem == 0) return "";
-    why = std::strerror(problem);
-  }
-  return why;
 }
 
 }  // namespace
@@ -134,22 +101,6 @@ void look_at_netd(const control::Message& listed, std::optional<int> process, Fi
     if (std::string blocked = shown(peer, "blocked"); !blocked.empty() && !listed.flag("locked_down"))
       findings.push_back(
           {Health::warning, "peer " + shown(peer, "name"), "not admitted: " + blocked, "cpctl peers list"});
-}
-
-void look_at_upstreams(const Policy& policy, Findings& findings) {
-  for (const auto& [name, endpoint] : policy.endpoints) {
-    for (const HostPort& host : endpoint.hosts) {
-      if (host.wildcard) continue;
-      const std::string subject = "endpoint " + name;
-      const std::string where = fmt::format("{}:{}", host.host, host.port);
-      if (std::string why = reach(host.host, host.port); why.empty())
-        findings.push_back({Health::good, subject, where + " answers", ""});
-      else
-        findings.push_back({Health::warning, subject,
-                            fmt::format("{} cannot be reached from here: {}", where, why),
-                            "Look at [endpoint." + name + "], and at the way there."});
-    }
-  }
 }
 
 }  // namespace clawpatrol::cpctl

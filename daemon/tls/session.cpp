@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "policy/address.h"
@@ -325,6 +326,13 @@ std::string Session::end_point() const {
   unsigned size = 0;
   if (!digest || X509_digest(certificate, digest, bytes, &size) != 1) return "";
   return {reinterpret_cast<const char*>(bytes), size};
+}
+
+std::optional<std::int64_t> Session::server_ends_unix() const {
+  const X509* certificate = serving_.leaf ? nullptr : SSL_get0_peer_certificate(ssl_);
+  std::tm parts{};
+  if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) != 1) return std::nullopt;
+  return ::timegm(&parts);
 }
 
 Session::Result Session::result_of(int returned) {

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -87,6 +89,9 @@ class Session {
   // The digest of the server's certificate that logins are bound to (tls-server-end-point, RFC 5929); ours
   // where this is the server. "" where there is none.
   std::string end_point() const;
+  // When the certificate ends that the server has shown, in Unix seconds; none: this is a server, or it has
+  // shown none.
+  std::optional<std::int64_t> server_ends_unix() const;
 
   // For an operator: "the server's certificate is refused: certificate has expired (CN=db, issued by CN=x)".
   const std::string& failure() const { return failure_; }

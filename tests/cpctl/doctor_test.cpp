@@ -100,7 +100,7 @@ TEST_CASE("doctor: an endpoint that nobody answers at is told, with its name") {
   host.port = 1;
   policy.endpoints["nowhere"].hosts = {host};
   Findings findings;
-  look_at_upstreams(policy, findings);
+  look_at_upstreams(policy, 0, findings);
   CHECK(has(findings, Health::warning, "endpoint nowhere"));
 }
 
