@@ -108,6 +108,35 @@ std::pair<std::string, std::string> of_http(const Json& facets) {
                                  literal(text_of(facets, "path")))};
 }
 
+// What stands in the way of a rule for a request to an API server; "": nothing. Of a change the log holds
+// neither the object nor whether it was a trial (`dryRun`), and of a stream nothing that went through it: a
+// rule for either would allow more than was done.
+std::string lacking_of_kubernetes(const Json& line, const Json& facets) {
+  const std::string verb = text_of(facets, "verb"), resource = text_of(facets, "resource");
+  const std::string under =
+      resource.find('/') == resource.npos ? "" : resource.substr(resource.find('/') + 1);
+  for (const char* stream : {"exec", "attach", "portforward", "proxy"})
+    if (under == stream || verb == stream)
+      return "a stream of Kubernetes, whose content the log does not hold";
+  bool reads = false;
+  for (const char* each : {"get", "list", "watch", "head"}) reads = reads || verb == each;
+  // One that asks to be somebody else is not of this kind either.
+  if (!reads || text_of(line, "kind") != "read" || facets.contains("body_size") ||
+      facets.contains("body_unknown"))
+    return "a change of Kubernetes objects, or one in another's name, which the log does not hold whole";
+  return "";
+}
+
+std::pair<std::string, std::string> of_kubernetes(const Json& facets) {
+  std::string condition = fmt::format("http.host == {}", literal(text_of(facets, "host")));
+  for (const char* name : {"verb", "group", "version", "resource", "namespace"})
+    condition += fmt::format(" && k8s.{} == {}", name, literal(text_of(facets, name)));
+  // What is no resource, such as /version, is its path alone.
+  if (text_of(facets, "resource").empty())
+    return {condition, fmt::format("http.path == {}", literal(text_of(facets, "path")))};
+  return {condition, fmt::format("k8s.name == {}", literal(text_of(facets, "name")))};
+}
+
 }  // namespace
 
 void Suggestions::take(std::string_view line) {
@@ -123,13 +152,20 @@ void Suggestions::take(std::string_view line) {
   if (facets == read->end() || !facets->is_object()) return void(++left_out_["without facets"]);
   if (std::string why = lacking(*facets); !why.empty()) return void(++left_out_[why]);
   const bool sql = type == "statement" && !text_of(*facets, "verb").empty();
-  const bool http = type == "request" && !facets->contains("verb") && !text_of(*facets, "path").empty();
-  if (!sql && !http) return void(++left_out_["of a kind that rules are not suggested for yet"]);
-  auto [condition, alternative] = sql ? of_sql(*facets) : of_http(*facets);
+  const bool kubernetes = type == "request" && !text_of(*facets, "verb").empty();
+  const bool http = type == "request" && !kubernetes && !text_of(*facets, "path").empty();
+  if (!sql && !http && !kubernetes) return void(++left_out_["without the facets that a rule could name"]);
+  if (kubernetes)
+    if (std::string why = lacking_of_kubernetes(*read, *facets); !why.empty()) return void(++left_out_[why]);
+  auto [condition, alternative] = sql          ? of_sql(*facets)
+                                  : kubernetes ? of_kubernetes(*facets)
+                                               : of_http(*facets);
   condition = fmt::format("peer.profile == {} && action.kind == {} && {}", literal(text_of(*read, "profile")),
                           literal(text_of(*read, "kind")), condition);
   add({.endpoint = text_of(*read, "endpoint"),
-       .about = sql ? text_of(*facets, "verb") : text_of(*facets, "method"),
+       .about = sql          ? text_of(*facets, "verb")
+                : kubernetes ? text_of(*facets, "verb") + "-" + text_of(*facets, "resource")
+                             : text_of(*facets, "method"),
        .condition = std::move(condition),
        .alternative = std::move(alternative),
        .time = text_of(*read, "time"),

@@ -62,6 +62,84 @@ TEST_CASE("what a rule denied, the gateway refused, or was not read whole, is no
   CHECK(made.left_out().size() == 3);
 }
 
+TEST_CASE("of Kubernetes, reads are suggested as they were; what the log does not hold whole is not") {
+  Suggestions made;
+  auto take = [&](const std::string& facets) { made.take(line("deny", "", facets, "request")); };
+  const std::string pods =
+      R"({"method":"GET","host":"k","path":"/api/v1/namespaces/web/pods","version":"v1","namespace":"web",)";
+  take(pods + R"("verb":"list","resource":"pods"})");
+  take(pods + R"("verb":"get","resource":"pods","name":"a"})");
+  take(pods + R"("verb":"get","resource":"pods","name":"b"})");
+  take(pods + R"("verb":"get","resource":"pods/log","name":"a"})");
+  take(R"({"method":"GET","host":"k","path":"/version","verb":"get"})");
+  CHECK(made.rules() == 4);
+  CHECK(made.left_out().empty());
+  const std::string text = made.toml();
+  INFO(text);
+  CHECK(text.find("k8s.verb == 'get' && k8s.group == '' && k8s.version == 'v1' && k8s.resource == 'pods' && "
+                  "k8s.namespace == 'web' && ((k8s.name == 'a') || (k8s.name == 'b'))") != std::string::npos);
+  CHECK(text.find("k8s.verb == 'list'") != std::string::npos);
+  CHECK(text.find("&& (http.path == '/version')") != std::string::npos);
+  CHECK(text.find("name      = \"seen-pg-get-pods-log-1\"") != std::string::npos);
+
+  take(pods + R"("verb":"get","resource":"pods/exec","name":"a","argv":["id"]})");
+  take(pods + R"("verb":"proxy","resource":"pods","name":"a"})");
+  take(pods + R"("verb":"create","resource":"pods","body_size":3,"body_sha256":"x"})");
+  take(pods + R"("verb":"delete","resource":"pods","name":"a"})");
+  take(pods + R"("verb":"deletecollection","resource":"pods"})");
+  take(pods + R"("verb":"get","resource":"pods","name":"c","body_unknown":"over-limit"})");
+  std::string as_another =
+      line("deny", "", pods + R"("verb":"get","resource":"pods","name":"d"})", "request");
+  as_another.replace(as_another.find(R"("kind":"read")"), 13, R"("kind":"admin")");
+  made.take(as_another);
+  CHECK(made.rules() == 4);
+  CHECK(made.toml() == text);
+  std::size_t left_out = 0;
+  for (const auto& [why, count] : made.left_out()) left_out += count;
+  CHECK(left_out == 7);
+}
+
+TEST_CASE("a suggestion for Kubernetes is a policy that loads, and allows what was seen alone") {
+  TemporaryDirectory directory;
+  Suggestions made;
+  made.take(line("deny", "",
+                 R"({"method":"GET","host":"pg","path":"/api/v1/namespaces/web/pods/a","version":"v1",)"
+                 R"("namespace":"web","verb":"get","resource":"pods","name":"a"})",
+                 "request"));
+  std::ofstream(directory.path / "clawpatrol.toml")
+      << "schema = 1\n[gateway]\nsubnet = [\"10.86.0.0/24\"]\n[profile.data]\nendpoints = [\"pg\"]\n"
+         "[endpoint.pg]\ntype = \"kubernetes\"\nhosts = [\"pg:443\"]\n"
+      << made.toml();
+  LoadResult loaded = load_policy(directory.path);
+  INFO(loaded.diagnostics.render());
+  REQUIRE(loaded.policy);
+  PeerFacets peer;
+  peer.name = "b", peer.profile = "data";
+  EndpointFacets endpoint;
+  endpoint.name = "pg", endpoint.type = "kubernetes";
+  HttpFacets http;
+  http.method = std::string("GET"), http.host = std::string("pg");
+  http.path = std::string("/api/v1/namespaces/web/pods/a");
+  auto verdict = [&](const char* verb, const char* space, const char* name, ActionKind kind) {
+    K8sFacets k8s;
+    k8s.verb = std::string(verb), k8s.group = std::string(), k8s.version = std::string("v1");
+    k8s.resource = std::string("pods"), k8s.namespace_ = std::string(space), k8s.name = std::string(name);
+    Action action;
+    action.type = ActionType::request;
+    action.kind = kind;
+    action.peer = &peer;
+    action.endpoint = &endpoint;
+    action.http = &http;
+    action.k8s = &k8s;
+    return decide(*loaded.policy, action).verdict;
+  };
+  CHECK(verdict("get", "web", "a", ActionKind::read) == Verdict::allow);
+  CHECK(verdict("get", "web", "b", ActionKind::read) == Verdict::deny);
+  CHECK(verdict("get", "kube-system", "a", ActionKind::read) == Verdict::deny);
+  CHECK(verdict("delete", "web", "a", ActionKind::read) == Verdict::deny);
+  CHECK(verdict("get", "web", "a", ActionKind::admin) == Verdict::deny);  // in another's name
+}
+
 TEST_CASE("whatever agents wrote, a suggestion is a policy that loads, and says no more than they did") {
   char name[] = "/tmp/cp-suggest-XXXXXX";
   REQUIRE(::mkdtemp(name) != nullptr);
