@@ -6,7 +6,8 @@ source=$1 cpctl=$2
 failed=0
 complain() { echo "packaging: $*" >&2; failed=1; }
 
-known=$(sed -nE 's/.*out\.(one|family)\("([a-z_]+)".*/clawpatrol_\2/p' "$source/daemon/gateway/metrics.cpp")
+known=$(sed -nE -e 's/.*out\.(one|family)\("([a-z_]+)".*/clawpatrol_\2/p' \
+  -e 's/.*out\.histogram\("([a-z_]+)".*/clawpatrol_\1_bucket\nclawpatrol_\1_sum\nclawpatrol_\1_count/p' "$source/daemon/gateway/metrics.cpp")
 [ "$(wc -l <<<"$known")" -gt 10 ] || complain "no metrics found in daemon/gateway/metrics.cpp"
 for name in $(grep -ohE 'clawpatrol_[a-z_]+' "$source"/packaging/grafana/*.json "$source"/packaging/prometheus/*.yml | sort -u); do
   grep -qx "$name" <<<"$known" || complain "'$name' is asked for, and no metric"
@@ -35,7 +36,7 @@ exposure() {
   [ -n "$figure" ] && [ "$(bc <<<"$figure <= $2")" = 1 ] || complain "$1.service is exposed $figure, and $2 is the bound"
 }
 exposure clawpatrol-netd 2.0
-exposure clawpatrold 1.4
+exposure clawpatrold 1.3
 
 version=$(sed -nE '1s/.*\(([^)]*)\).*/\1/p' "$source/packaging/debian/changelog")
 [ "$("$cpctl" --version)" = "cpctl $version" ] || complain "the changelog has version $version, $("$cpctl" --version)"

@@ -1,5 +1,6 @@
 #include "daemon/gateway/analysts.h"
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 namespace clawpatrol {
@@ -31,7 +32,9 @@ bool Analysts::analyse(std::uint32_t peer_id, std::string text, sql::Options opt
 }
 
 void Analysts::serve() {
-  // Of this thread alone: the rings go first where cores are few.
+  // Of this thread alone: the rings go first where cores are few. Under systemd the unit forbids it, and does
+  // it itself, by this name (ExecStartPost).
+  ::prctl(PR_SET_NAME, "cp-analyst", 0, 0, 0);
   ::setpriority(PRIO_PROCESS, 0, 10);
   std::unique_lock lock(mutex_);
   while (true) {

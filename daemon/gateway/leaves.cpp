@@ -1,5 +1,6 @@
 #include "daemon/gateway/leaves.h"
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "daemon/gateway/unix_time.h"
@@ -63,7 +64,9 @@ bool Leaves::spend(Asking& asking, Clock::time_point now) const {
 }
 
 void Leaves::serve() {
-  // Of this thread alone: the rings go first where cores are few.
+  // Of this thread alone: the rings go first where cores are few. Under systemd the unit forbids it, and does
+  // it itself, by this name (ExecStartPost).
+  ::prctl(PR_SET_NAME, "cp-leaves", 0, 0, 0);
   ::setpriority(PRIO_PROCESS, 0, 10);
   std::unique_lock lock(mutex_);
   while (true) {
