@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "daemon/audit/line_file.h"
@@ -182,6 +183,11 @@ std::string Log::failure() const {
 
 Pressure Log::pressure() const {
   return state_->pressure.load(std::memory_order_relaxed);
+}
+
+std::uint64_t Log::unsynced() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->seq - std::min(state_->seq, state_->synced_seq);
 }
 
 std::uint64_t Log::kept_bytes() const {

@@ -90,10 +90,11 @@ class Log {
   // callers share one fdatasync.
   void sync(std::uint64_t seq, std::function<void(std::expected<void, Error>)> done);
 
-  Head head() const;              // of the last group handed to the kernel
-  std::uint64_t segment() const;  // sequence number that the segment in use began with
-  bool healthy() const;           // false while appends fail
-  std::string failure() const;    // why they do; "" while they do not
+  Head head() const;               // of the last group handed to the kernel
+  std::uint64_t unsynced() const;  // how many lines would not survive a loss of power
+  std::uint64_t segment() const;   // sequence number that the segment in use began with
+  bool healthy() const;            // false while appends fail
+  std::string failure() const;     // why they do; "" while they do not
   std::uint64_t free_bytes() const;
   Pressure pressure() const;  // as of a second ago at most; takes no lock
   std::uint64_t kept_bytes() const;

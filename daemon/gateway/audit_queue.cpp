@@ -12,8 +12,8 @@ constexpr std::size_t besides_a_line = 320;
 
 }  // namespace
 
-AuditQueue::AuditQueue(Ring& ring, audit::Log& log, audit::PeerBudget& budget)
-    : ring_(ring), log_(log), budget_(budget) {
+AuditQueue::AuditQueue(Ring& ring, audit::Log& log, audit::PeerBudget& budget, Histogram& until_synced)
+    : ring_(ring), log_(log), budget_(budget), until_synced_(until_synced) {
   ring_.on_turn_end([this] { end_turn(); });
   ring_.on_idle([this] { write_group(); });
 }
@@ -25,7 +25,9 @@ void AuditQueue::Commit::await_suspend(std::coroutine_handle<> waiter) {
   if (!queue_.budget_.spend(peer_id_, bytes, queue_.ring_.now(), queue_.log_.pressure()))
     return queue_.ring_.resume_soon(waiter);
   for (std::string& line : lines_) queue_.lines_.push_back(std::move(line));
-  (durability_ == audit::Durability::synced ? queue_.synced_ : queue_.handed_).push_back(this);
+  if (durability_ == audit::Durability::handed) return queue_.handed_.push_back(this);
+  asked_ = Clock::now();
+  queue_.synced_.push_back(this);
 }
 
 void AuditQueue::note(std::string line) {
@@ -49,7 +51,11 @@ void AuditQueue::write_group() {
   auto waiting = std::make_shared<std::vector<Commit*>>(std::move(synced_));
   synced_.clear();
   log_.sync(*last, [this, waiting](std::expected<void, Error> result) {
-    ring_.post([this, waiting, recorded = result.has_value()] { finish(*waiting, recorded); });
+    ring_.post([this, waiting, recorded = result.has_value()] {
+      const Clock::time_point now = Clock::now();
+      for (const Commit* commit : *waiting) until_synced_.add(now - commit->asked_);
+      finish(*waiting, recorded);
+    });
   });
 }
 

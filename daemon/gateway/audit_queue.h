@@ -9,6 +9,7 @@
 
 #include "daemon/audit/budget.h"
 #include "daemon/audit/log.h"
+#include "daemon/gateway/latencies.h"
 #include "daemon/ring/ring.h"
 
 namespace clawpatrol {
@@ -17,7 +18,8 @@ namespace clawpatrol {
 // that waited for them is submitted.
 class AuditQueue final : Timer {
  public:
-  AuditQueue(Ring& ring, audit::Log& log, audit::PeerBudget& budget);
+  // `until_synced` counts how long those waited that had to be synced.
+  AuditQueue(Ring& ring, audit::Log& log, audit::PeerBudget& budget, Histogram& until_synced);
   ~AuditQueue() { write_group(); }  // the notes of the ring's last turn
 
   // Lines whose actions may go on once they are durable. False: they could not be recorded (the log failed,
@@ -38,6 +40,7 @@ class AuditQueue final : Timer {
     audit::Durability durability_;
     std::uint32_t peer_id_;
     std::coroutine_handle<> waiter_;
+    Clock::time_point asked_;  // of one that must be synced
     bool recorded_ = false;
   };
   Commit commit(std::span<std::string> lines, audit::Durability durability, std::uint32_t peer_id) {
@@ -58,6 +61,7 @@ class AuditQueue final : Timer {
   Ring& ring_;
   audit::Log& log_;
   audit::PeerBudget& budget_;
+  Histogram& until_synced_;
   std::vector<std::string> lines_;
   std::vector<Commit*> handed_;
   std::vector<Commit*> synced_;

@@ -73,7 +73,7 @@ Worker::Worker(Shared& shared, std::unique_ptr<Ring> ring, std::size_t index,
                std::size_t analysis_cache_bytes)
     : shared_(shared),
       ring_(std::move(ring)),
-      audit_(*ring_, *shared.audit, *shared.audit_budget),
+      audit_(*ring_, *shared.audit, *shared.audit_budget, shared.latencies.audit_sync),
       analyses_(analysis_cache_bytes),
       turns_(*ring_),
       http_(std::make_unique<http::WorkerState>(*ring_)),

@@ -17,6 +17,7 @@
 #include "daemon/credentials/store.h"
 #include "daemon/gateway/audit_queue.h"
 #include "daemon/gateway/flows.h"
+#include "daemon/gateway/latencies.h"
 #include "daemon/gateway/peer_turns.h"
 #include "daemon/gateway/rule_counts.h"
 #include "daemon/gateway/upstream_contexts.h"
@@ -106,6 +107,7 @@ struct Shared {
   RecentActions actions;
   RuleCounts rule_counts;
   Refusals refusals;
+  Latencies latencies;
   std::unique_ptr<audit::Log> audit;
   std::unique_ptr<audit::PeerBudget> audit_budget;
   audit::WrittenTexts written_texts;

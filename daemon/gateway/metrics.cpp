@@ -28,6 +28,17 @@ class Exposition {
       inside += fmt::format("{}{}=\"{}\"", inside.empty() ? "" : ",", label, escaped_label(text));
     text_ += "clawpatrol_" + name_ + (inside.empty() ? "" : "{" + inside + "}") + fmt::format(" {}\n", value);
   }
+  void histogram(std::string_view name, std::string_view help, const Histogram& of) {
+    family(name, "histogram", help);
+    const Histogram::Counts counts = of.counts();
+    for (std::size_t i = 0; i < of.bounds.size(); ++i)
+      text_ +=
+          fmt::format("clawpatrol_{}_bucket{{le=\"{}\"}} {}\n", name, seconds(of.bounds[i]), counts.up_to[i]);
+    const std::uint64_t all = counts.up_to.back();
+    text_ += fmt::format(
+        "clawpatrol_{0}_bucket{{le=\"+Inf\"}} {1}\nclawpatrol_{0}_sum {2}\nclawpatrol_{0}_count {1}\n", name,
+        all, seconds(counts.sum));
+  }
   void one(std::string_view name, std::string_view type, std::string_view help, std::uint64_t value) {
     family(name, type, help);
     sample({}, value);
@@ -35,6 +46,8 @@ class Exposition {
   std::string take() { return std::move(text_); }
 
  private:
+  static double seconds(std::chrono::nanoseconds span) { return std::chrono::duration<double>(span).count(); }
+
   std::string name_, text_;
 };
 
@@ -70,6 +83,17 @@ void add_actions(Exposition& out, const Shared& shared) {
     out.sample({{"peer", name_of_peer(row.peer_id)}, {"reason", row.reason}}, row.count);
 }
 
+void add_latencies(Exposition& out, const Latencies& latencies) {
+  out.histogram("decision_seconds", "What was judged in one go: read, analysed and decided.",
+                latencies.decision);
+  out.histogram(
+      "added_latency_seconds",
+      "From when it began to be judged until it was recorded and could go on: waiting for a body too.",
+      latencies.added);
+  out.histogram("audit_sync_seconds", "How long actions that must be on disk first waited for it.",
+                latencies.audit_sync);
+}
+
 void add_drops(Exposition& out, const Shared& shared, const StatusFacts& facts) {
   auto each = [&](std::uint64_t DropCount::* number) {
     for (const DropCount& drop : facts.drops) {
@@ -90,6 +114,8 @@ void add_audit(Exposition& out, const Shared& shared) {
   out.one("audit_pressure", "gauge", "1: peers over their share are denied; 2: everybody is.",
           static_cast<std::uint64_t>(shared.audit->pressure()));
   out.one("audit_lines_total", "counter", "The newest line's number.", shared.audit->head().seq);
+  out.one("audit_unsynced_lines", "gauge", "Written, and not yet synced to the disk.",
+          shared.audit->unsynced());
   out.one("audit_kept_bytes", "gauge", "On disk.", shared.audit->kept_bytes());
   out.one("audit_free_bytes", "gauge", "Free on the log's disk.", shared.audit->free_bytes());
   out.one("authority_ends_seconds", "gauge", "When the certificate authority ends, in Unix seconds.",
@@ -114,6 +140,7 @@ std::string metrics_text(const Shared& shared, const StatusFacts& facts) {
   Exposition out;
   add_gateway(out, shared, facts);
   add_actions(out, shared);
+  add_latencies(out, shared.latencies);
   add_drops(out, shared, facts);
   add_audit(out, shared);
   return out.take();

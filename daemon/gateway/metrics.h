@@ -1,4 +1,5 @@
-// What Prometheus reads: counters and gauges of the whole gateway, in its text format (version 0.0.4).
+// What Prometheus reads: counters, gauges and histograms of the whole gateway, in its text format (version
+// 0.0.4).
 #pragma once
 
 #include <string>

@@ -8,6 +8,7 @@
 #include <deque>
 #include <unordered_map>
 
+#include "daemon/gateway/latencies.h"
 #include "daemon/ring/ring.h"
 
 namespace clawpatrol {
@@ -43,14 +44,22 @@ class PeerTurns {
   class Work {
    public:
     Work(PeerTurns& turns, std::uint32_t peer_id) : turns_(turns), peer_id_(peer_id), begun_(Clock::now()) {}
-    ~Work() { turns_.worked(peer_id_, Clock::now() - begun_); }
+    ~Work() {
+      const Clock::duration taken = Clock::now() - begun_;
+      turns_.worked(peer_id_, taken);
+      if (counted_in_) counted_in_->add(taken);
+    }
     Work(const Work&) = delete;
     Work& operator=(const Work&) = delete;
+
+    void count_in(Histogram& histogram) { counted_in_ = &histogram; }  // too, when it ends
+    Clock::time_point begun() const { return begun_; }
 
    private:
     PeerTurns& turns_;
     std::uint32_t peer_id_;
     Clock::time_point begun_;
+    Histogram* counted_in_ = nullptr;  // null: nowhere
   };
 
  private:

@@ -127,6 +127,7 @@ Task<bool> Exchange::judge() {
     std::expected<Seen, std::string_view> seen = std::unexpected("");
     {
       PeerTurns::Work work(flow_.worker().turns(), flow_.claimed().peer->id);
+      work.count_in(flow_.worker().shared().latencies.decision);
       seen = flow_.judge().see(*policy_, request());
       if (seen) opinion_ = flow_.judge().consider(*policy_, *seen, credential_);
     }
@@ -193,6 +194,7 @@ Task<bool> Exchange::record() {
   action_ = line.action;
   flow_.flow().set_wait();
   const bool recorded = co_await flow_.judge().commit(line);
+  flow_.worker().shared().latencies.added.add(Clock::now() - begun_);
   const std::string id = action_id_text(action_);
   if (!opinion_.allowed) {
     const Decision& decision = opinion_.decision;

@@ -111,6 +111,7 @@ class Exchange {
   bool malformed_body_ = false;
   std::optional<credentials::CleanResponse> clean_{std::in_place, nullptr};
   std::uint64_t action_ = 0;
+  Clock::time_point begun_{};  // to be looked at
 
   // The part of the body that was read before the verdict.
   std::string held_;

@@ -153,8 +153,11 @@ Task<std::string> Exchange::judge_message(const WebSocketRelay& frames) {
   seen.ws = std::make_shared<const WsFacets>(facets);
   seen.kind = *facets.direction == "up" ? ActionKind::write : ActionKind::read;
   Opinion opinion;
+  Clock::time_point begun;
   {
     PeerTurns::Work work(flow_.worker().turns(), flow_.claimed().peer->id);
+    work.count_in(flow_.worker().shared().latencies.decision);
+    begun = work.begun();
     opinion = flow_.judge().consider(*policy, seen, credential_);
   }
   if (opinion.observed && !credential_.empty()) opinion.allowed = opinion.observed = false;
@@ -168,6 +171,7 @@ Task<std::string> Exchange::judge_message(const WebSocketRelay& frames) {
                                     std::to_string(frames.message_bytes()) + " bytes",
                             .parent = action_});
   const bool recorded = co_await flow_.judge().commit(line);
+  flow_.worker().shared().latencies.added.add(Clock::now() - begun);
   if (!opinion.allowed) co_return opinion.decision.reason + " (" + action_id_text(line.action) + ")";
   if (!recorded) co_return "the message could not be recorded";
   co_return std::string();

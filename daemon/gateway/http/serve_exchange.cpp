@@ -65,6 +65,7 @@ Exchange::~Exchange() {
 
 Task<void> Exchange::serve() {
   flow_.flow().set_state("active");
+  begun_ = Clock::now();
   co_await flow_.worker().turns().turn(flow_.claimed().peer->id);
   policy_ = flow_.judge().take_generation();
   const bool stands = policy_ && flow_.judge().stands();

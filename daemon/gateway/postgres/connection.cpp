@@ -102,8 +102,9 @@ void Connection::note_outcomes() {
 }
 
 // Records what was judged, then sends it. False: the server is gone.
-Task<bool> Connection::forward() {
+Task<bool> Connection::forward(std::optional<Clock::time_point> judging_since) {
   const bool recorded = co_await record();
+  if (judging_since) worker_.shared().latencies.added.add(Clock::now() - *judging_since);
   judge_.committed(recorded);
   if (!recorded) session_->refuse_batch();
   // Meanwhile the server may have said what makes all of this unsafe, or the operator have taken it away.
@@ -125,11 +126,17 @@ Task<void> Connection::pump_agent() {
   while (!server_done_ && session_->ending() == Session::Ending::none) {
     co_await worker_.turns().turn(claimed_.peer->id);
     const std::uint64_t turns = server_turns_;
+    std::optional<Clock::time_point> judging_since;
     {
       PeerTurns::Work work(worker_.turns(), claimed_.peer->id);
+      const std::size_t before = judge_.lines().size();
       from_agent_.consume(session_->from_agent(from_agent_.view()));
+      if (judge_.lines().size() > before) {
+        judging_since = work.begun();
+        work.count_in(worker_.shared().latencies.decision);
+      }
     }
-    const bool forwarded = co_await forward();
+    const bool forwarded = co_await forward(judging_since);
     if (!forwarded || session_->ending() != Session::Ending::none) break;
     if (session_->has_more()) continue;
     if (session_->waits()) {
@@ -152,7 +159,7 @@ Task<void> Connection::pump_agent() {
                     Session::Ending::graceful);
     }
     if (count <= 0) {
-      if (session_->ending() == Session::Ending::graceful) co_await forward();  // the Terminate
+      if (session_->ending() == Session::Ending::graceful) co_await forward(std::nullopt);  // the Terminate
       break;
     }
     from_agent_.received(static_cast<std::size_t>(count));

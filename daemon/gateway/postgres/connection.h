@@ -57,7 +57,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<void> pump_agent();
   Task<void> pump_server();
   Deadline idle_deadline() const;
-  Task<bool> forward();
+  Task<bool> forward(std::optional<Clock::time_point> judging_since);  // none: nothing was judged
   Task<void> wait_for_server();
   Task<void> say_farewell();
   void note_outcomes();

@@ -3,10 +3,14 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <set>
 #include <sstream>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "daemon/gateway/metrics_door.h"
 
@@ -50,6 +54,7 @@ TEST_CASE("metrics: what a name says is escaped, and every family stands once, w
     record.verdict = i == 0 ? ActionVerdict::deny : ActionVerdict::allow;
     shared.actions.add(std::move(record));
   }
+  shared.latencies.decision.add(std::chrono::microseconds(7));
   const std::string text = metrics_text(shared, facts);
   CHECK(text.find("clawpatrol_actions_total{endpoint=\"pg\",kind=\"read\",verdict=\"allow\"} 2\n") !=
         std::string::npos);
@@ -61,19 +66,89 @@ TEST_CASE("metrics: what a name says is escaped, and every family stands once, w
         std::string::npos);
   CHECK(text.find("clawpatrol_uptime_seconds 7\n") != std::string::npos);
   std::set<std::string> families;
-  std::string current, line;
+  std::string current, type, line;
   for (std::istringstream lines(text); std::getline(lines, line);) {
     std::istringstream words(line);
-    std::string first, second, name;
-    words >> first >> second >> name;
+    std::string first, second, name, third;
+    words >> first >> second >> name >> third;
     if (first == "#") {
-      if (second == "HELP") CHECK(families.insert(name).second);
-      current = name;
-    } else {
-      CHECK(first.substr(0, first.find('{')) == current);
+      if (second == "HELP") {
+        CHECK(families.insert(name).second);
+        current = name, type.clear();
+      } else {
+        CHECK(second == "TYPE");
+        CHECK(name == current);
+        type = third;
+        CHECK((type == "counter" || type == "gauge" || type == "histogram"));
+      }
+      continue;
     }
+    INFO(line);
+    const std::string of = first.substr(0, first.find('{'));
+    CHECK_FALSE(type.empty());  // it stands before the first sample
+    if (type == "histogram")
+      CHECK((of == current + "_bucket" || of == current + "_sum" || of == current + "_count"));
+    else
+      CHECK(of == current);
+    if (type == "counter") CHECK(current.ends_with("_total"));
   }
   CHECK(families.size() > 10);
+}
+
+TEST_CASE("metrics: a histogram's buckets are cumulative, its bounds inclusive, and the last is the count") {
+  using namespace std::chrono_literals;
+  Shared shared;
+  Histogram& of = shared.latencies.added;
+  for (std::chrono::nanoseconds taken : {-1ns, 0ns, 5000ns, 5001ns, 3'000'000ns, 60'000'000'000ns})
+    of.add(taken);
+  const std::string text = metrics_text(shared, StatusFacts());
+  std::vector<std::pair<std::string, std::uint64_t>> buckets;
+  std::string line, sum, count;
+  const std::string name = "clawpatrol_added_latency_seconds";
+  for (std::istringstream lines(text); std::getline(lines, line);) {
+    const std::string begins = name + "_bucket{le=\"";
+    if (line.starts_with(begins)) {
+      const std::size_t end = line.find("\"} ");
+      REQUIRE(end != std::string::npos);
+      buckets.emplace_back(line.substr(begins.size(), end - begins.size()),
+                           std::stoull(line.substr(end + 3)));
+    }
+    if (line.starts_with(name + "_sum ")) sum = line.substr(name.size() + 5);
+    if (line.starts_with(name + "_count ")) count = line.substr(name.size() + 7);
+  }
+  REQUIRE(buckets.size() == Histogram::bounds.size() + 1);
+  for (std::size_t i = 1; i < buckets.size(); ++i) {
+    CHECK(buckets[i].second >= buckets[i - 1].second);
+    if (i + 1 < buckets.size()) CHECK(std::stod(buckets[i].first) > std::stod(buckets[i - 1].first));
+  }
+  CHECK(std::stod(buckets[0].first) == Approx(5e-6));
+  CHECK(buckets[0].second == 3);  // a clock that went back counts as nothing
+  CHECK(buckets[1].second == 4);
+  CHECK(buckets[buckets.size() - 2].second == 5);
+  CHECK(buckets.back() == std::pair<std::string, std::uint64_t>("+Inf", 6));
+  CHECK(count == "6");
+  CHECK(std::stod(sum) == Approx(60.003010001).epsilon(1e-9));
+}
+
+TEST_CASE(
+    "metrics: a histogram that is read while others add to it never has a bucket below the one before") {
+  Histogram of;
+  std::atomic<bool> stop = false;
+  std::vector<std::thread> adding;
+  for (int worker = 0; worker < 2; ++worker)
+    adding.emplace_back([&] {
+      for (std::int64_t i = 0; !stop; ++i) of.add(std::chrono::nanoseconds((i * 7919) % 20'000'000));
+    });
+  bool grows = true;
+  std::uint64_t last = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const Histogram::Counts counts = of.counts();
+    grows = grows && std::ranges::is_sorted(counts.up_to) && counts.up_to.back() >= last;
+    last = counts.up_to.back();
+  }
+  stop = true;
+  for (std::thread& each : adding) each.join();
+  CHECK(grows);
 }
 
 TEST_CASE("metrics: the bytes of flows that are gone still count") {
