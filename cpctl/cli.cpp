@@ -61,7 +61,7 @@ void add_flows(CLI::App& app, Invocation& in) {
       [](Context c) { return top(c); });
   add(app, in, "doctor", "what is wrong with the gateway and its machine, and what mends it",
       [](Context c) { return doctor(c); });
-  add(app, in, "metrics", "counters and gauges, as Prometheus reads them",
+  add(app, in, "metrics", "counters, gauges and histograms, as Prometheus reads them",
       [](Context c) { return metrics(c); });
   CLI::App* group = app.add_subcommand("flows", "the live flows; with -f, actions as they are decided");
   group->add_flag("-f,--follow", in.follow, "print each action as it is decided");
