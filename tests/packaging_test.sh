@@ -6,8 +6,8 @@ source=$1 cpctl=$2
 failed=0
 complain() { echo "packaging: $*" >&2; failed=1; }
 
-known=$(sed -nE -e 's/.*out\.(one|family)\("([a-z_]+)".*/clawpatrol_\2/p' \
-  -e 's/.*out\.histogram\("([a-z_]+)".*/clawpatrol_\1_bucket\nclawpatrol_\1_sum\nclawpatrol_\1_count/p' "$source/daemon/gateway/metrics.cpp")
+known=$(tr '\n' ' ' <"$source/daemon/gateway/metrics.cpp" | grep -oE 'out\.(one|family|histogram)\( *"[a-z_]+"' |
+  sed -E -e 's/.*histogram.*"([a-z_]+)"/clawpatrol_\1_bucket\nclawpatrol_\1_sum\nclawpatrol_\1_count/' -e 's/^out.*"([a-z_]+)"/clawpatrol_\1/')
 [ "$(wc -l <<<"$known")" -gt 10 ] || complain "no metrics found in daemon/gateway/metrics.cpp"
 for name in $(grep -ohE 'clawpatrol_[a-z_]+' "$source"/packaging/grafana/*.json "$source"/packaging/prometheus/*.yml | sort -u); do
   grep -qx "$name" <<<"$known" || complain "'$name' is asked for, and no metric"
