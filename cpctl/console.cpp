@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "cpctl/folded.h"
 #include "cpctl/printable.h"
 #include "daemon/control/message.h"
 
@@ -68,20 +69,7 @@ void Console::lines(std::string_view text) {
 void Console::paragraph(std::size_t indent, const std::string& text) {
   std::size_t columns = width().value_or(0);
   std::size_t room = columns > indent + 20 ? columns - indent : text.size() + 1;
-  std::string rest = text;
-  do {
-    std::size_t end = rest.size();
-    if (display_width(rest) > room) {
-      // clipped() ends in an ellipsis of three bytes, whose column is given to one character more.
-      end = clipped(rest, room).size() - 3;
-      std::size_t blank = rest.rfind(' ', end);
-      if (blank != std::string::npos && blank > 0) end = blank;
-      if (end == 0) end = rest.size();
-    }
-    line(std::string(indent, ' ') + rest.substr(0, end));
-    rest.erase(0, end);
-    rest.erase(0, std::min(rest.find_first_not_of(' '), rest.size()));
-  } while (!rest.empty());
+  for (const std::string& piece : folded(text, room)) line(std::string(indent, ' ') + piece);
 }
 
 void Console::release_errors() {

@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <fstream>
 
 #include "cpctl/daemon.h"
+#include "cpctl/folded.h"
 #include "cpctl/printable.h"
 #include "daemon/control/client.h"
 
@@ -83,14 +85,31 @@ std::string_view name_of(Health health) {
   return "";
 }
 
-void print(Console& console, const Finding& finding) {
+// Behind `head`, which is `indent` columns wide; as it is where no terminal says how wide it is.
+void print_folded(Console& console, std::string head, std::size_t indent, const std::string& text) {
+  constexpr std::size_t narrowest = 20;  // words that are cut up tell less than a line that wraps
+  const std::size_t columns = console.width().value_or(0);
+  const std::size_t room = columns >= indent + narrowest ? columns - indent : text.size() + 1;
+  for (const std::string& piece : folded(text, room)) {
+    console.line(head + piece);
+    head.assign(indent, ' ');
+  }
+}
+
+// The text of a finding begins in the same column for all of them, and goes on in it on a terminal's next
+// line.
+void print(Console& console, const Finding& finding, std::size_t subject_width) {
   const Style style = finding.health == Health::good      ? Style::good
                       : finding.health == Health::warning ? Style::warning
                                                           : Style::bad;
-  console.line(fmt::format("{}  {:<22} {}",
-                           console.paint(style, fmt::format("{:<4}", name_of(finding.health))),
-                           printable(finding.subject), printable(finding.said)));
-  if (!finding.mend.empty()) console.line(fmt::format("      {:<22} -> {}", "", printable(finding.mend)));
+  const std::string subject = printable(finding.subject);
+  const std::string pad(subject_width - display_width(subject), ' ');
+  std::string head =
+      console.paint(style, fmt::format("{:<4}", name_of(finding.health))) + "  " + subject + pad;
+  const std::size_t indent = 4 + 2 + subject_width + 1;
+  print_folded(console, head + " ", indent, printable(finding.said));
+  if (!finding.mend.empty())
+    print_folded(console, std::string(indent, ' ') + "-> ", indent + 3, printable(finding.mend));
 }
 
 void print_json(Console& console, const Finding& finding) {
@@ -108,12 +127,15 @@ void print_json(Console& console, const Finding& finding) {
 int doctor(Context context) {
   const Findings findings = look_everywhere(context.paths);
   bool bad = false;
+  std::size_t subject_width = 0;
+  for (const Finding& finding : findings)
+    subject_width = std::max(subject_width, display_width(printable(finding.subject)));
   for (const Finding& finding : findings) {
     bad = bad || finding.health == Health::bad;
     if (context.console.json())
       print_json(context.console, finding);
     else
-      print(context.console, finding);
+      print(context.console, finding, subject_width);
   }
   return bad ? exit_no : exit_ok;
 }

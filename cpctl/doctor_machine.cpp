@@ -43,6 +43,14 @@ void look_at_module(const char* name, const char* of, Findings& findings) {
                       fmt::format("modprobe {}", name)});
 }
 
+// What mends that something of the daemons' own cannot be read.
+std::string mend_of(int code) {
+  if (code == EACCES || code == EPERM) return "Run this as root.";
+  if (code == ENOENT || code == ENOTDIR)
+    return "systemctl start clawpatrold, or say with --state where it keeps its files";
+  return "journalctl -u clawpatrold";
+}
+
 // /proc/net/route has IPv4 addresses as the kernel holds them, in hexadecimal.
 std::optional<Prefix> destination_of(std::string_view destination, std::string_view mask) {
   auto number = [](std::string_view text) -> std::optional<std::uint32_t> {
@@ -77,9 +85,15 @@ void look_at_kernel(Findings& findings) {
     findings.push_back({Health::bad, "kernel",
                         fmt::format("{}: 6.1 is the oldest that this was tried on", system.release),
                         "apt install linux-image-amd64"});
-  look_at_module("wireguard", "the tunnel", findings);
-  look_at_module("cls_bpf", "the filter's classifier", findings);
-  look_at_module("sch_ingress", "where the filter is attached", findings);
+  std::error_code problem;
+  if (!fs::exists("/proc/modules", problem)) {
+    // What it lacks cannot be loaded either, and clawpatrol-netd says so where it needs it.
+    findings.push_back({Health::good, "modules", "this kernel has all that it can in itself", ""});
+  } else {
+    look_at_module("wireguard", "the tunnel", findings);
+    look_at_module("cls_bpf", "the filter's classifier", findings);
+    look_at_module("sch_ingress", "where the filter is attached", findings);
+  }
   const std::string uring = first_line("/proc/sys/kernel/io_uring_disabled").value_or("0");
   if (uring == "0")
     findings.push_back({Health::good, "io_uring", "allowed", ""});
@@ -109,9 +123,10 @@ void look_at_clock(Findings& findings) {
 void look_at_disk(const Policy* policy, const fs::path& state, Findings& findings) {
   struct statvfs disk{};
   if (::statvfs(state.c_str(), &disk) != 0) {
+    const int code = errno;
     findings.push_back({Health::bad, "disk",
-                        fmt::format("cannot look at '{}': {}", state.native(), std::strerror(errno)),
-                        "Run this as root."});
+                        fmt::format("cannot look at '{}': {}", state.native(), std::strerror(code)),
+                        mend_of(code)});
     return;
   }
   const std::uint64_t free = disk.f_bavail * disk.f_frsize;
@@ -186,7 +201,8 @@ void look_at_credential_key(const Paths& paths, Findings& findings) {
   const fs::path plain = paths.state / "credential-key";
   struct stat status{};
   std::error_code problem;
-  if (::stat(plain.c_str(), &status) == 0) {
+  const int code = ::stat(plain.c_str(), &status) == 0 ? 0 : errno;
+  if (code == 0) {
     if ((status.st_mode & 077) != 0)
       findings.push_back({Health::bad, "credential key",
                           fmt::format("'{}' is not its owner's alone", plain.native()),
@@ -201,14 +217,14 @@ void look_at_credential_key(const Paths& paths, Findings& findings) {
   } else {
     findings.push_back({Health::bad, "credential key",
                         fmt::format("neither '{}' nor '{}' can be seen", sealed.native(), plain.native()),
-                        "Run this as root; where neither is there, restart clawpatrold."});
+                        mend_of(code)});
   }
 }
 
 void look_at_audit(const Paths& paths, Findings& findings) {
   auto key = audit::Key::load(paths.state / "audit.key");
   if (!key) {
-    findings.push_back({Health::bad, "audit chain", key.error().what, "Run this as root."});
+    findings.push_back({Health::bad, "audit chain", key.error().what, mend_of(key.error().code)});
     return;
   }
   auto report = audit::verify(paths.state / "audit", *key);

@@ -193,5 +193,63 @@ TEST_CASE("creds set asks on a terminal without echo") {
   CHECK((now.c_lflag & ECHO) != 0);
 }
 
+std::string words_of(const std::string& text) {
+  std::string words;
+  for (char c : text) {
+    const bool blank = c == ' ' || c == '\n' || c == '\r';
+    if (!blank)
+      words += c;
+    else if (!words.empty() && words.back() != ' ')
+      words += ' ';
+  }
+  return words;
+}
+
+std::string letters_of(std::string text) {
+  std::erase_if(text, [](char c) { return c == ' ' || c == '\n' || c == '\r'; });
+  return text;
+}
+
+TEST_CASE("doctor's findings stand in columns, and go on under themselves where the terminal is narrow") {
+  setenv("TERM", "xterm-256color", 1);
+  unsetenv("NO_COLOR");
+  FakeDaemon daemon;
+  daemon.on("status",
+            {R"({"v":1,"type":"status","version":"0.1.0","generation":3,"uptime_s":60,"mode":"observe",)"
+             R"("netd":{"connected":false},"audit":{"healthy":false,"failure":"a disk that is full"}})"});
+  const std::vector<std::string> asked{"doctor", "--config", daemon.directory.path.native(), "--state",
+                                       "/nonexistent/where-there-is-nothing"};
+  std::vector<std::string> piped{"--run", daemon.directory.path.native()};
+  piped.insert(piped.end(), asked.begin(), asked.end());
+  const Result plain = cpctl(piped);
+  const std::size_t column = 4 + 2 + std::string_view("clawpatrold's privileges").size() + 1;
+  const auto columns = static_cast<unsigned short>(GENERATE(80, 100));
+  Terminal terminal(columns);
+  CHECK(run_on(terminal, daemon, asked) == 1);
+  const std::string text = terminal.read_until();
+  std::string whole;
+  std::size_t folded = 0;
+  for (const std::string& line : lines_of(text)) {
+    whole += line + "\n";
+    if (line.empty()) continue;
+    INFO(line);
+    CHECK(display_width(line) <= columns);
+    REQUIRE(line.size() > column);
+    CHECK(line[column - 1] == ' ');
+    CHECK((line[column] != ' ' || line.substr(column).starts_with("   ")));  // under what mends it
+    folded += line.starts_with("      ") && line.find("->") == line.npos ? 1 : 0;
+  }
+  CHECK(folded > 0);
+  // No word is cut that a line has room for (a path is longer than 80 columns leave), and where nobody says
+  // how wide it is every finding is a line.
+  if (columns == 100) CHECK(words_of(whole) == words_of(plain.out));
+  CHECK(letters_of(whole) == letters_of(plain.out));
+  for (const std::string& line : lines_of(plain.out))
+    CHECK((line.empty() || !line.starts_with("      ") || contains(line, "->")));
+  // What is not there is not mended by being root.
+  CHECK(contains(plain.out, "No such file or directory"));
+  CHECK_FALSE(contains(plain.out, "Run this as root"));
+}
+
 }  // namespace
 }  // namespace clawpatrol::cpctl
