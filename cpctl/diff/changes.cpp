@@ -64,6 +64,7 @@ Described describe(const EndpointConfig& endpoint) {
            {"hosts", hosts(endpoint.hosts)},
            {"tls", std::string(tls_name(endpoint.tls))},
            {"ca", endpoint.ca},
+           {"agent_login", endpoint.agent_login == AgentLogin::scram ? "scram" : "trust"},
            {"safe_functions", list_of(endpoint.safe_functions)},
            {"networks", prefixes(endpoint.networks)},
            {"lenient_paths", endpoint.lenient_paths ? "true" : ""}}};
