@@ -105,8 +105,11 @@ std::unique_ptr<Denial> Session::denial_of(const Opinion& opinion, std::uint64_t
     denial->position = analysis.error_position;
     denial->hint = analysis.error_hint;
   }
-  if (analysis.readable == sql::Readable::over_limit && opinion.guard.empty() && !by_rule)
+  if (analysis.readable == sql::Readable::over_limit && opinion.guard.empty() && !by_rule) {
     denial->code = "54000";
+    if (!analysis.error.empty())
+      denial->detail = analysis.error + ", " + denial->detail;  // which limit it was
+  }
   if (analysis.readable == sql::Readable::encoding && opinion.guard.empty() && !by_rule) {
     denial->code = "22021";
     denial->message = analysis.error;

@@ -67,6 +67,17 @@ TEST_CASE("a syntax error reads as one, with its position, and the session goes 
   CHECK(kinds(agent.query("-- nothing")) == "IZ");
 }
 
+TEST_CASE("which limit a text is over is told") {
+  Gateway gateway({.rules = careful, .user = "agent_ro", .password = ""});
+  Agent agent(gateway.port(), {});
+  std::string many = "SELECT 1";
+  for (int i = 0; i < 20'000; ++i) many += "+1";
+  const auto answer = agent.query(many);
+  CHECK(code(answer) == "54000");
+  CHECK(field(answer, 'D').starts_with("more than 32768 tokens, "));
+  CHECK(field(answer, 'D').find("action a-") != std::string::npos);
+}
+
 TEST_CASE("a text over the limit is refused where a rule must see it, and streams where none must") {
   const std::string limits = "[limits]\nstatement = \"16KiB\"\nbuffer = \"32KiB\"\n";
   const std::string large = "SELECT length('" + std::string(100'000, 'x') + "')::text";
