@@ -132,7 +132,8 @@ void Judge::set_encoding(std::string_view client_encoding) {
 }
 
 std::shared_ptr<const sql::Analysis> Judge::analyse(std::string_view text) {
-  if (text.size() <= Analysts::longest_at_once || !elsewhere_) return analyses_.analyse(text, sql_, peer_->id);
+  if (text.size() <= Analysts::longest_at_once || !elsewhere_)
+    return analyses_.analyse(text, sql_, peer_->id);
   if (auto found = analyses_.find(text, sql_)) return found;
   if (long_text_ && long_text_->text == text) return long_text_->analysis;
   auto asked = std::make_shared<LongText>(LongText{std::string(text), nullptr});
