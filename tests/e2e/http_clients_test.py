@@ -56,6 +56,9 @@ class HttpClients(SaysTheSame, unittest.TestCase):
     def test_node_fetch(self):
         self.assertIn("done", self.same("node", CLIENTS / "fetch_client.mjs", self.node))
 
+    def test_undici(self):
+        self.assertIn("done", self.same("node", CLIENTS / "node" / "undici.js", self.node))
+
     def test_git_clone_and_push(self):
         script = """
             set -e; export HOME=$(mktemp -d) GIT_AUTHOR_DATE="2020-01-01T00:00:00Z" GIT_COMMITTER_DATE="2020-01-01T00:00:00Z"

@@ -79,6 +79,9 @@ class Desync(unittest.TestCase):
                 wire = wire.replace(b"/a?cb=1", b"/a?n=%d" % number).replace(
                     b"Host: localhost", f"Host: {name}.internal:{port}".encode())
                 answers[mutation] = self.send(address, port, wire)
+            # Whatever went before, the next request is the next, and its answer its own.
+            last = b"GET /a?n=last HTTP/1.1\r\nHost: %s.internal:%d\r\n\r\n" % (name.encode(), port)
+            answers["control last"] = self.send(address, port, last)
         judged = self.lab.judged()[before:]
         allowed = [(line["facets"]["method"], line["text"]) for line in judged if line["verdict"] == "allow"]
         wait_until(lambda: len(self.lab.served(name)) - logged >= len(allowed), f"the log of {name}", seconds=5)
@@ -94,6 +97,7 @@ class Desync(unittest.TestCase):
                 print(f"{name:<8}{len(answers):>8}{refused:>9}{len(allowed):>10}{len(served):>8}"
                       f"{abs(len(allowed) - len(served)):>9}", flush=True)
                 self.assertEqual([len(statuses) for statuses in controls], [1] * len(controls))
+                self.assertTrue(served[-1][1].endswith("/a?n=last"), served[-1])
                 self.assertNotIn([400], controls)
                 self.assertEqual(sorted(allowed), sorted((method, f"{method} {target.split('?')[0]}")
                                                          for method, target in served))
