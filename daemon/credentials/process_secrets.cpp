@@ -21,14 +21,15 @@ std::expected<void, Error> disable_core_dumps() {
 }
 
 std::expected<void, Error> lock_private_keys(std::size_t connections) {
-  // A connection's key is of 32 to 64 bytes; those of servers and credentials have the first megabyte.
-  constexpr std::size_t beside = 1 << 20, of_connection = 128, smallest = 32;
+  // At most P-384 with the agent and P-521 with the server; what stays the same, RSA and all, has the rest.
+  constexpr std::size_t of_connection = 256, beside = 512 << 10, smallest = 32;
   const std::size_t bytes = std::bit_ceil(beside + connections * of_connection);
-  if (CRYPTO_secure_malloc_init(bytes, smallest) == 1) return {};
-  return std::unexpected(Error{
-      ENOMEM, fmt::format("{} KiB of memory for private keys could not be locked: they may be swapped out\n"
-                          "hint: Raise the limit on locked memory (LimitMEMLOCK=), or have no swap.",
-                          bytes / 1024)});
+  const int made = CRYPTO_secure_malloc_init(bytes, smallest);
+  if (made == 1) return {};
+  return std::unexpected(
+      Error{ENOMEM, fmt::format("{} KiB of memory for private keys {}: they may be swapped out\n"
+                                "hint: Raise the limit on locked memory (LimitMEMLOCK=), or have no swap.",
+                                bytes / 1024, made == 0 ? "cannot be had" : "could not be locked")});
 }
 
 // Copies of zeros, of every size for which the C library takes other registers.

@@ -84,8 +84,6 @@ std::expected<std::unique_ptr<Daemon>, std::string> Daemon::create(const Options
                     "(LimitNOFILE=) to {} and "
                     "two for each connection.",
                     descriptors, descriptors_beside));
-  if (auto locked = credentials::lock_private_keys(made->most_connections_); !locked)
-    say(locked.error().what);
   auto loop = control::Loop::create();
   if (!loop) return std::unexpected(loop.error().what);
   made->loop_ = std::move(*loop);
@@ -117,6 +115,9 @@ std::expected<void, std::string> Daemon::load_first_policy() {
 }
 
 std::expected<void, std::string> Daemon::open_state() {
+  // Twice what is allowed now: a reload may allow more, and where the pages are full handshakes fail.
+  const std::size_t connections = std::min(most_connections_, 2 * first_policy_->limits.connections);
+  if (auto locked = credentials::lock_private_keys(connections); !locked) say(locked.error().what);
   auto state = PrivateDirectory::open(options_.state);
   if (!state) return std::unexpected(state.error().what);
   state_ = std::move(*state);
