@@ -14,6 +14,8 @@ using namespace clawpatrol;
 using namespace clawpatrol::credentials;
 using namespace clawpatrol::tests;
 
+#if !__has_feature(address_sanitizer)
+
 namespace {
 
 // Letters that nothing else holds, in locked pages alone.
@@ -79,8 +81,6 @@ void put_in(const std::string& lines, std::string_view stored, const std::string
 }
 
 }  // namespace
-
-#if !__has_feature(address_sanitizer)
 
 TEST_CASE("nothing of a secret stays in the heap of who put it into a request") {
   const Secret secret = drawn();
