@@ -38,6 +38,7 @@ int use_buffers() {
     std::memset(each, 3, 16'500);
   }
   for (void* each : many) OPENSSL_free(each);
+  OPENSSL_free(first);
   OPENSSL_free(nullptr);
   return 0;
 }
