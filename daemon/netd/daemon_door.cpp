@@ -186,16 +186,19 @@ Message peer_message(const PeerEntry& peer) {
 }  // namespace
 
 void DaemonDoor::say_peers() {
-  std::map<std::uint32_t, std::uint64_t> current;
+  std::map<std::uint32_t, std::string> current;
   for (const PeerEntry& peer : requests_.peers()) {
     Message message = peer_message(peer);
-    current[peer.id] = message.peer.key_fingerprint;
+    // All that is said of it: what it may is the profile's, which a reload can take away.
+    std::string said(reinterpret_cast<const char*>(&message.peer), sizeof message.peer);
     auto told = told_.find(peer.id);
-    if (told != told_.end() && told->second == message.peer.key_fingerprint) continue;
+    const bool known = told != told_.end() && told->second == said;
+    current[peer.id] = std::move(said);
+    if (known) continue;
     if (!session_) return;
     queue(message);
   }
-  for (const auto& [id, key_fingerprint] : told_) {
+  for (const auto& [id, said] : told_) {
     if (current.contains(id)) continue;
     Message gone;
     gone.type = MessageType::peer;

@@ -85,7 +85,7 @@ class DaemonDoor {
   Fd waiting_;  // the next daemon, until the session before it is over
   bool greeted_ = false;
   std::deque<Outgoing> queue_;
-  std::map<std::uint32_t, std::uint64_t> told_;  // peer id -> key fingerprint
+  std::map<std::uint32_t, std::string> told_;  // peer id -> what was said of it
 };
 
 }  // namespace clawpatrol::netd
