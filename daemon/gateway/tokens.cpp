@@ -114,9 +114,17 @@ void Tokens::follow(Entry& entry, const CredentialConfig& config, Origin origin)
 void Tokens::put_aside(Entry& entry) {
   if (!entry.token) return;
   const auto left = std::max(entry.life.left(now()), std::chrono::nanoseconds::zero());
-  entry.earlier.push_back({std::move(entry.token), Clock::now() + left + echo_time});
+  const auto ends = Clock::now() + left;
+  entry.earlier.push_back({std::move(entry.token), ends, ends + echo_time});
   entry.token = nullptr;
-  if (entry.earlier.size() > most_earlier) entry.earlier.pop_front();
+  // One that has ended makes room; one that is good never does.
+  if (entry.earlier.size() <= most_earlier) return;
+  auto ended = std::ranges::find_if(entry.earlier, has_ended);
+  if (ended != entry.earlier.end()) entry.earlier.erase(ended);
+}
+
+bool Tokens::has_ended(const Earlier& earlier) {
+  return earlier.ends <= Clock::now();
 }
 
 std::vector<credentials::Sent> Tokens::sent(const std::vector<const CredentialConfig*>& credentials) const {
@@ -139,6 +147,9 @@ void Tokens::doubt(const std::string& name, std::uint64_t token) {
   if (found == entries_.end() || stopping_) return;
   Entry& entry = found->second;
   const bool known = entry.token && entry.token->token == token && !entry.fetch;
+  const auto good =
+      entry.earlier.size() - static_cast<std::size_t>(std::ranges::count_if(entry.earlier, has_ended));
+  if (good >= most_earlier) return;
   if (known && credentials::passed(entry.life.asked, at) >= least_doubted && at.steady >= entry.not_before)
     begin(entry, "");
 }

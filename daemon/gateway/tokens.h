@@ -49,8 +49,9 @@ class Tokens {
   std::vector<credentials::Sent> sent(const std::vector<const CredentialConfig*>& credentials) const;
 
   // A server does not take this token (401), which may have been revoked: the next one is fetched, where this
-  // one is more than a minute old. Until it is there this one is given: the server may have meant something
-  // else.
+  // one is more than a minute old, and while few of those before it are still good: who makes a server say so
+  // must not push them out of sent(). Until it is there this one is given: the server may have meant
+  // something else.
   void doubt(const std::string& name, std::uint64_t token);
 
   // The credential's value was set or removed: its token is given to nobody any more.
@@ -80,7 +81,7 @@ class Tokens {
   struct Wait;
   struct Earlier {
     Value value;
-    Clock::time_point until;
+    Clock::time_point ends, until;  // is good; may still be said
   };
   struct Entry {
     Origin origin = {};
@@ -102,6 +103,7 @@ class Tokens {
   Origin origin_of(const CredentialConfig& config) const;
   void follow(Entry& entry, const CredentialConfig& config, Origin origin);
   void put_aside(Entry& entry);
+  static bool has_ended(const Earlier& earlier);
   void begin(Entry& entry, std::string peer);
   void begin_due();
   Task<void> keep_fresh(Worker& worker);
