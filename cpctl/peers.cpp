@@ -295,8 +295,12 @@ int peers_remove(Context context, const std::string& name) {
   if (context.console.json())
     context.console.line(versioned("peer_removed", *answer));
   else
-    context.console.line(fmt::format(
-        "peer '{}' is removed; its connections close, and its addresses rest for a day", printable(name)));
+    context.console.line(answer->has("note")
+                             ? fmt::format("peer '{}' has no key any more, and its connections close; {}",
+                                           printable(name), shown(*answer, "note"))
+                             : fmt::format("peer '{}' is removed; its connections close, and its addresses "
+                                           "rest for a day",
+                                           printable(name)));
   return exit_ok;
 }
 

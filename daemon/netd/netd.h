@@ -74,7 +74,7 @@ class Netd {
   std::expected<AddedPeer, std::string> configuration_of(const PeerEntry& entry, const PeerRequest& request,
                                                          const std::optional<PrivateKey>& made) const;
   std::expected<void, std::string> hold_peers(const HoldRequest& request);
-  std::expected<PeerEntry, std::string> remove_peer(const std::string& name, std::uint32_t uid);
+  std::expected<RemovedPeer, std::string> remove_peer(const std::string& name, std::uint32_t uid);
   void remove_expired();
   std::chrono::milliseconds until_next_turn() const;
   std::string tell_kernel();

@@ -123,19 +123,23 @@ std::expected<void, std::string> Netd::hold_peers(const HoldRequest& request) {
   return {};
 }
 
-std::expected<PeerEntry, std::string> Netd::remove_peer(const std::string& name, std::uint32_t uid) {
+std::expected<RemovedPeer, std::string> Netd::remove_peer(const std::string& name, std::uint32_t uid) {
   PeerBook next = book_;
-  auto entry = next.remove(name, now_seconds());
+  auto entry = next.remove(name, config_, now_seconds());
   if (!entry) return std::unexpected(entry.error());
-  // A table with an interface of its own admits it still, without a key.
-  next.adopt(config_, now_seconds());
   if (auto kept = keep(next); !kept) return std::unexpected(kept.error());
   log_line("peer '{}' removed by uid {}: id {}", entry->name, uid, entry->id);
   daemon_door_->operated(PeerOperation::remove, uid, entry->name);
   auto done = reconcile();
   daemon_door_->peers_changed();
   if (!done) return std::unexpected("removed, and perhaps still in the kernel: " + done.error().what);
-  return *entry;
+  RemovedPeer removed{*entry, ""};
+  if (book_.find(name))
+    removed.note = fmt::format(
+        "[peer.{}] in the configuration still says where it is, and admits it: take the table away, or pause "
+        "it",
+        name);
+  return removed;
 }
 
 // Those that were added for a time, all at once: a file that is written for each of thousands would hold netd
@@ -149,7 +153,7 @@ void Netd::remove_expired() {
   PeerBook next = book_;
   std::vector<std::string> gone;
   for (const std::string& name : over)
-    if (next.remove(name, now_seconds())) gone.push_back(name);
+    if (next.remove(name, config_, now_seconds())) gone.push_back(name);
   next.adopt(config_, now_seconds());
   if (auto kept = keep(next); kept) {
     for (const std::string& name : gone) {

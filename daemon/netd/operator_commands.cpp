@@ -96,7 +96,10 @@ std::string answer_list(const OperatorRequests& requests) {
 
 std::string answer_remove(const json& request, std::uint32_t uid, const OperatorRequests& requests) {
   auto removed = requests.remove(text_of(request, "name"), uid);
-  return removed ? accepted({{"peer", peer_json(*removed)}}) : refusal(removed.error());
+  if (!removed) return refusal(removed.error());
+  json answer = {{"peer", peer_json(removed->peer)}};
+  if (!removed->note.empty()) answer["note"] = removed->note;
+  return accepted(std::move(answer));
 }
 
 }  // namespace

@@ -39,6 +39,11 @@ struct AddedPeer {
   std::vector<Address> gateway = {};  // where the tunnel's DNS, ca.crt and env.sh are
 };
 
+struct RemovedPeer {
+  PeerEntry peer;    // as it was
+  std::string note;  // what still lets it in, or ""
+};
+
 struct ListedPeer {
   PeerEntry peer;
   std::int64_t last_handshake = 0;  // seconds since 1970; 0: never, or not known
@@ -49,7 +54,7 @@ struct ListedPeer {
 struct OperatorRequests {
   std::function<std::expected<AddedPeer, std::string>(const PeerRequest&)> add, rotate;
   std::function<std::expected<void, std::string>(const HoldRequest&)> hold;
-  std::function<std::expected<PeerEntry, std::string>(const std::string& name, std::uint32_t uid)> remove;
+  std::function<std::expected<RemovedPeer, std::string>(const std::string& name, std::uint32_t uid)> remove;
   std::function<std::vector<ListedPeer>()> list;
   std::function<bool()> all_held;
   std::function<std::map<std::string, std::string>()> unsteered;  // interface -> why

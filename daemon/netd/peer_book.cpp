@@ -139,6 +139,11 @@ std::expected<PeerEntry, std::string> PeerBook::add(const NewPeer& peer, const N
         fmt::format("no interface for peer '{}'\nhint: [gateway] has no endpoint; give [peer.{}] an "
                     "interface that is in `ingress`, and addresses.",
                     peer.name, peer.name));
+  if (!own && peer.expires_at != 0)
+    return std::unexpected(
+        fmt::format("a time would end nothing: [peer.{}] admits it by interface and addresses\n"
+                    "hint: Leave --ttl out, and take the table away when it is over.",
+                    peer.name));
   if (!existing && peers_.size() >= max_peers)
     return std::unexpected(fmt::format("too many peers: {}", peers_.size()));
 
@@ -239,7 +244,8 @@ std::optional<std::int64_t> PeerBook::next_expiry(std::int64_t now) const {
   return next;
 }
 
-std::expected<PeerEntry, std::string> PeerBook::remove(std::string_view name, std::int64_t now) {
+std::expected<PeerEntry, std::string> PeerBook::remove(std::string_view name, const NetworkConfig& config,
+                                                       std::int64_t now) {
   auto at =
       std::find_if(peers_.begin(), peers_.end(), [&](const PeerEntry& peer) { return peer.name == name; });
   if (at == peers_.end())
@@ -248,6 +254,11 @@ std::expected<PeerEntry, std::string> PeerBook::remove(std::string_view name, st
     return std::unexpected(
         std::string("peer has no key to remove: it is its table in the configuration that admits it"));
   PeerEntry gone = *at;
+  if (table_decides(config, table_of(config, name))) {
+    at->public_key.clear();
+    at->expires_at = 0;
+    return gone;
+  }
   retire(gone, {}, now);
   peers_.erase(at);
   return gone;

@@ -66,7 +66,10 @@ class PeerBook {
   // interface it has those of its table. The error is for the operator.
   std::expected<PeerEntry, std::string> add(const NewPeer& peer, const NetworkConfig& config,
                                             std::int64_t now);
-  std::expected<PeerEntry, std::string> remove(std::string_view name, std::int64_t now);
+  // As it was. One that its table says where it is stays, without a key and held if it was: it is the table
+  // that admits it.
+  std::expected<PeerEntry, std::string> remove(std::string_view name, const NetworkConfig& config,
+                                               std::int64_t now);
   // Another key in place of the one that it has; addresses and id stay.
   std::expected<PeerEntry, std::string> rotate(std::string_view name, const std::string& public_key);
   // Nothing of a peer that is held gets in, and it stays known; of all of them where the name is "". Counts

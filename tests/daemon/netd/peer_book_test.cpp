@@ -62,7 +62,7 @@ TEST_CASE("attack 20: ids are never reused, and addresses rest for a day") {
   NetworkConfig config = small_tunnel();
   auto first = book.add(named("one"), config, start);
   REQUIRE(first);
-  REQUIRE(book.remove("one", start + 10));
+  REQUIRE(book.remove("one", tunnel(), start + 10));
 
   auto second = book.add(named("two"), config, start + 20);
   REQUIRE(second);
@@ -113,7 +113,7 @@ TEST_CASE("names, keys and doubles that are not right are refused") {
   CHECK_FALSE(book.add({"two", "short", 0}, config, start));
   CHECK_FALSE(book.add({"two", book.find("one")->public_key, 0}, config, start));
   CHECK_FALSE(book.add({"two", to_base64(Key{}), 0}, config, start));
-  CHECK_FALSE(book.remove("nobody", start));
+  CHECK_FALSE(book.remove("nobody", tunnel(), start));
 }
 
 TEST_CASE("attack 20: a table with another peer's, the gateway's or a virtual address is not admitted") {
@@ -211,6 +211,34 @@ TEST_CASE("peers of ingress interfaces come and go with their tables, and their 
   CHECK(book.adopt(renamed, start + 2 + day).empty());
   CHECK(book.find("b")->id > id);
   CHECK(texts(*book.find("b")) == std::vector<std::string>{"10.9.0.7"});
+}
+
+TEST_CASE(
+    "attack 20: a peer that its table admits is let in by no removal, and no time is promised to end it") {
+  PeerBook book;
+  NetworkConfig config;
+  config.ingress = {"veth0"};
+  config.interface = "wg-cp0";
+  config.peers = {{"a", "veth0", {*Address::parse("10.9.0.7")}}};
+  REQUIRE(book.adopt(config, start).empty());
+  NewPeer timed = named("a");
+  timed.expires_at = start + 60;
+  auto refused = book.add(timed, config, start);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().find("a time would end nothing: [peer.a]") != std::string::npos);
+  REQUIRE(book.add(named("a"), config, start));
+  const std::uint64_t with_key = book.find("a")->key_fingerprint();
+  REQUIRE(book.hold("a", Hold::on));
+  book.adopt(config, start);
+  CHECK(PeerBook::is_held(*book.find("a")));
+  REQUIRE(book.remove("a", config, start + 1));
+  book.adopt(config, start + 1);
+  CHECK(PeerBook::is_held(*book.find("a")));
+  CHECK(book.find("a")->public_key.empty());
+  CHECK(book.find("a")->key_fingerprint() != with_key);  // what came in with it ends
+  REQUIRE(book.hold("a", Hold::off));
+  CHECK(book.adopt(config, start + 2).empty());
+  CHECK(book.find("a")->blocked.empty());
 }
 
 TEST_CASE("a table that names an interface outside `ingress` is not admitted") {

@@ -152,7 +152,7 @@ TEST_CASE("operator's lines that are no requests are refused, not trusted") {
     CHECK(request.hold == Hold::on);
     return {};
   };
-  requests.remove = [](const std::string&, std::uint32_t) -> std::expected<PeerEntry, std::string> {
+  requests.remove = [](const std::string&, std::uint32_t) -> std::expected<RemovedPeer, std::string> {
     return std::unexpected(std::string("no such peer\nhint: look"));
   };
   requests.list = [] {
