@@ -59,10 +59,28 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
+// Whether ASCII may say a letter beyond it: U&"..." and U&'...', or an escape where E'...' is too. Also
+// within strings, which may be read as texts themselves.
+bool may_escape_letters(std::string_view text) {
+  bool has_escapes = false, has_escape_string = false;
+  for (std::size_t at = 0; at + 1 < text.size(); ++at) {
+    const char next = text[at + 1];
+    const bool quote = next == '\'' || next == '"';
+    if (text[at] == '&' && quote && at > 0 && (text[at - 1] == 'U' || text[at - 1] == 'u')) return true;
+    has_escape_string |= next == '\'' && (text[at] == 'E' || text[at] == 'e');
+    has_escapes |=
+        text[at] == '\\' && (next == 'u' || next == 'U' || next == 'x' || (next >= '0' && next <= '7'));
+  }
+  return has_escapes && has_escape_string;
+}
+
 // Why the bytes of a text are not the characters that the server reads; "" where they are.
 std::string_view encoding_error(std::string_view text, const Options& options) {
   auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
-  if (std::ranges::all_of(text, is_ascii)) return {};
+  const bool all_ascii = std::ranges::all_of(text, is_ascii);
+  if (options.ascii_names && (!all_ascii || may_escape_letters(text)))
+    return "a letter beyond ASCII while server_encoding is not UTF8: bind it as a parameter";
+  if (all_ascii) return {};
   if (options.ascii_only) return "a byte above 0x7f while client_encoding is not UTF8";
   return is_utf8(text) ? std::string_view() : "not valid UTF-8";
 }

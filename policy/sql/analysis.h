@@ -118,6 +118,9 @@ struct Options {
   // The session's client_encoding is not UTF8: a byte above 0x7f could mean anything, and a text that has one
   // is not readable.
   bool ascii_only = false;
+  // The server's own encoding is not UTF8: it folds and cuts names with letters beyond ASCII by rules of its
+  // own, and a text that has such a letter, also as an escape, is not readable.
+  bool ascii_names = false;
   // Where names without a schema can be. Within a message SET is followed.
   SearchPathPointer search_path;
 };

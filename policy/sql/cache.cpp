@@ -19,7 +19,8 @@ struct KeyView {
 bool same_options(const Options& a, const Options& b) {
   return a.safe_functions == b.safe_functions && a.asked == b.asked && a.limits.bytes == b.limits.bytes &&
          a.limits.tokens == b.limits.tokens && a.limits.statements == b.limits.statements &&
-         a.ascii_only == b.ascii_only && path_of(a.search_path) == path_of(b.search_path);
+         a.ascii_only == b.ascii_only && a.ascii_names == b.ascii_names &&
+         path_of(a.search_path) == path_of(b.search_path);
 }
 
 // Keyed, so that texts chosen to collide do not.

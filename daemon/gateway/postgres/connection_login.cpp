@@ -365,6 +365,7 @@ Task<std::optional<Denial>> Connection::authenticate(UpstreamLogin& login, Deadl
 Task<std::optional<Denial>> Connection::welcome(const LoginPlan& plan, const UpstreamLogin& login,
                                                 Deadline deadline) {
   judge_.set_encoding(login.encoding());
+  judge_.set_server_encoding(login.server_encoding());
   server_process_ = login.process();
   server_key_ = login.key();
   const LimitsConfig& limits = policy_->limits;

@@ -13,6 +13,12 @@ std::shared_ptr<const FlowFacets> facets_of(const ClaimedFlow& flow, std::string
       FlowFacets{flow.peer_facets, flow.endpoint_facets, flow.dest, std::move(credential), std::nullopt});
 }
 
+bool has_letters_beyond_ascii(const sql::SearchPath& path) {
+  return std::ranges::any_of(path.schemas, [](const std::string& schema) {
+    return std::ranges::any_of(schema, [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
+  });
+}
+
 SubjectPointer subject_of(const std::shared_ptr<const sql::Analysis>& analysis, std::size_t index) {
   auto made = std::make_shared<Subject>();
   made->sql = {analysis, &analysis->statements[index].facets};
@@ -93,10 +99,11 @@ bool Judge::take_generation() {
   if (!grant_->stands(*current, shared_.peers, shared_.credentials.get())) return false;
   policy_ = std::move(current);
   counts_ = shared_.rule_counts.of(*policy_, now_unix_ns());
-  const bool ascii_only = sql_.ascii_only;
+  const bool ascii_only = sql_.ascii_only, ascii_names = sql_.ascii_names;
   sql::SearchPathPointer path = std::move(sql_.search_path);
   sql_ = policy_->endpoints.find(facets_->endpoint.name)->second.sql;
   sql_.ascii_only = ascii_only;
+  sql_.ascii_names = ascii_names;
   sql_.search_path = std::move(path);
   remembered_ = {};
   long_text_ = nullptr;  // read under other options
@@ -110,6 +117,11 @@ bool Judge::stands() const {
 }
 
 void Judge::set_search_path(sql::SearchPathPointer path) {
+  if (sql_.ascii_names && path != nullptr && path->certain && has_letters_beyond_ascii(*path)) {
+    auto doubtful = std::make_shared<sql::SearchPath>(*path);
+    doubtful->certain = false;  // which schema that is, the server's encoding decides
+    path = std::move(doubtful);
+  }
   sql_.search_path = std::move(path);
   long_text_ = nullptr;  // read under other options
 }
@@ -129,6 +141,11 @@ void Judge::set_encoding(std::string_view client_encoding) {
   const bool ascii_only = client_encoding != "UTF8";
   if (ascii_only != sql_.ascii_only) long_text_ = nullptr;  // read under other options
   sql_.ascii_only = ascii_only;
+}
+
+void Judge::set_server_encoding(std::string_view server_encoding) {
+  sql_.ascii_names = server_encoding != "UTF8";
+  set_search_path(sql_.search_path);
 }
 
 std::shared_ptr<const sql::Analysis> Judge::analyse(std::string_view text) {

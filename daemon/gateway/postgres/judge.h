@@ -93,6 +93,8 @@ class Judge {
   // The session's client_encoding. In any but UTF8 a byte above 0x7f could stand for anything.
   bool reads_utf8() const { return !sql_.ascii_only; }
   void set_encoding(std::string_view client_encoding);
+  // What the server keeps its names in: UTF8, where nothing is said.
+  void set_server_encoding(std::string_view server_encoding);
   // Where long texts are analysed: calls what it is given on this ring, later, or answers false. Without it
   // they are analysed at once.
   using Elsewhere = std::function<bool(std::string text, const sql::Options& options, Analysts::Done done)>;

@@ -127,6 +127,7 @@ UpstreamLogin::State UpstreamLogin::parameter(const Frame& frame) {
   if (!status || !authenticated_) return fail("the server sent a malformed message while logging in");
   if (status->name == "standard_conforming_strings") strings_ = status->value;
   if (status->name == "client_encoding") encoding_ = status->value;
+  if (status->name == "server_encoding") server_encoding_ = status->value;
   if (greeting_.size() + frame.raw.size() > largest_greeting)
     return fail("the server reports more settings than the gateway holds");
   greeting_ += frame.raw;

@@ -46,6 +46,7 @@ class UpstreamLogin {
   const std::string& greeting() const { return greeting_; }  // ParameterStatus and notices, as sent
   std::uint32_t process() const { return process_; }
   const std::string& encoding() const { return encoding_; }  // client_encoding, as the server reports it
+  const std::string& server_encoding() const { return server_encoding_; }  // never changes; "": not reported
   const std::string& key() const { return key_; }
 
  private:
@@ -67,7 +68,7 @@ class UpstreamLogin {
   std::uint32_t process_ = 0;
   std::string key_;
   std::string strings_;  // as reported
-  std::string encoding_;
+  std::string encoding_, server_encoding_;
 };
 
 }  // namespace clawpatrol::postgres

@@ -234,4 +234,33 @@ TEST_CASE("attack 1: bytes that are not the characters that the server reads hav
   }
 }
 
+// In LATIN1 with a locale that has umlauts, GEHÄLTER is the table gehälter; and names are cut after 63 of the
+// server's bytes.
+TEST_CASE(
+    "attack 7: names with letters beyond ASCII are not read for a server that keeps them in another "
+    "encoding") {
+  Options other;
+  other.ascii_names = true;
+  for (const char* text :
+       {"SELECT * FROM GEH\xc3\x84LTER", "SELECT * FROM \"geh\xc3\xa4lter\"", "SELECT '\xc3\xa4'",
+        "SELECT * FROM U&\"geh\\00e4lter\"", "SELECT u&'\\00e4'", "SELECT E'geh\\u00e4lter'::regclass",
+        "SELECT e'\\xc3\\xa4'", "SELECT E'\\303\\244'", "DO 'BEGIN EXECUTE E''\\u00e4''; END'"}) {
+    INFO(text);
+    CHECK(analyse(text, {}).readable == Readable::yes);
+    Analysis analysis = analyse(text, other);
+    CHECK(analysis.readable == Readable::encoding);
+    CHECK_FALSE(analysis.statements.at(0).facets.tables.known());
+  }
+  for (const char* text : {"SELECT * FROM salaries WHERE name = $1", "SELECT '\\xdeadbeef'::bytea",
+                           "SELECT E'a\\nb'", "SELECT a & 'x', u &b FROM t"}) {
+    INFO(text);
+    CHECK(analyse(text, other).readable == Readable::yes);
+  }
+  Cache cache(64 * 1024);
+  for (int time = 0; time < 2; ++time) {
+    CHECK(cache.analyse("SELECT '\xc3\xa4'", {})->readable == Readable::yes);
+    CHECK(cache.analyse("SELECT '\xc3\xa4'", other)->readable == Readable::encoding);
+  }
+}
+
 }  // namespace clawpatrol::sql
