@@ -372,6 +372,29 @@ class Peers(Access):
         self.add("builder-1", "--public-key", key)
         self.assertEqual(wire.rows(self.session().simple("SELECT 1")), [["1"]])
 
+    def test_20_a_profile_that_was_taken_away(self):
+        """attack 20: a peer has the profile that it was added with until a table names one, and none when that goes"""
+        key = self.peers()["builder-1"]["public_key"]
+        table = '[peer.builder-1]\nprofile = "data"\n'
+
+        def reloaded(*edits):
+            self.lab.edits = edits
+            self.lab.reload()
+        self.addCleanup(reloaded)
+        self.lab.cpctl("peers", "rm", "builder-1")
+        reloaded((table, EMPTY_PROFILE))
+        self.add("builder-1", "--public-key", key, "--profile", "data")
+        connection = self.session()
+        self.assertEqual(wire.rows(connection.simple("SELECT 1")), [["1"]])
+        reloaded((table, table.replace("data", "empty") + EMPTY_PROFILE))
+        self.assert_ended(connection)
+        self.assertFalse(self.reaches(self.lab.agent), "under the table's profile")
+        reloaded((table, EMPTY_PROFILE))
+        self.assertFalse(self.reaches(self.lab.agent), "the table is gone")
+        self.lab.end(self.lab.daemon)
+        self.lab.start_daemon()
+        self.assertFalse(self.reaches(self.lab.agent), "the daemon is another")
+
     def spoofed(self):
         drops = json.loads(self.lab.cpctl("status", "-o", "json").stdout.splitlines()[0])["drops"]
         return sum(row["packets"] for row in drops if row["reason"] == "source is no peer's")

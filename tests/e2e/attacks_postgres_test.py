@@ -345,6 +345,26 @@ class Attacks(unittest.TestCase):
         self.assertEqual(wire.rows(connection.simple("SELECT upper(name), length(name) + 1 FROM users WHERE id = 1")),
                          [["USER1", "6"]])
 
+    # ---- 7: names -------------------------------------------------------------------------------------------------
+
+    def test_7_names_in_another_encoding(self):
+        """attack 7: where the server keeps names in LATIN1, those beyond ASCII are its own to fold, and are not read"""
+        self.lab.admin("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+        self.addCleanup(self.lab.admin, "DROP DATABASE latin WITH (FORCE)")
+        self.lab.admin("SET client_encoding = 'UTF8'; CREATE TABLE gehälter (s text); INSERT INTO gehälter VALUES ('s3cr3t')",
+                       database="latin")
+        connection = self.session(database="latin", client_encoding="UTF8")
+        self.assertEqual(connection.parameters["server_encoding"], "LATIN1")
+        for sql in ("SELECT * FROM gehälter", "SELECT * FROM GEHÄLTER", 'SELECT * FROM U&"geh\\00e4lter"',
+                    "SELECT query_to_xml(E'SELECT * FROM geh\\u00e4lter', true, false, '')", "SELECT 'ä'"):
+            frames = connection.simple(sql)
+            self.assertEqual(wire.error_codes(frames), ["22021"], sql)
+            self.assertNotIn("s3cr3t", str(frames))
+        self.assertIn("bind it as a parameter", str(frames))
+        self.assertEqual(wire.rows(connection.simple("SELECT 'a' || 1")), [["a1"]])
+        bound = connection.send(parse("SELECT upper($1::text) || 1"), bind(values=("ä",)), execute(), sync()).until("Z")
+        self.assertEqual(wire.rows(bound), [["ä1"]])
+
     # ---- 8: actions without SQL ----------------------------------------------------------------------------------
 
     def test_8_function_call(self):
