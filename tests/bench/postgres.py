@@ -44,6 +44,8 @@ def fifty_rules():
 
 
 class Bench(Lab):
+    server_settings = ("fsync=on", "log_statement=none")
+
     def __enter__(self):
         super().__enter__()
         # A second wire that is not steered, for what is compared with us.
@@ -51,9 +53,6 @@ class Bench(Lab):
         run("ip", "-n", self.agent, "route", "add", "10.77.2.0/24", "via", "10.77.3.1")
         run("ip", "-n", self.upstream, "route", "add", "10.77.3.0/24", "via", "10.77.2.1")
         run(*self.inside(self.gateway, "sysctl", "-qw", "net.ipv4.ip_forward=1"))
-        self.admin("ALTER SYSTEM SET log_statement = 'none'")
-        self.admin("ALTER SYSTEM SET fsync = on")
-        self.admin("SELECT pg_reload_conf()")
         run("pgbench", "-i", "-s", "10", "-q", "-h", self.directory / "pg", "-U", "postgres", "app", cwd="/")
         self.start_pgbouncer()
         return self

@@ -107,6 +107,9 @@ class Lab:
     netd_options = ()
     daemon_prefix = ()  # a command that starts the daemon, such as prlimit
     hosts = "127.0.0.1 localhost\n10.77.2.2 pg.internal\n"  # as the gateway knows them
+    # The server's: every statement in its log, for tests to look at, and no waits for a disk. A command line overrides
+    # what ALTER SYSTEM says.
+    server_settings = ("fsync=off", "log_statement=all", "log_min_messages=info")
     daemon_privileges = ("--no-new-privs", "--inh-caps=-all", "--bounding-set=-all")
 
     def __init__(self, rules=ALLOW_ALL, tunnel="veth", policy=None, extra_peers="", workers=None, audit="",
@@ -290,8 +293,8 @@ class Lab:
                                           "host replication all all scram-sha-256\n")
         self.postgres = self.spawn("postgres", self.inside(
             self.upstream, *as_postgres, PG_BIN / "postgres", "-D", data, "-c", "listen_addresses=*",
-            "-c", f"unix_socket_directories={data}", "-c", "fsync=off", "-c", "max_connections=300",
-            "-c", "wal_level=logical", "-c", "log_statement=all", "-c", "log_min_messages=info"), cwd="/")
+            "-c", f"unix_socket_directories={data}", "-c", "max_connections=300", "-c", "wal_level=logical",
+            *(word for setting in self.server_settings for word in ("-c", setting))), cwd="/")
         wait_until(lambda: run(PG_BIN / "pg_isready", "-h", data, check=False).returncode == 0, "PostgreSQL",
                    process=self.postgres)
         self.admin("CREATE DATABASE app", database="postgres")
