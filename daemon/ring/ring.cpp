@@ -16,8 +16,12 @@ namespace clawpatrol {
 
 namespace {
 
-// About what it takes to wake a thread whose core has gone to sleep, twice.
-constexpr auto longest_look = std::chrono::microseconds(50);
+// About what it takes a server to answer a small query, and less than to wake a few threads whose cores have
+// gone to sleep.
+constexpr auto longest_look = std::chrono::microseconds(100);
+// Completions of a turn behind which the next one does not have to be looked for: so many are on their way
+// that others have better use for the core.
+constexpr unsigned busy_turn = 3;
 // Completions of one turn. What a turn decides leaves at its end, behind one write of the audit log: with
 // more, servers lie idle meanwhile and then are all woken at once; with fewer, that write is for too few.
 constexpr unsigned most_in_a_turn = 8;
@@ -156,10 +160,10 @@ void Ring::finish_turn() {
 }
 
 // Putting a thread to sleep and waking it costs more than most waits for a server or a busy client last. So
-// while waits have lately been that short, looks for a completion for as long before it sleeps, and lets
-// others run meanwhile. Returns whether there is one.
+// while waits have lately been that short and few connections are served, looks for a completion for as long
+// before it sleeps, and lets others run meanwhile. Returns whether there is one.
 bool Ring::look_before_sleeping() {
-  if (!waits_are_short_) return false;
+  if (!waits_are_short_ || taken_ >= busy_turn) return false;
   if (io_uring_sq_ready(ring_.get()) > 0) io_uring_submit(ring_.get());
   if (io_uring_cq_ready(ring_.get()) > 0) return true;
   for (auto& action : idle_) action();
@@ -203,7 +207,7 @@ void Ring::sleep() {
 void Ring::take_completions() {
   io_uring_cqe* cqe = nullptr;
   // One at a time, advanced before it is acted on: what it resumes may submit, and so enter the kernel.
-  for (unsigned taken = 0; taken < most_in_a_turn; ++taken) {
+  for (taken_ = 0; taken_ < most_in_a_turn; ++taken_) {
     if (io_uring_peek_cqe(ring_.get(), &cqe) != 0 || !cqe) return;
     auto* completion = static_cast<Completion*>(io_uring_cqe_get_data(cqe));
     std::int32_t result = cqe->res;

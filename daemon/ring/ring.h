@@ -189,6 +189,7 @@ class Ring {
   std::unique_ptr<Waker> waker_;
   std::mutex posts_mutex_;
   std::vector<std::function<void()>> posts_;
+  unsigned taken_ = 0;  // completions, in this turn
   bool waits_are_short_ = false;
   bool again_ = false;
   bool enabled_ = false;
