@@ -6,6 +6,7 @@
 #include "cpctl/doctor.h"
 #include "cpctl/flow_views.h"
 #include "cpctl/units.h"
+#include "daemon/tls/authority.h"
 
 namespace clawpatrol::cpctl {
 namespace {
@@ -75,7 +76,7 @@ void look_at_gateway(const control::Message& status, std::optional<int> process,
                         "Raise audit.keep, or make room."});
   const std::int64_t ends = status.integer("ca_ends_unix").value_or(0);
   const std::int64_t days = (ends - now_unix) / 86400;
-  if (ends != 0 && days < 60)
+  if (ends != 0 && days < tls::authority_soon_days)
     findings.push_back({days < 0 ? Health::bad : Health::warning, "certificate authority",
                         fmt::format("it ends in {} days", days),
                         "See \"The certificate authority\" in /usr/share/doc/clawpatrol/operate.md."});

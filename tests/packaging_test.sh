@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What packaging/ says of the programs is so: every metric that the dashboard and the alerts ask for is one that the daemon
-# has, the starter configuration loads, manual pages can be made, and the units' figures are what they are to be.
+# has, the starter configuration loads, the journal's catalogue explains each message, manual pages can be made, and the units' figures are what they are to be.
 set -euo pipefail
 source=$1 cpctl=$2
 failed=0
@@ -26,6 +26,16 @@ if command -v scdoc >/dev/null; then
 else
   complain "there is no scdoc: run scripts/setup"
 fi
+
+# The catalogue as journald's own tool reads it: each message by its id, with a subject.
+install -D -m 0644 -t "$work/root/usr/lib/systemd/catalog" "$source/packaging/catalog/clawpatrol.catalog"
+journalctl --root="$work/root" --update-catalog
+ids=$(grep -oE '"[0-9a-f]{32}"' "$source/daemon/journal/messages.cpp" | tr -d '"')
+[ "$(wc -w <<<"$ids")" -gt 10 ] || complain "no ids found in daemon/journal/messages.cpp"
+for id in $ids; do
+  journalctl --root="$work/root" --dump-catalog "$id" >"$work/entry" 2>&1 || complain "journalctl does not know $id: $(cat "$work/entry")"
+  grep -q '^Subject: .' "$work/entry" || complain "journalctl has no subject for $id"
+done
 
 # systemd-analyze's exposure, at most: $2.
 exposure() {

@@ -11,6 +11,8 @@
 
 namespace clawpatrol::audit {
 
+using journal::Message;
+
 namespace {
 
 constexpr std::size_t line_overhead = 96;  // around a body, at most
@@ -140,7 +142,8 @@ std::expected<void, Error> Log::State::rotate_for(std::size_t bytes) {
 // From here on every append fails, until the sync thread has replaced the segment.
 void Log::State::fail(const Error& why, std::uint64_t bytes_left_behind) {
   if (!failed)
-    warn(fmt::format("audit log: {}: everything is denied until a new segment is synced", why.what));
+    warn(Message::audit_failed,
+         fmt::format("audit log: {}: everything is denied until a new segment is synced", why.what));
   failed = true;
   failure = Error{
       why.code,

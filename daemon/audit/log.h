@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/journal/messages.h"
 #include "daemon/ring/error.h"
 #include "policy/json/text.h"
 
@@ -60,7 +61,7 @@ struct Options {
                            << 30;  // at least the newest two segments are kept, whatever this says
   std::size_t reserve_bytes = 64 << 20;
   std::chrono::nanoseconds keep_for{0};
-  std::function<void(std::string_view)> warn;  // one line for the journal, any thread
+  std::function<void(journal::Message, std::string_view)> warn;  // one line for the journal, any thread
   // A head whose lines are synced: when the log opens, rotates and closes, and this often while lines come.
   // Called from the sync thread; belongs in the journal, where whoever cuts the log cannot reach it.
   std::function<void(const Head&)> on_head;

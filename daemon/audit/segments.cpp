@@ -13,6 +13,8 @@
 
 namespace clawpatrol::audit {
 
+using journal::Message;
+
 namespace {
 
 std::int64_t in_ns(const timespec& time) {
@@ -65,8 +67,8 @@ std::int64_t Log::State::unix_ns() const {
   return in_ns(now);
 }
 
-void Log::State::warn(std::string_view line) const {
-  if (options.warn) options.warn(line);
+void Log::State::warn(Message message, std::string_view line) const {
+  if (options.warn) options.warn(message, line);
 }
 
 // Finds where the chain goes on and begins this run's segment there.
@@ -110,8 +112,8 @@ std::expected<void, Error> Log::State::adopt(const std::string& name, bool& unfi
   if (!scan.verified()) return std::unexpected(damaged(path, "its first line does not verify"));
   for (const Finding& finding : scan.findings()) {
     if (finding.kind == FindingKind::torn_tail) continue;
-    warn(fmt::format("audit log: '{}', line {}: {}: {}", path.string(), finding.line, name_of(finding.kind),
-                     finding.what));
+    warn(Message::audit_damaged, fmt::format("audit log: '{}', line {}: {}: {}", path.string(), finding.line,
+                                             name_of(finding.kind), finding.what));
   }
   Fd file(::openat(directory.fd(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   if (!file || ::fdatasync(file.get()) != 0) {

@@ -53,7 +53,8 @@ struct Log::State {
   bool crowded() const;
   std::int64_t unix_ns() const;
   std::expected<void, Error> adopt(const std::string& name, bool& unfinished);
-  void warn(std::string_view line) const;
+  void warn(journal::Message message, std::string_view line) const;
+  void warn(std::string_view line) const { warn(journal::Message::ordinary, line); }
 
   // log.cpp, with the mutex held.
   std::expected<std::uint64_t, Error> append(std::span<const std::string> lines);

@@ -9,6 +9,8 @@
 
 namespace clawpatrol::audit {
 
+using journal::Message;
+
 namespace {
 
 constexpr auto tick = std::chrono::seconds(1);
@@ -151,9 +153,12 @@ void Log::State::check_space(std::unique_lock<std::mutex>& lock) {
   bool low = known && bytes < reserve;
   if (known && low != low_space) {
     low_space = low;
-    warn(low ? fmt::format("audit log: {} MiB are left on the disk; when it is full everything is denied",
-                           bytes >> 20)
-             : fmt::format("audit log: {} MiB are free on the disk again", bytes >> 20));
+    if (low)
+      warn(Message::disk_low,
+           fmt::format("audit log: {} MiB are left on the disk; when it is full everything is denied",
+                       bytes >> 20));
+    else
+      warn(fmt::format("audit log: {} MiB are free on the disk again", bytes >> 20));
   }
   lock.lock();
   const Pressure space = low ? Pressure::full : Pressure::crowded;
@@ -166,9 +171,11 @@ void Log::State::set_pressure(Pressure next) {
   switch (next) {
     case Pressure::none: return warn("audit log: it is within `audit.keep` again, and denies nobody");
     case Pressure::crowded:
-      return warn(fmt::format("audit log: {}: peers that wrote more than their share are denied", young));
+      return warn(Message::audit_crowded,
+                  fmt::format("audit log: {}: peers that wrote more than their share are denied", young));
     case Pressure::full:
       return warn(
+          Message::audit_full,
           fmt::format("audit log: {}, and the disk is at `audit.reserve`: everything is denied", young));
   }
 }

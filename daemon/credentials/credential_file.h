@@ -27,6 +27,8 @@ std::optional<Opened> open_file(const Secret& key, std::string_view name, std::s
 // Reads the key from $CREDENTIALS_DIRECTORY, or else from the file `fallback`, which is made only where
 // nothing is sealed yet.
 enum class MissingKey { make, refuse };
+// Whether it is the first: systemd's, and nothing of ours on the disk.
+bool key_is_handed_over();
 std::expected<Secret, Error> load_key(const std::filesystem::path& fallback, MissingKey missing);
 
 }  // namespace clawpatrol::credentials

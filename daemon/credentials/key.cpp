@@ -17,6 +17,13 @@ namespace {
 
 constexpr std::size_t longest_given_key = 4096;
 
+// Empty: systemd hands over none.
+std::filesystem::path handed_over_path() {
+  const char* given = std::getenv("CREDENTIALS_DIRECTORY");
+  if (given == nullptr || *given == '\0') return {};
+  return std::filesystem::path(given) / "credential-key";
+}
+
 Error cannot_use(const std::filesystem::path& path, std::string_view why) {
   return Error{EINVAL, fmt::format("cannot use the credential key '{}': {}", path.string(), why)};
 }
@@ -56,9 +63,14 @@ std::expected<Secret, Error> make_key(const PrivateDirectory& directory, const s
 
 }  // namespace
 
+bool key_is_handed_over() {
+  const std::filesystem::path path = handed_over_path();
+  return !path.empty() && ::access(path.c_str(), F_OK) == 0;
+}
+
 std::expected<Secret, Error> load_key(const std::filesystem::path& fallback, MissingKey missing) {
-  if (const char* given = std::getenv("CREDENTIALS_DIRECTORY"); given != nullptr && *given != '\0') {
-    auto key = given_key(std::filesystem::path(given) / "credential-key");
+  if (const std::filesystem::path given = handed_over_path(); !given.empty()) {
+    auto key = given_key(given);
     if (key || key.error().code != ENOENT) return key;
   }
   auto directory = PrivateDirectory::open(fallback.parent_path(), Others::may_list);

@@ -76,4 +76,11 @@ std::expected<std::unique_ptr<tls::Authority>, Error> open_authority(const Priva
   return authority;
 }
 
+std::string authority_ending(const tls::Authority& authority, std::int64_t now_unix) {
+  const std::int64_t days = (authority.ends_unix() - now_unix) / 86400;
+  if (days >= tls::authority_soon_days) return "";
+  return fmt::format("the certificate authority ends in {} days; when it has ended agents trust nothing",
+                     days);
+}
+
 }  // namespace clawpatrol

@@ -9,6 +9,7 @@
 #include <charconv>
 
 #include "daemon/audit/log.h"
+#include "daemon/credentials/credential_file.h"
 #include "daemon/credentials/process_secrets.h"
 #include "daemon/gateway/analysts.h"
 #include "daemon/gateway/authority_file.h"
@@ -23,17 +24,17 @@
 #include "daemon/gateway/sandbox.h"
 #include "daemon/gateway/tokens.h"
 #include "daemon/gateway/unix_time.h"
+#include "daemon/journal/log.h"
 
 namespace clawpatrol {
+
+using journal::Message;
+using journal::say;
 
 namespace {
 
 constexpr auto drain_time = std::chrono::seconds(3);
 constexpr std::size_t most_seen_bytes = std::size_t{100} * SeenAddresses::max_addresses;
-
-void say(std::string_view line) {
-  fmt::print(stderr, "clawpatrold: {}\n", line);
-}
 
 std::size_t worker_count(const LimitsConfig& limits) {
   if (limits.workers) return std::min(limits.workers, netd::max_workers);
@@ -90,8 +91,7 @@ std::expected<std::unique_ptr<Daemon>, std::string> Daemon::create(const Options
   // Before any thread, so that all inherit the mask.
   auto signals = made->loop_->on_signals({SIGTERM, SIGINT, SIGHUP}, [daemon = made.get()](int signal) {
     if (signal != SIGHUP) return daemon->begin_ending();
-    ReloadOutcome outcome = daemon->reload();
-    if (!outcome.done) say("reload refused; the policy in force stays:\n" + outcome.diagnostics);
+    (void)daemon->reload();  // which says itself what it refuses
   });
   if (!signals) return std::unexpected(signals.error().what);
   for (auto step :
@@ -117,7 +117,8 @@ std::expected<void, std::string> Daemon::load_first_policy() {
 std::expected<void, std::string> Daemon::open_state() {
   // Twice what is allowed now: a reload may allow more, and where the pages are full handshakes fail.
   const std::size_t connections = std::min(most_connections_, 2 * first_policy_->limits.connections);
-  if (auto locked = credentials::lock_private_keys(connections); !locked) say(locked.error().what);
+  if (auto locked = credentials::lock_private_keys(connections); !locked)
+    say(Message::keys_not_locked, locked.error().what);
   auto state = PrivateDirectory::open(options_.state);
   if (!state) return std::unexpected(state.error().what);
   state_ = std::move(*state);
@@ -125,6 +126,11 @@ std::expected<void, std::string> Daemon::open_state() {
   auto store = credentials::Store::open(options_.state / "credentials");
   if (!store) return std::unexpected(store.error().what);
   shared_.credentials = std::move(*store);
+  if (!credentials::key_is_handed_over())
+    say(Message::credential_key_unsealed,
+        fmt::format(
+            "warning: the key of the credentials is a file, '{}': whoever has the disk has the credentials",
+            (options_.state / "credential-key").string()));
 
   const AuditConfig& audit = first_policy_->audit;
   auto log = audit::Log::open(
@@ -134,7 +140,7 @@ std::expected<void, std::string> Daemon::open_state() {
        .keep_bytes = kept_bytes(audit, options_.state),
        .reserve_bytes = audit.reserve,
        .keep_for = audit.keep_for,
-       .warn = [](std::string_view line) { say(line); },
+       .warn = [](Message message, std::string_view line) { say(message, line); },
        // To the journal, out of reach of whoever cuts the log (attacks.md, 26).
        .on_head = [](const audit::Head& head) { say("audit head " + audit::head_text(head)); }});
   if (!log) return std::unexpected(log.error().what);
@@ -149,6 +155,7 @@ std::expected<void, std::string> Daemon::open_state() {
   auto authority = open_authority(*state_, now_unix_ns() / 1'000'000'000);
   if (!authority) return std::unexpected(authority.error().what);
   shared_.authority = std::move(*authority);
+  warn_of_authority();
   shared_.leaves = std::make_unique<Leaves>(*shared_.authority);
   auto server_context = tls::ServerContext::create();
   if (!server_context) return std::unexpected(server_context.error().what);
@@ -230,6 +237,7 @@ int Daemon::run() {
     tell_overruns();
     save_seen();
   });
+  loop_->every(std::chrono::hours(24), [this] { warn_of_authority(); });
   if (std::uint64_t within_us = 0; sd_watchdog_enabled(0, &within_us) > 0) {
     std::vector<Heartbeat::Post> rings;
     for (auto& worker : workers_)
@@ -247,12 +255,26 @@ int Daemon::run() {
   return end();
 }
 
+void Daemon::warn_of_authority() {
+  if (std::string ending = authority_ending(*shared_.authority, now_unix_ns() / 1'000'000'000);
+      !ending.empty())
+    say(Message::authority_ends, "warning: " + ending);
+}
+
 // systemd kills and starts anew what it does not hear this of (WatchdogSec=).
 void Daemon::feed_watchdog() {
   if (heartbeat_->felt()) sd_notify(0, "WATCHDOG=1");
 }
 
+// Who asked for it is told; the log is too, since a policy that did not come into force concerns everybody.
 ReloadOutcome Daemon::reload() {
+  ReloadOutcome outcome = load_anew();
+  if (!outcome.done)
+    say(Message::reload_refused, "reload refused; the policy in force stays:\n" + outcome.diagnostics);
+  return outcome;
+}
+
+ReloadOutcome Daemon::load_anew() {
   LoadResult loaded = load_policy(options_.config);
   ReloadOutcome outcome{.done = false, .diagnostics = loaded.diagnostics.render()};
   if (!loaded.policy) return outcome;
@@ -310,7 +332,7 @@ std::expected<void, Error> Daemon::put_in_force(std::shared_ptr<Policy> policy) 
     return std::unexpected(size.error());
   policy->generation = last + 1;
   if (std::size_t& connections = policy->limits.connections; connections > most_connections_) {
-    say(
+    say(Message::connections_limited,
         fmt::format("`limits.connections` is {}, but there are descriptors for {} only; that is the limit\n"
                     "hint: Raise the hard limit on open files (LimitNOFILE=) to {}.",
                     connections, most_connections_, 2 * connections + descriptors_beside));

@@ -36,6 +36,7 @@ class Daemon {
   std::expected<void, std::string> make_workers();
   std::expected<void, std::string> open_control();
   ReloadOutcome reload();
+  ReloadOutcome load_anew();
   std::expected<std::shared_ptr<const Policy>, Error> rollback(std::uint64_t generation);
   void follow_policy();
   void forget_credential(const std::string& name);
@@ -45,6 +46,7 @@ class Daemon {
   std::expected<void, Error> restore_seen();
   void save_seen();
   void feed_watchdog();
+  void warn_of_authority();
   void begin_ending();
   int end();
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include "daemon/journal/log.h"
+
 namespace clawpatrol {
 
 namespace {
@@ -47,11 +49,11 @@ void NetdLink::readable() {
 // Said once; then tried again quietly until there is a session.
 void NetdLink::lost(std::string_view why) {
   if (!said_lost_)
-    fmt::print(stderr,
-               "clawpatrold: no clawpatrol-netd: {}\nhint: systemctl status clawpatrol-netd; what it has "
-               "handed over "
-               "stays in use\n",
-               why);
+    journal::say(
+        journal::Message::netd_lost,
+        fmt::format("no clawpatrol-netd: {}\nhint: systemctl status clawpatrol-netd; what it has handed "
+                    "over stays in use",
+                    why));
   said_lost_ = true;
   while (!reloads_.empty()) answer_reload(gone);
   session_.reset();
@@ -91,7 +93,7 @@ void NetdLink::adopt_descriptors() {
   new_dns_.clear();
   new_kept_.clear();
   complete_ = true;
-  if (said_lost_) fmt::print(stderr, "clawpatrold: clawpatrol-netd is back\n");
+  if (said_lost_) journal::say("clawpatrol-netd is back");
   said_lost_ = false;
 }
 
@@ -103,8 +105,9 @@ void NetdLink::take(SessionStatistics& statistics) {
 
 void NetdLink::take(SessionReloaded& reloaded) {
   if (!reloaded.problem.empty())
-    fmt::print(stderr, "clawpatrold: clawpatrol-netd {}: {}\n",
-               reloaded.done ? "has reloaded, but" : "did not reload", reloaded.problem);
+    journal::say(journal::Message::netd_reload_failed,
+                 fmt::format("clawpatrol-netd {}: {}", reloaded.done ? "has reloaded, but" : "did not reload",
+                             reloaded.problem));
   answer_reload(std::move(reloaded.problem));
 }
 

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "daemon/journal/log.h"
 #include "daemon/netd/first_network.h"
 #include "daemon/netd/log.h"
 #include "daemon/netd/netd.h"
@@ -19,7 +20,7 @@ using namespace clawpatrol;
 using namespace clawpatrol::netd;
 
 int fail(int status, const std::string& why) {
-  log_line("{}", why);
+  log_message(journal::Message::cannot_start, "{}", why);
   return status;
 }
 
@@ -78,6 +79,7 @@ int run(const Options& options) {
 }  // namespace
 
 int main(int count, char** arguments) {
+  journal::open_log("clawpatrol-netd");
   auto options = parse_options(count, arguments);
   if (!options) return fail(2, options.error() + "\n" + help_text());
   switch (options->action) {

@@ -124,7 +124,7 @@ void Netd::run_until(int stop_signals) {
     if (signal.ssi_signo != SIGHUP)
       stop = true;
     else if (ReloadAnswer answer = reload(); !answer.done)
-      log_line("reload refused: {}", answer.problems.front());
+      log_message(journal::Message::reload_refused, "reload refused: {}", answer.problems.front());
   });
   service_.notify("READY=1");
   auto last_look = std::chrono::steady_clock::now();
@@ -164,7 +164,8 @@ ReloadAnswer Netd::reload() {
 }
 
 void Netd::reconcile_or_log() {
-  if (auto done = reconcile(); !done) log_line("{}", done.error().what);
+  if (auto done = reconcile(); !done)
+    log_message(journal::Message::network_incomplete, "{}", done.error().what);
 }
 
 // In an order in which nothing is open for a moment: the filter on the interface, which drops everything
@@ -233,7 +234,8 @@ std::vector<Link> Netd::filtered(const std::vector<Link>& links) {
     found.push_back(link);
   }
   for (const auto& [name, why] : unsteered)
-    if (unsteered_[name] != why) log_line("interface is not steered: '{}': {}", name, why);
+    if (unsteered_[name] != why)
+      log_message(journal::Message::interface_unsteered, "interface is not steered: '{}': {}", name, why);
   unsteered_ = std::move(unsteered);
   return found;
 }

@@ -27,7 +27,7 @@ std::expected<void, std::string> Netd::keep(const PeerBook& next) {
 // What an operator changed, to the kernel and to the daemon; "", or why it is not in the kernel yet.
 std::string Netd::tell_kernel() {
   auto done = reconcile();
-  if (!done) log_line("{}", done.error().what);
+  if (!done) log_message(journal::Message::network_incomplete, "{}", done.error().what);
   daemon_door_->peers_changed();
   return done ? "" : "kept, and not yet in the kernel: " + done.error().what;
 }
@@ -111,8 +111,9 @@ std::expected<void, std::string> Netd::hold_peers(const HoldRequest& request) {
   if (!kept && !on) return kept;
   book_ = next;  // who is to be shut out is so on a full disk too
   const bool all = request.name.empty();
-  log_line("{} {} by uid {}", all ? "all peers are" : "peer '" + request.name + "' is",
-           on ? (all ? "locked down" : "paused") : (all ? "unlocked" : "let in again"), request.uid);
+  log_message(on ? journal::Message::peers_held : journal::Message::ordinary, "{} {} by uid {}",
+              all ? "all peers are" : "peer '" + request.name + "' is",
+              on ? (all ? "locked down" : "paused") : (all ? "unlocked" : "let in again"), request.uid);
   daemon_door_->operated(all ? (on ? PeerOperation::lock : PeerOperation::unlock)
                              : (on ? PeerOperation::pause : PeerOperation::resume),
                          request.uid, request.name);
@@ -164,7 +165,8 @@ void Netd::remove_expired() {
     remove_pause_ = first_remove_pause;
   } else {
     book_.adopt(config_, now_seconds());
-    log_line(
+    log_message(
+        journal::Message::peers_not_removed,
         "peers whose time is over are shut out, and not yet removed: {}, {} in all: {}; next try in {} s",
         over.front(), over.size(), kept.error(), remove_pause_.count());
     remove_again_ = now + remove_pause_;

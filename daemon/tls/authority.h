@@ -15,6 +15,7 @@
 namespace clawpatrol::tls {
 
 inline constexpr std::int64_t authority_days = 3650;
+inline constexpr std::int64_t authority_soon_days = 60;  // an operator is told from then on
 inline constexpr std::int64_t leaf_days = 30;
 inline constexpr std::int64_t leaf_renewal_days = 10;  // before it ends
 

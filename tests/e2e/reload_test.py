@@ -19,7 +19,6 @@ import psycopg
 host, form = sys.argv[1:]
 answers = []
 with psycopg.connect(host=host, user="agent", dbname="app", autocommit=form != "transaction") as connection:
-    print("connected", flush=True)
     connection.prepare_threshold = 0 if form == "prepared" else None
     end = time.monotonic() + 60
     while time.monotonic() < end:
@@ -35,6 +34,8 @@ with psycopg.connect(host=host, user="agent", dbname="app", autocommit=form != "
         except psycopg.errors.InsufficientPrivilege as error:
             how = "deny" if error.diag.message_primary == "shut" else error.diag.message_primary
         answers.append((asked, time.monotonic(), how))
+        if len(answers) == 1:
+            print("asking", flush=True)
         if select.select([sys.stdin], [], [], 0)[0]:
             break
 print(json.dumps(answers))
@@ -51,6 +52,8 @@ answers = []
 
 def note(asked, how):
     answers.append((asked, time.monotonic(), how))
+    if len(answers) == 1:
+        print("asking", flush=True)
 
 def verdict(status, text):
     if status == 200:
@@ -95,7 +98,6 @@ async def websocket(stopped):
 async def main():
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin, stopped.set)
-    print("connected", flush=True)
     await asyncio.wait_for({"keep-alive": keep_alive, "http2": http2, "websocket": websocket}[form](stopped), 90)
 
 asyncio.run(main())
@@ -143,7 +145,7 @@ class Reloads:
                 [str(x) for x in cls.lab.inside(cls.lab.agent, "/usr/bin/python3", script, *cls.arguments(form))],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()))
         for client in cls.clients:
-            assert client.stdout.readline() == "connected\n"
+            assert client.stdout.readline() == "asking\n"  # so that each has met the first generation
         cls.in_force = []  # (since, until, verdict): nothing else was in force between the two
         for _ in range(6):
             cls.change(lambda: cls.lab.reload(cls.shut + cls.open), "deny")

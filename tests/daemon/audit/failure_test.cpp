@@ -65,8 +65,9 @@ namespace {
 struct FailingLog : ScratchLog {
   FailingLog() {
     options.retry_interval = std::chrono::milliseconds(1);
-    options.warn = [this](std::string_view line) {
+    options.warn = [this](journal::Message message, std::string_view line) {
       std::lock_guard lock(mutex);
+      messages.push_back(message);
       warned.emplace_back(line);
       if (line.find("goes on in") == line.npos) return;
       ++replaced;
@@ -83,6 +84,7 @@ struct FailingLog : ScratchLog {
   std::condition_variable changed;
   int replaced = 0;
   std::vector<std::string> warned;
+  std::vector<journal::Message> messages;  // of each of them
 };
 
 std::expected<void, Error> synced(Log& log, std::uint64_t seq) {
@@ -124,6 +126,7 @@ TEST_CASE("attack 26: when the disk is full everything is denied, and that file 
     std::lock_guard lock(scratch.mutex);
     REQUIRE(scratch.warned.size() == 2);  // said once, however often it was tried again
     CHECK(scratch.warned[0].find("No space left on device: everything is denied") != std::string::npos);
+    CHECK(scratch.messages == std::vector{journal::Message::audit_failed, journal::Message::ordinary});
   }
   CHECK(log->append(bodies(7, 2)).value() == 7);  // 5 is the new segment's first line
   CHECK(synced(*log, 7));

@@ -165,9 +165,11 @@ TEST_CASE("attack 27: a full log at the disk's reserve is told apart, and limits
   scratch.options.keep_for = std::chrono::hours(2);
   std::mutex mutex;
   std::string said;
-  scratch.options.warn = [&](std::string_view line) {
+  std::vector<journal::Message> messages;
+  scratch.options.warn = [&](journal::Message message, std::string_view line) {
     std::lock_guard lock(mutex);
     said += line;
+    messages.push_back(message);
   };
   auto log = scratch.open();
   auto reaches = [&](Pressure wanted) {  // by the log's own thread, as above
@@ -189,6 +191,10 @@ TEST_CASE("attack 27: a full log at the disk's reserve is told apart, and limits
   std::lock_guard lock(mutex);
   CHECK(said.find("peers that wrote more than their share are denied") != std::string::npos);
   CHECK(said.find("everything is denied") != std::string::npos);
+  using journal::Message;  // the disk is "low" for as long as so much is to be left of it
+  std::erase(messages, Message::disk_low);
+  std::erase(messages, Message::ordinary);
+  CHECK(messages == std::vector{Message::audit_crowded, Message::audit_full});
 }
 
 TEST_CASE("a group larger than a segment is written whole") {
@@ -245,14 +251,16 @@ TEST_CASE("a log without its key, or with another one, is not gone on with") {
 
 TEST_CASE("there is a warning when space runs low") {
   ScratchLog scratch;
-  std::promise<std::string> warned;
+  std::promise<std::pair<journal::Message, std::string>> warned;
   std::once_flag once;
   scratch.options.reserve_bytes = std::size_t{1} << 62;
-  scratch.options.warn = [&](std::string_view line) {
-    std::call_once(once, [&] { warned.set_value(std::string(line)); });
+  scratch.options.warn = [&](journal::Message message, std::string_view line) {
+    std::call_once(once, [&] { warned.set_value({message, std::string(line)}); });
   };
   auto log = scratch.open();
-  CHECK(warned.get_future().get().find("left on the disk") != std::string::npos);
+  const auto [message, line] = warned.get_future().get();
+  CHECK(message == journal::Message::disk_low);
+  CHECK(line.find("left on the disk") != std::string::npos);
   CHECK(log->free_bytes() > 0);
   CHECK(log->append(bodies(1, 1)));
 }

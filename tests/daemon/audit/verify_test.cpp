@@ -1,5 +1,6 @@
 #include "daemon/audit/verify.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "tests/daemon/audit/scratch_log.h"
@@ -254,8 +255,11 @@ TEST_CASE("attack 26: committed lines are not passed off as torn by changing one
   auto lines = log.lines(1);
   lines[3].replace(lines[3].find("allow"), 5, "DENY!");
   log.put(1, lines);
+  std::vector<journal::Message> messages;
+  log.options.warn = [&](journal::Message message, std::string_view) { messages.push_back(message); };
   log.open().reset();
   CHECK_FALSE(log.verified().intact());
+  CHECK(std::ranges::count(messages, journal::Message::audit_damaged) == 1);
 }
 
 TEST_CASE("attack 26: bytes added behind the end of an older segment are found") {

@@ -10,6 +10,8 @@
 #include <set>
 #include <thread>
 
+#include "daemon/credentials/credential_file.h"
+
 using namespace clawpatrol;
 using namespace clawpatrol::credentials;
 
@@ -234,6 +236,11 @@ TEST_CASE("the key comes from $CREDENTIALS_DIRECTORY where there is one") {
   REQUIRE(scratch.open()->set("name", "value"));
   CHECK_FALSE(std::filesystem::exists(scratch.key()));
   CHECK(value_of(*scratch.open(), "name") == "value");
+  CHECK(key_is_handed_over());
+  ::unsetenv("CREDENTIALS_DIRECTORY");
+  CHECK_FALSE(key_is_handed_over());
+  ::setenv("CREDENTIALS_DIRECTORY", scratch.root.c_str(), 1);  // of a service that is given other ones alone
+  CHECK_FALSE(key_is_handed_over());
   ::unsetenv("CREDENTIALS_DIRECTORY");
   CHECK_FALSE(Store::open(scratch.directory()));
   ::setenv("CREDENTIALS_DIRECTORY", given.c_str(), 1);

@@ -135,6 +135,8 @@ TEST_CASE("an authority that lacks a half, or does not open, is an error and nev
   auto made = open_authority(*state, now());
   REQUIRE(made);
   const std::int64_t ends = (*made)->ends_unix();
+  CHECK(authority_ending(**made, ends - tls::authority_soon_days * 86400) == "");
+  CHECK(authority_ending(**made, ends - 10 * 86400).find("ends in 10 days") != std::string::npos);
   auto ended = open_authority(*state, ends);
   REQUIRE_FALSE(ended);
   CHECK(ended.error().what.find("its certificate has ended") != std::string::npos);

@@ -83,7 +83,7 @@ class Desk {
     log.key_file = directory_ / "audit.key";
     log.segment_bytes = 64 << 20;
     log.keep_bytes = 1 << 30;
-    log.warn = [](std::string_view) {};
+    log.warn = [](journal::Message, std::string_view) {};
     shared_.audit = std::move(*audit::Log::open(log));
     shared_.audit_budget = std::make_unique<audit::PeerBudget>(audit::PeerBudget::Options{});
     shared_.credentials = std::move(*credentials::Store::open(directory_ / "credentials"));

@@ -33,7 +33,7 @@ Serving::Serving(std::size_t audit_bytes) : directory_(scratch("clawpatrol-gw"))
                                                .segment_bytes = 64 << 20,
                                                .keep_bytes = 1 << 30,
                                                .reserve_bytes = 0,
-                                               .warn = [](std::string_view) {},
+                                               .warn = [](journal::Message, std::string_view) {},
                                                .on_head = {}}));
   shared_.audit_budget = std::make_unique<audit::PeerBudget>(
       audit::PeerBudget::Options{.bytes_per_second = 1, .burst = audit_bytes});
