@@ -3,6 +3,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+
 #include "daemon/gateway/unix_time.h"
 
 namespace clawpatrol {
@@ -80,23 +82,26 @@ void Leaves::serve() {
       if (next->second.spent_until <= Clock::now()) asking_.erase(next);
       continue;
     }
+    const std::uint32_t peer_id = next->first;
     Job job = std::move(next->second.jobs.front());
     next->second.jobs.pop_front();
     --waiting_;
     const std::string key = key_of(job.name, job.kind);
     Leaf leaf = find_locked(key, now_unix());  // asked for by another meanwhile
     lock.unlock();
-    if (!leaf) leaf = made(job);
+    if (!leaf) leaf = make(job);
     job.done(leaf);
     job.done = nullptr;
     lock.lock();
-    if (leaf) keep_locked(key, std::move(leaf));
+    if (leaf) keep_locked(key, std::move(leaf), peer_id);
   }
 }
 
-Leaves::Leaf Leaves::made(const Job& job) {
+Leaves::Leaf Leaves::make(const Job& job) {
   auto issued = authority_.issue(job.name, job.kind, now_unix());
-  return issued ? std::move(*issued) : nullptr;
+  if (!issued) return nullptr;
+  ++made_;
+  return std::move(*issued);
 }
 
 Leaves::Leaf Leaves::find_locked(const std::string& key, std::int64_t now) {
@@ -106,16 +111,26 @@ Leaves::Leaf Leaves::find_locked(const std::string& key, std::int64_t now) {
   return found->second->leaf;
 }
 
-void Leaves::keep_locked(const std::string& key, Leaf leaf) {
-  if (auto found = by_key_.find(key); found != by_key_.end()) {
-    kept_.erase(found->second);
-    by_key_.erase(found);
-  }
-  kept_.push_front({key, std::move(leaf)});
+void Leaves::keep_locked(const std::string& key, Leaf leaf, std::uint32_t peer_id) {
+  if (auto found = by_key_.find(key); found != by_key_.end()) drop_locked(found->second);
+  kept_.push_front({key, std::move(leaf), peer_id});
   by_key_[key] = kept_.begin();
-  if (kept_.size() <= limits_.kept) return;
-  by_key_.erase(kept_.back().key);
-  kept_.pop_back();
+  ++kept_of_[peer_id];
+  if (kept_.size() > limits_.kept) make_room_locked();
+}
+
+void Leaves::drop_locked(std::list<Kept>::iterator kept) {
+  if (auto of = kept_of_.find(kept->peer_id); --of->second == 0) kept_of_.erase(of);
+  by_key_.erase(kept->key);
+  kept_.erase(kept);
+}
+
+// A peer that asks for ever-new names pushes out its own: others would have to ask again for theirs, at their
+// rate.
+void Leaves::make_room_locked() {
+  const auto most = std::ranges::max_element(kept_of_, {}, [](const auto& of) { return of.second; });
+  const auto oldest = std::ranges::find(kept_.rbegin(), kept_.rend(), most->first, &Kept::peer_id);
+  drop_locked(std::prev(oldest.base()));
 }
 
 }  // namespace clawpatrol

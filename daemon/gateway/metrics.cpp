@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daemon/audit/log.h"
+#include "daemon/gateway/leaves.h"
 
 namespace clawpatrol {
 
@@ -63,6 +64,8 @@ void add_gateway(Exposition& out, const Shared& shared, const StatusFacts& facts
   out.one("peers", "gauge", "Peers that are admitted.", shared.peers.all().size());
   out.one("flows", "gauge", "Live flows.", shared.flows.size());
   out.one("flows_refused_total", "counter", "Flows past the limits.", shared.flows.refused());
+  out.one("certificates_made_total", "counter", "For names that agents asked for.",
+          shared.leaves ? shared.leaves->made() : 0);
   const FlowTable::Bytes bytes = shared.flows.bytes();
   out.family("bytes_total", "counter", "Moved for agents, by direction and mechanism.");
   out.sample({{"direction", "up"}, {"mechanism", "copy"}}, bytes.up);

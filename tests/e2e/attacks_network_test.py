@@ -13,7 +13,7 @@ import time
 import unittest
 
 import wire
-from lab import ALLOW_ALL, DAEMON_UID, Lab, environment, run, wait_until
+from lab import ALLOW_ALL, DAEMON_UID, POLICY, Lab, environment, run, wait_until
 
 RULES = ALLOW_ALL + """
 [[rule]]
@@ -33,7 +33,25 @@ def answers(connection):
         return False
 
 
-class Network(unittest.TestCase):
+class Agents(unittest.TestCase):
+    def session(self, **options):
+        connection = wire.Connection(self.lab.connect(self.address, **options))
+        self.addCleanup(connection.socket.close)
+        return connection.login()
+
+    def percentile(self, count=400):
+        """The 99th of the other peer's statements, in seconds."""
+        connection = self.session(namespace=self.lab.other_agent)
+        taken = []
+        for _ in range(count):
+            begun = time.perf_counter()
+            connection.simple("SELECT 1")
+            taken.append(time.perf_counter() - begun)
+            time.sleep(0.002)  # a rate that leaves most of each core to the flood
+        return sorted(taken)[int(count * 0.99)]
+
+
+class Network(Agents):
     @classmethod
     def setUpClass(cls):
         cls.lab = Lab(second_agent=True).__enter__()
@@ -42,11 +60,6 @@ class Network(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.lab.__exit__(None, None, None)
-
-    def session(self, **options):
-        connection = wire.Connection(self.lab.connect(self.address, **options))
-        self.addCleanup(connection.socket.close)
-        return connection.login()
 
     def reaches(self, address, port, namespace=None):
         try:
@@ -211,17 +224,6 @@ except OSError as e:
         for argv in (("status",), ("flows",), ("audit", "tail", "-n", "20")):
             shown = self.lab.cpctl(*argv).stdout
             self.assertFalse(re.search("[\x00-\x09\x0b-\x1f\x7f\u202a-\u202e\u200b\u2066-\u2069]", shown), argv)
-
-    def percentile(self, count=400):
-        """The 99th of the other peer's statements, in seconds."""
-        connection = self.session(namespace=self.lab.other_agent)
-        taken = []
-        for _ in range(count):
-            begun = time.perf_counter()
-            connection.simple("SELECT 1")
-            taken.append(time.perf_counter() - begun)
-            time.sleep(0.002)  # a rate that leaves most of each core to the flood
-        return sorted(taken)[int(count * 0.99)]
 
     def test_28_one_hostile_peer(self):
         """attack 28: with one peer that floods, another's 99th percentile at most doubles, but for two cores' noise"""
@@ -446,7 +448,64 @@ class FullLog(unittest.TestCase):
         self.assertNotIn("until clawpatrold", self.reload(free))
 
 
-class Rates(unittest.TestCase):
+class Rates(Agents):
+    def test_28_minted_leaves(self):
+        """attack 28: certificates for ever-new names are made at a rate; past it handshakes fail, and no other peer waits"""
+        class Fast(Lab):
+            """netd's own rate is not what holds up the flood."""
+            netd_options = ("--connections-per-second", "100000", "--connection-burst", "100000")
+        wild = '[endpoint.wild]\ntype = "https"\nhosts = ["*.flood.test:443"]\n'
+        granted = 'credentials = ["pg-reader"]'
+        with Fast(second_agent=True, extra=wild, policy=POLICY.replace(granted, granted + '\nendpoints = ["wild"]')) as lab:
+            self.lab, self.address = lab, lab.virtual_address()
+            for _ in range(5):
+                quiet = self.percentile()
+                slack = max(0.012, 2 * quiet)  # as beside the other floods
+                with self.new_names() as flood:
+                    loud = self.percentile()
+                    wait_until(lambda: flood.refused() > 20, "names to be refused", process=flood)
+                print(f"\n    99th percentile of the other peer: {quiet * 1000:.2f} ms alone, {loud * 1000:.2f} ms beside "
+                      f"{flood.made()} names that were given certificates and {flood.refused()} that were not")
+                # What the bucket holds at first, and its rate.
+                self.assertLessEqual(flood.made(), 500 + 20 * (flood.ended - flood.begun))
+                if loud < quiet * 2 + slack:
+                    break
+            self.assertLess(loud, quiet * 2 + slack)
+
+    @contextlib.contextmanager
+    def new_names(self):
+        """An agent that opens TLS to an address that nobody claims, each time with another name that somebody does."""
+        code = """
+import itertools, socket, ssl, threading
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+numbers = itertools.count()
+def ask():
+    while True:
+        try:
+            plain = socket.create_connection(("192.0.2.77", 443), 5)
+            context.wrap_socket(plain, server_hostname=f"n{next(numbers)}.flood.test").close()
+        except OSError:
+            pass
+for _ in range(8):
+    threading.Thread(target=ask).start()
+"""
+        status = lambda: json.loads(self.lab.cpctl("status", "-o", "json").stdout.splitlines()[0])
+        refused = lambda: sum(row["count"] for row in status()["refusals"]
+                              if row["reason"] == "no certificate for an agent: too many names asked for")
+        metric = lambda: int(re.search(r"^clawpatrol_certificates_made_total (\d+)", self.lab.cpctl("metrics").stdout, re.M).group(1))
+        refused_before, made_before = refused(), metric()
+        flood = subprocess.Popen(self.lab.inside(self.lab.agent, "/usr/bin/python3", "-c", code), env=environment())
+        flood.begun = time.monotonic()
+        flood.refused, flood.made = lambda: refused() - refused_before, lambda: metric() - made_before
+        try:
+            wait_until(lambda: flood.made() > 20, "the flood to begin", process=flood)
+            yield flood
+        finally:
+            flood.kill()
+            flood.wait()
+            flood.ended = time.monotonic()
+
     def test_28_rates_are_options(self):
         """attack 28: how many new connections a peer may make is netd's option"""
         class Slow(Lab):

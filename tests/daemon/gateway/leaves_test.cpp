@@ -103,6 +103,26 @@ TEST_CASE("attack 28: leaves are bounded in all, and by the second for one peer,
   REQUIRE(ask(3, then));
   arrivals.wait_for(taken);
   CHECK(leaves.size() <= 3);
+  CHECK(leaves.made() == 8);
+}
+
+TEST_CASE("attack 28: who asks for ever-new names pushes out its own, and no other peer's") {
+  Arrivals arrivals;
+  Leaves leaves(authority(), {.kept = 4});
+  std::size_t asked = 0;
+  const auto ask = [&](std::uint32_t peer, const std::string& name) {
+    REQUIRE(leaves.ask(peer, name, tls::KeyKind::ecdsa, Clock::now(), arrivals.receiver()));
+    arrivals.wait_for(++asked);
+  };
+  ask(2, "others.example");
+  for (int number = 0; number < 20; ++number) ask(1, "n" + std::to_string(number) + ".example");
+  ask(3, "third.example");
+  ask(1, "last.example");  // the one before it is kept when this one is begun
+  CHECK(leaves.find("others.example", tls::KeyKind::ecdsa, now()));
+  CHECK(leaves.find("third.example", tls::KeyKind::ecdsa, now()));
+  CHECK_FALSE(leaves.find("n0.example", tls::KeyKind::ecdsa, now()));
+  CHECK_FALSE(leaves.find("n17.example", tls::KeyKind::ecdsa, now()));
+  CHECK(leaves.size() <= 4);
 }
 
 TEST_CASE("an authority is made at the first start, kept, and sealed") {
