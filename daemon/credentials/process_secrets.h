@@ -21,6 +21,14 @@ std::expected<void, Error> disable_core_dumps();
 // there at all.
 std::expected<void, Error> lock_private_keys(std::size_t connections);
 
+// Who is told of the first Secret that could not be locked, on the thread that made it; of no other after it.
+// Before there are secrets.
+void tell_of_unlocked_secret(void (*tell)(const Error& why));
+// Of a Secret alone: it could not be locked, for this errno.
+void note_unlocked_secret(int code);
+// Whether all secrets so far are in locked memory, and private keys where lock_private_keys() was called.
+bool secrets_are_locked();
+
 // What was copied last stays in this thread's vector registers, and those are in every core. After a secret
 // has been handled, and before the thread waits.
 void forget_registers();
