@@ -34,6 +34,13 @@ void look_at_audit(const Paths& paths, Findings& findings);
 // socket.
 void look_at_gateway(const control::Message& status, std::optional<int> process, std::int64_t now_unix,
                      Findings& findings);
+// Whether what must not be swapped out is locked: by what the gateway says of itself, and what the text of
+// /proc/PID/limits and of /proc/PID/status leave it ("": they cannot be read).
+struct LockedMemory {
+  bool all = true;  // that should be
+  std::string limits = {}, status = {};
+};
+void look_at_locked_memory(const LockedMemory& memory, Findings& findings);
 void look_at_netd(const control::Message& listed, std::optional<int> process, Findings& findings);
 // A connection to each exact host of an endpoint, two seconds each, and its certificate as the gateway would
 // judge it (doctor_upstreams.cpp).

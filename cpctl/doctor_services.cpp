@@ -1,7 +1,10 @@
 // The two daemons.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
 #include <fstream>
+#include <sstream>
 
 #include "cpctl/doctor.h"
 #include "cpctl/flow_views.h"
@@ -14,19 +17,34 @@ namespace {
 constexpr std::uint64_t netd_capabilities =
     1ull << 12 | 1ull << 39 | 1ull << 10;  // NET_ADMIN, BPF, NET_BIND_SERVICE
 
-std::optional<std::string> status_field(int process, std::string_view name) {
-  std::ifstream file(fmt::format("/proc/{}/status", process));
+std::string text_of(int process, const char* file) {
+  std::ifstream from(fmt::format("/proc/{}/{}", process, file));
+  return {std::istreambuf_iterator<char>(from), {}};
+}
+
+// Behind a name and blanks, in a file of /proc of one a line.
+std::optional<std::string> field_of(const std::string& text, std::string_view name) {
+  std::istringstream lines(text);
   std::string line;
-  while (std::getline(file, line))
-    if (line.starts_with(name) && line.size() > name.size() && line[name.size()] == ':')
-      return line.substr(line.find_first_not_of(" \t", name.size() + 1));
+  while (std::getline(lines, line))
+    if (line.starts_with(name))
+      if (const auto at = line.find_first_not_of(" \t", name.size()); at != std::string::npos)
+        return line.substr(at);
   return std::nullopt;
+}
+
+std::optional<std::uint64_t> number_of(const std::optional<std::string>& text) {
+  std::uint64_t value = 0;
+  if (!text || std::from_chars(text->data(), text->data() + text->size(), value).ec != std::errc())
+    return std::nullopt;
+  return value;
 }
 
 void look_at_privileges(const char* program, const char* unit, int process, std::uint64_t allowed,
                         Findings& findings) {
   const std::string subject = fmt::format("{}'s privileges", program);
-  auto effective = status_field(process, "CapEff"), seccomp = status_field(process, "Seccomp");
+  const std::string status = text_of(process, "status");
+  auto effective = field_of(status, "CapEff:"), seccomp = field_of(status, "Seccomp:");
   if (!effective || !seccomp) {
     findings.push_back({Health::warning, subject, "cannot be seen from here", "Run this as root."});
     return;
@@ -61,6 +79,10 @@ void look_at_gateway(const control::Message& status, std::optional<int> process,
   if (status.text_or_empty("mode") == "observe")
     findings.push_back({Health::warning, "mode", "observe: rules deny nothing", "cpctl enforce"});
   if (process) look_at_privileges("clawpatrold", "clawpatrold", *process, 0, findings);
+  look_at_locked_memory({.all = !status.has("memory_locked") || status.flag("memory_locked"),
+                         .limits = process ? text_of(*process, "limits") : "",
+                         .status = process ? text_of(*process, "status") : ""},
+                        findings);
   const control::Message netd = status.object("netd"), audit = status.object("audit");
   if (!netd.flag("connected"))
     findings.push_back({Health::bad, "clawpatrol-netd",
@@ -82,6 +104,30 @@ void look_at_gateway(const control::Message& status, std::optional<int> process,
                         "See \"The certificate authority\" in /usr/share/doc/clawpatrol/operate.md."});
   else if (ends != 0)
     findings.push_back({Health::good, "certificate authority", fmt::format("good for {} days", days), ""});
+}
+
+void look_at_locked_memory(const LockedMemory& memory, Findings& findings) {
+  constexpr std::uint64_t mib = 1 << 20, least_left = mib, given = 64 * mib;  // what the unit gives it
+  // Nothing: no limit, or none that can be read.
+  const auto limit = number_of(field_of(memory.limits, "Max locked memory"));
+  const auto locked_kib = number_of(field_of(memory.status, "VmLck:"));
+  const std::string said_limit = limit ? fmt::format(" (the limit is {})", bytes_text(*limit)) : "";
+  const std::string mend = fmt::format(
+      "systemctl edit clawpatrold, and there: [Service] LimitMEMLOCK={}M; then systemctl restart clawpatrold",
+      std::max(given, 2 * limit.value_or(0)) / mib);
+  if (!memory.all)
+    findings.push_back({Health::warning, "locked memory",
+                        "not all secrets and private keys could be locked" + said_limit +
+                            ": they may be swapped out to the disk",
+                        mend});
+  else if (limit && locked_kib && *locked_kib * 1024 + least_left > *limit)
+    findings.push_back({Health::warning, "locked memory",
+                        fmt::format("{} of {} is locked: little is left for another secret",
+                                    bytes_text(*locked_kib * 1024), bytes_text(*limit)),
+                        mend});
+  else
+    findings.push_back(
+        {Health::good, "locked memory", "secrets and private keys are never swapped out" + said_limit, ""});
 }
 
 void look_at_netd(const control::Message& listed, std::optional<int> process, Findings& findings) {

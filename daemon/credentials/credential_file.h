@@ -19,7 +19,7 @@ struct Opened {
   Secret value;
 };
 
-inline constexpr std::size_t longest_file = 24 + 16 + seal_overhead + longest_value;
+inline constexpr std::size_t file_overhead = 24 + 16 + seal_overhead;
 
 std::string compose_file(const Secret& key, const Info& info, std::string_view value);
 std::optional<Opened> open_file(const Secret& key, std::string_view name, std::string_view bytes);

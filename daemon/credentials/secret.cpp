@@ -2,10 +2,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <new>
 #include <utility>
 
+#include "daemon/credentials/process_secrets.h"
 #include "daemon/credentials/store.h"
 
 namespace clawpatrol::credentials {
@@ -24,8 +26,8 @@ Secret::Secret(std::size_t size) {
   if (size == 0) return;
   void* pages = ::mmap(nullptr, mapped(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (pages == MAP_FAILED) throw std::bad_alloc();
-  static_cast<void>(
-      ::mlock(pages, mapped(size)));  // the limit may be small; swap is then the operator's concern
+  // The limit may be small; swap is then the operator's concern, who is told.
+  if (::mlock(pages, mapped(size)) != 0) note_unlocked_secret(errno);
   ::madvise(pages, mapped(size), MADV_DONTDUMP);
   ::madvise(pages, mapped(size), MADV_WIPEONFORK);
   data_ = static_cast<char*>(pages);

@@ -38,6 +38,16 @@ std::string successor_name(std::string_view name) {
   return std::string(name).append("/successor");
 }
 
+// The same, of tokens.
+constexpr std::string_view tokens_suffix = ".tokens";
+
+std::string tokens_file(std::string_view name) {
+  return std::string(name).append(tokens_suffix);
+}
+std::string tokens_name(std::string_view name) {
+  return std::string(name).append("/tokens");
+}
+
 Error no_name() {
   return Error{EINVAL, "cannot use this as the name of a credential: letters, digits, '_', '-' and '.' only"};
 }
@@ -66,7 +76,8 @@ bool is_credential_name(std::string_view name) {
 struct Store::State {
   State(PrivateDirectory opened, Secret loaded) : directory(std::move(opened)), key(std::move(loaded)) {}
 
-  std::expected<Opened, Error> read(std::string_view name, const std::string& file) const;
+  std::expected<Opened, Error> read(std::string_view name, const std::string& file,
+                                    std::size_t longest = longest_value) const;
   std::expected<void, Error> load(const std::vector<std::string>& files);
 
   PrivateDirectory directory;
@@ -75,10 +86,12 @@ struct Store::State {
   std::uint64_t last_version = 0;
   mutable std::mutex mutex;  // held for microseconds; guards infos
   std::map<std::string, Info, std::less<>> infos;
+  std::vector<std::string> with_tokens;  // at the start
 };
 
-std::expected<Opened, Error> Store::State::read(std::string_view name, const std::string& file) const {
-  std::string bytes(longest_file, '\0');
+std::expected<Opened, Error> Store::State::read(std::string_view name, const std::string& file,
+                                                std::size_t longest) const {
+  std::string bytes(file_overhead + longest, '\0');
   auto size = directory.read(file, bytes);
   if (!size) return std::unexpected(size.error());
   auto opened = open_file(key, name, std::string_view(bytes).substr(0, *size));
@@ -94,6 +107,10 @@ std::expected<void, Error> Store::State::load(const std::vector<std::string>& fi
   if (!counter) return std::unexpected(counter.error());
   last_version = counter->version;
   for (const std::string& file : files) {
+    if (file.ends_with(tokens_suffix)) {
+      std::string name = file.substr(0, file.size() - tokens_suffix.size());
+      if (is_credential_name(name)) with_tokens.push_back(std::move(name));
+    }
     if (!file.ends_with(suffix)) continue;
     std::string name = file.substr(0, file.size() - suffix.size());
     if (!is_credential_name(name)) continue;
@@ -164,6 +181,34 @@ std::expected<Secret, Error> Store::successor(std::string_view name, std::uint64
   if (!opened && opened.error().code == ENOENT) return Secret();
   if (!opened) return std::unexpected(opened.error());
   return opened->version == version ? std::move(opened->value) : Secret();
+}
+
+std::expected<void, Error> Store::keep_tokens(std::string_view name, std::string_view bytes) {
+  if (!is_credential_name(name)) return std::unexpected(no_name());
+  if (bytes.size() > longest_tokens)
+    return std::unexpected(
+        Error{EFBIG, fmt::format("cannot keep the tokens of credential '{}': more than 256 KiB of them may "
+                                 "still be good",
+                                 name)});
+  std::lock_guard writing(state_->writing);
+  if (bytes.empty()) {
+    auto removed = state_->directory.remove(tokens_file(name));
+    return !removed && removed.error().code == ENOENT ? std::expected<void, Error>() : removed;
+  }
+  const Info info{tokens_name(name), 0, std::time(nullptr)};
+  return state_->directory.replace(tokens_file(name), compose_file(state_->key, info, bytes));
+}
+
+std::expected<Secret, Error> Store::tokens(std::string_view name) const {
+  if (!is_credential_name(name)) return std::unexpected(no_name());
+  auto opened = state_->read(tokens_name(name), tokens_file(name), longest_tokens);
+  if (!opened && opened.error().code == ENOENT) return Secret();
+  if (!opened) return std::unexpected(opened.error());
+  return std::move(opened->value);
+}
+
+std::vector<std::string> Store::with_tokens() const {
+  return state_->with_tokens;
 }
 
 std::expected<void, Error> Store::remove(std::string_view name) {

@@ -46,6 +46,7 @@ struct Info {
 };
 
 inline constexpr std::size_t longest_value = 64 << 10;
+inline constexpr std::size_t longest_tokens = 256 << 10;
 
 // Letters, digits, `_`, `-` and `.`, at most 128, beginning with a letter, a digit or `_`.
 bool is_credential_name(std::string_view name);
@@ -73,6 +74,14 @@ class Store {
                                             std::string_view value);
   // Empty: none was kept for this version. One that does not verify is an error.
   std::expected<Secret, Error> successor(std::string_view name, std::uint64_t version) const;
+
+  // What servers were given by means of a credential and may still say back, in a form of the caller's;
+  // sealed like a value, but of no version, and not gone with the value: what was given may be good for
+  // longer. On the disk when it returns. At most 256 KiB; empty: what was kept is removed.
+  std::expected<void, Error> keep_tokens(std::string_view name, std::string_view bytes);
+  // Empty: none are kept. Those that do not verify are an error, and stay where they are.
+  std::expected<Secret, Error> tokens(std::string_view name) const;
+  std::vector<std::string> with_tokens() const;  // names that had a file of tokens when the store was opened
 
   // 0: not there, or its file did not verify when the store was opened. Never given twice to one name, over
   // removal and restarts. Does not wait for a set() that is being written.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "daemon/credentials/process_secrets.h"
 #include "daemon/gateway/audit_line.h"
 
 namespace clawpatrol {
@@ -107,6 +108,7 @@ std::string status_line(const Shared& shared, const StatusFacts& facts) {
   line.add("generation", policy ? policy->generation : 0).add("digest", policy ? policy->digest : "");
   line.add("ca_sha256", shared.authority ? sha256_hex(shared.authority->certificate_pem()) : "");
   line.add("ca_ends_unix", shared.authority ? shared.authority->ends_unix() : 0);
+  line.add("memory_locked", credentials::secrets_are_locked());
   line.add("newest_generation", facts.newest_generation);
   line.add("mode", policy && policy->gateway.mode == Mode::observe ? "observe" : "enforce");
   line.add("flows", shared.flows.size()).add("flow_limit", policy ? policy->limits.connections : 0);

@@ -115,6 +115,7 @@ std::expected<void, std::string> Daemon::load_first_policy() {
 }
 
 std::expected<void, std::string> Daemon::open_state() {
+  credentials::tell_of_unlocked_secret([](const Error& why) { say(Message::keys_not_locked, why.what); });
   // Twice what is allowed now: a reload may allow more, and where the pages are full handshakes fail.
   const std::size_t connections = std::min(most_connections_, 2 * first_policy_->limits.connections);
   if (auto locked = credentials::lock_private_keys(connections); !locked)

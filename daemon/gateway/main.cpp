@@ -2,12 +2,12 @@
 #include "daemon/gateway/daemon.h"
 #include "daemon/gateway/options.h"
 #include "daemon/journal/log.h"
-#include "daemon/tls/record_buffers.h"
+#include "daemon/tls/openssl_memory.h"
 
 int main(int argc, char** argv) {
   clawpatrol::journal::open_log("clawpatrold");
-  if (!clawpatrol::tls::keep_record_buffers())
-    clawpatrol::journal::say("warning: OpenSSL's buffers are not kept: it was used before main");
+  if (!clawpatrol::tls::serve_openssl_memory())
+    clawpatrol::journal::say("warning: OpenSSL's memory is malloc's, which overwrites nothing: it was used before main");
   clawpatrol::ParsedOptions parsed = clawpatrol::parse_options(argc, argv);
   if (parsed.exit_status) return *parsed.exit_status;
   auto daemon = clawpatrol::Daemon::create(parsed.options);

@@ -1,7 +1,11 @@
 // Tokens that the gateway gets for credentials of type oauth2 and github_app: fetched when one is first
-// needed, kept in locked memory alone, fetched anew ahead of their end while they are used, one fetch of a
+// needed, used from locked memory alone, fetched anew ahead of their end while they are used, one fetch of a
 // credential at a time. What a request would be given is what was obtained with the value that the operator
 // set last, from where the policy in force says; or it is not sent.
+//
+// A token is sealed on the disk (Store::keep_tokens) before it is given to anybody, and read again by the
+// process that comes after this one: to be looked for in what servers say, never to be given. How long is
+// told by the clock of the wall, as it was when the token was written down.
 #pragma once
 
 #include <deque>
@@ -44,9 +48,11 @@ class Tokens {
   // awaited on the thread of `ring`.
   Task<std::expected<Value, Error>> give(Ring& ring, std::string peer, CredentialConfig config);
 
-  // All that may have been given of these and that a server may still say, beside what is stored. Those
-  // without tokens are skipped.
-  std::vector<credentials::Sent> sent(const std::vector<const CredentialConfig*>& credentials) const;
+  // All that may have been given of these and that a server may still say, beside what is stored; also of
+  // before this process, and of what has no tokens any more. An error, for an operator: what was given before
+  // cannot be read, so that nothing which a server says can be searched for it.
+  std::expected<std::vector<credentials::Sent>, Error> sent(
+      const std::vector<const CredentialConfig*>& credentials) const;
 
   // A server does not take this token (401), which may have been revoked: the next one is fetched, where this
   // one is more than a minute old, and while few of those before it are still good: who makes a server say so
@@ -79,23 +85,24 @@ class Tokens {
   };
   struct Fetch;
   struct Wait;
-  struct Earlier {
-    Value value;
-    Clock::time_point ends, until;  // is good; may still be said
+  struct Held {
+    Value value = {};
+    credentials::TokenLife life = {};
   };
   struct Entry {
     Origin origin = {};
     CredentialConfig config = {};
-    Value token = {};
-    credentials::TokenLife life = {};
-    bool used = false;  // since it was fetched
-    std::deque<Earlier> earlier = {};
+    Held held = {};                     // no value: none
+    bool used = false;                  // since it was fetched
+    std::deque<Held> earlier = {};      // the oldest first
+    bool filed = false;                 // something is on the disk
+    std::string unread = {};            // why what is there cannot be read; "": it was
     std::shared_ptr<Fetch> fetch = {};  // that is at work; null: none
     std::vector<std::shared_ptr<Wait>> waiting = {};
     unsigned failures = 0;
     Clock::time_point not_before = {};
     std::string problem = {};
-    std::optional<Obtained> unkept = {};  // whose refresh token could not be written to the disk yet
+    std::optional<Obtained> unkept = {};  // what could not be written to the disk yet
   };
   using Result = std::expected<Value, Error>;
 
@@ -103,19 +110,26 @@ class Tokens {
   Origin origin_of(const CredentialConfig& config) const;
   void follow(Entry& entry, const CredentialConfig& config, Origin origin);
   void put_aside(Entry& entry);
-  static bool has_ended(const Earlier& earlier);
+  static bool has_ended(const Held& held, const Moment& at);
+  static bool may_be_said(const Held& held, bool newest, const Moment& at);
+  static void drop_outlived(Entry& entry, const Moment& at);
+  void restore(const std::string& name);
+  void tend_files();
   void begin(Entry& entry, std::string peer);
   void begin_due();
   Task<void> keep_fresh(Worker& worker);
   Task<void> run(std::shared_ptr<Fetch> fetch);
-  Task<std::expected<Obtained, Error>> obtain(Fetch& fetch);
-  std::expected<void, Error> keep_refresh_token(Fetch& fetch, Obtained& obtained);
-  void finish(Fetch& fetch, std::expected<Obtained, Error> obtained);
-  void take_over(Entry& entry, Fetch& fetch, Obtained obtained);
+  Task<std::expected<Held, Error>> obtain(Fetch& fetch);
+  std::optional<Obtained> take_unkept(const Fetch& fetch);
+  std::expected<Held, Error> keep(const Fetch& fetch, Obtained obtained);
+  std::uint64_t next_number();
+  std::expected<void, Error> keep_refresh_token(const Fetch& fetch, const credentials::Secret& next);
+  std::expected<void, Error> keep_tokens(const std::string& name, const Held& next);
+  void finish(Fetch& fetch, std::expected<Held, Error> obtained);
+  void take_over(Entry& entry, Held obtained);
   void fail(Entry& entry, const Error& error);
   static void answer(Entry& entry, const Result& result);
-  bool record(const Fetch& fetch, std::string_view phase,
-              const std::expected<Obtained, Error>* outcome) const;
+  bool record(const Fetch& fetch, std::string_view phase, const std::expected<Held, Error>* outcome) const;
 
   Shared& shared_;
   const Options options_;

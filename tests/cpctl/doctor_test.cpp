@@ -86,6 +86,43 @@ TEST_CASE("doctor: what the daemons say of themselves") {
   CHECK(has(findings, Health::warning, "peer a"));
 }
 
+TEST_CASE("doctor: memory that may not be locked, or soon may not, is told with the limit that mends it") {
+  auto look = [](bool all, const std::string& soft, const std::string& locked_kib) {
+    Findings findings;
+    look_at_locked_memory(
+        {.all = all,
+         .limits = "Limit                     Soft Limit           Hard Limit           Units     \n"
+                   "Max open files            1024                 524288               files     \n"
+                   "Max locked memory         " +
+                   soft + "              8388608              bytes     \n",
+         .status =
+             "Name:\tclawpatrold\nVmPeak:\t  123456 kB\nVmLck:\t    " + locked_kib + " kB\nVmPin:\t0 kB\n"},
+        findings);
+    REQUIRE(findings.size() == 1);
+    CHECK(findings[0].subject == "locked memory");
+    return findings[0];
+  };
+  CHECK(look(true, "8388608", "2048").health == Health::good);
+  CHECK(look(true, "unlimited", "9999999").health == Health::good);
+  CHECK(look(true, "67108864", "64512").health == Health::good);
+  const Finding little = look(true, "67108864", "64513");  // under 1 MiB is left
+  CHECK(little.health == Health::warning);
+  CHECK(little.mend.find("LimitMEMLOCK=128M") != std::string::npos);
+  // The gateway itself says that it could not, whatever seems to be left.
+  const Finding refused = look(false, "65536", "12");
+  CHECK(refused.health == Health::warning);
+  CHECK(refused.said.find("64.0 KiB") != std::string::npos);
+  CHECK(refused.mend.find("LimitMEMLOCK=64M") != std::string::npos);
+  CHECK(look(false, "unlimited", "0").health == Health::warning);
+  // A daemon that does not say, of a process that cannot be looked at.
+  Findings findings;
+  look_at_locked_memory({}, findings);
+  CHECK(has(findings, Health::good, "locked memory"));
+  findings.clear();
+  look_at_gateway(message(R"({"type":"status","memory_locked":false})"), std::nullopt, 0, findings);
+  CHECK(has(findings, Health::warning, "locked memory"));
+}
+
 TEST_CASE("doctor: a process with capabilities that it must not have, or without those that it needs") {
   // This process: as root it has too many; without any it lacks netd's.
   Findings findings;

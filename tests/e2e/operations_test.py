@@ -133,6 +133,9 @@ class Operations(unittest.TestCase):
         for subject in ("clawpatrold", "clawpatrol-netd", "clawpatrold's privileges", "clawpatrol-netd's privileges", "steering",
                         "configuration", "audit chain", "certificate authority"):
             self.assertEqual(findings[subject]["health"], "good", findings[subject])
+        # By what this machine lets the gateway lock, of which it tells the truth.
+        locked = json.loads(self.lab.cpctl("status", "-o", "json").stdout.splitlines()[0])["memory_locked"]
+        self.assertEqual(findings["locked memory"]["said"].startswith("not all"), not locked, findings["locked memory"])
 
 
 class FullDiskLab(Lab):

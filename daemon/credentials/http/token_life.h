@@ -8,6 +8,8 @@
 
 namespace clawpatrol::credentials {
 
+inline constexpr std::chrono::seconds longest_token_lifetime = std::chrono::hours(24 * 365);
+
 struct Moment {
   std::chrono::steady_clock::time_point steady;
   std::int64_t unix_ns = 0;

@@ -8,6 +8,7 @@
 
 #include "daemon/credentials/http/base64.h"
 #include "daemon/credentials/http/jwt.h"
+#include "daemon/credentials/http/token_life.h"
 #include "daemon/credentials/wiped_frees.h"
 #include "parsers/http1/text.h"
 #include "parsers/http1/write.h"
@@ -23,7 +24,6 @@ using Wrong = std::unexpected<std::string>;
 constexpr std::int64_t claims_time_s = 540, claims_before_s = 60;
 // Where the server does not say (RFC 6749, 5.1: "expires_in" is only recommended).
 constexpr std::chrono::seconds unsaid_lifetime = std::chrono::hours(1);
-constexpr std::chrono::seconds longest_lifetime = std::chrono::hours(24 * 365);
 constexpr std::size_t longest_error_code = 64;
 
 // application/x-www-form-urlencoded (RFC 6749, appendix B).
@@ -138,8 +138,8 @@ std::expected<Secret, std::string> text_member(const Document& answer, std::stri
 
 std::expected<std::chrono::seconds, std::string> bounded(std::int64_t seconds) {
   if (seconds <= 0) return Wrong("the token that the answer gives has ended already");
-  return std::min(std::chrono::seconds(std::min<std::int64_t>(seconds, longest_lifetime.count())),
-                  longest_lifetime);
+  return std::min(std::chrono::seconds(std::min<std::int64_t>(seconds, longest_token_lifetime.count())),
+                  longest_token_lifetime);
 }
 
 // A number, or its digits in a string, as some servers have it.

@@ -249,7 +249,8 @@ std::shared_ptr<const Patterns> Values::patterns(const Store& store,
     if (auto value = get(store, *config)) add(*config, std::move(*value));
   for (const Sent& token : tokens) add(*token.config, token.value);
   if (needles.empty()) return nullptr;
-  if (together.values.size() == 1) return together.values.front()->patterns;
+  if (together.values.size() == 1 && together.values.front()->patterns)
+    return together.values.front()->patterns;
   std::lock_guard lock(mutex_);
   Together& kept = together_[names];
   if (kept.values != together.values) {

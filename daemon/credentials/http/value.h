@@ -33,7 +33,8 @@ struct Value {
   Secret certificate;    // mtls
   Secret private_key;    // mtls, github_app
   Secret refresh_token;  // oauth2
-  // Of all that an upstream may learn from a request, ready to be looked for in its responses.
+  // Of all that an upstream may learn from a request, ready to be looked for in its responses. Null: there is
+  // nothing, or it was not made ready.
   std::shared_ptr<const Patterns> patterns;
 };
 

@@ -52,20 +52,25 @@ std::expected<std::string_view, credentials::Refusal> Exchange::guarded(std::str
 }
 
 // Whichever of them this request gets, if any: a server may show it what it kept of another.
-void Exchange::look_for_secrets() {
+std::expected<void, Error> Exchange::look_for_secrets() {
   const auto credentials = credentials::sendable(*policy_, asking());
   has_credentials_ = !credentials.empty();
-  if (!has_credentials_) return;
+  if (!has_credentials_) return {};
   Shared& shared = flow_.worker().shared();
-  secrets_ = shared.credential_values.patterns(
-      *shared.credentials, credentials,
-      shared.tokens ? shared.tokens->sent(credentials) : std::vector<credentials::Sent>());
-  if (!secrets_) return;
+  std::vector<credentials::Sent> tokens;
+  if (shared.tokens) {
+    auto sent = shared.tokens->sent(credentials);
+    if (!sent) return std::unexpected(std::move(sent.error()));
+    tokens = std::move(*sent);
+  }
+  secrets_ = shared.credential_values.patterns(*shared.credentials, credentials, tokens);
+  if (!secrets_) return {};
   auto part = credentials::limit_responses(outgoing_, credentials::part_margin(*secrets_));
   // Frames are looked into as they are.
   std::erase_if(outgoing_.fields,
                 [](const Field& field) { return http1::same_name(field.name, "sec-websocket-extensions"); });
   clean_.emplace(secrets_, part);
+  return {};
 }
 
 Task<Exchange::Read> Exchange::token_of(const CredentialConfig& config) {
@@ -100,7 +105,11 @@ Task<bool> Exchange::give_credential() {
                   value.error().what);
     co_return false;
   }
-  look_for_secrets();
+  if (auto looked = look_for_secrets(); !looked) {
+    co_await fail(503, "credential", "The gateway could not keep its tokens out of the response.",
+                  looked.error().what);
+    co_return false;
+  }
   // Its value may have changed since it was read; from here on the flow's grant watches over it.
   // So may have what else the connection rests on, while it waited for a token.
   const bool waited = choice_.credential && choice_.credential->tokens;

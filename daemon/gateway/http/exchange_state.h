@@ -46,7 +46,7 @@ class Exchange {
   Task<bool> give_credential();    // false: the agent has been answered
   using Read = std::expected<std::shared_ptr<const credentials::Value>, Error>;
   Task<Read> token_of(const CredentialConfig& config);  // for which it may wait
-  void look_for_secrets();
+  std::expected<void, Error> look_for_secrets();
   std::expected<std::string_view, credentials::Refusal> guarded(std::string_view bytes);
   std::string credential_key() const;  // of the pool: what has been said on the connection
 

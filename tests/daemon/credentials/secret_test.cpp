@@ -109,6 +109,44 @@ TEST_CASE("a secret's pages are locked, kept out of core files and of children, 
   CHECK(mapping_flags(address).find(" dd ") == std::string::npos);
 }
 
+TEST_CASE("of a secret that could not be locked somebody is told, once") {
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+  WARN("not looked at: sanitizers make mlock do nothing");
+#else
+  REQUIRE(secrets_are_locked());
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  static int out;
+  out = ends[1];
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const rlimit one_page{4096, 4096};
+    if (::setrlimit(RLIMIT_MEMLOCK, &one_page) != 0 || ::setuid(65534) != 0) ::_exit(2);
+    tell_of_unlocked_secret([](const Error& why) {
+      const std::string line = why.what + "\n";
+      (void)!::write(out, line.data(), line.size());
+    });
+    const Secret first("fits");
+    const bool fitted = secrets_are_locked();
+    const Secret second("does not"), third("does not either");
+    const bool used = second.reveal() == "does not" && third.reveal() == "does not either";
+    ::_exit(fitted && used && !secrets_are_locked() ? 0 : 1);
+  }
+  ::close(ends[1]);
+  std::string said;
+  char buffer[512];
+  for (ssize_t count; (count = ::read(ends[0], buffer, sizeof buffer)) > 0;)
+    said.append(buffer, static_cast<std::size_t>(count));
+  ::close(ends[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+  CHECK(said ==
+        "memory for a secret could not be locked: it may be swapped out: Cannot allocate memory\n"
+        "hint: Raise the limit on locked memory (LimitMEMLOCK=), or have no swap.\n");
+#endif
+}
+
 TEST_CASE("a secret moves, and never has two owners") {
   Secret one("one"), two("two");
   two = std::move(one);

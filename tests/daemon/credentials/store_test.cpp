@@ -250,6 +250,69 @@ TEST_CASE("the key comes from $CREDENTIALS_DIRECTORY where there is one") {
   ::unsetenv("CREDENTIALS_DIRECTORY");
 }
 
+TEST_CASE("tokens are sealed under a name of their own, and outlive the value") {
+  Scratch scratch;
+  const std::string tokens = std::string("t0ken\0\x01\n", 8);
+  auto text_of = [](const Store& store, std::string_view name) {
+    auto kept = store.tokens(name);
+    return kept ? std::string(kept->reveal()) : "error: " + kept.error().what;
+  };
+  {
+    auto store = scratch.open();
+    REQUIRE(store->set("name", "value"));
+    CHECK(text_of(*store, "name").empty());
+    REQUIRE(store->keep_tokens("name", "another"));
+    REQUIRE(store->keep_tokens("name", tokens));
+    REQUIRE(store->keep_tokens("gone", tokens));
+    CHECK(store->with_tokens().empty());  // at the start
+    REQUIRE(store->set("name", "value of another version"));
+    CHECK(text_of(*store, "name") == tokens);
+    REQUIRE(store->remove("name"));
+    CHECK(text_of(*store, "name") == tokens);
+    REQUIRE(store->keep_tokens("gone", ""));
+    REQUIRE(store->keep_tokens("gone", ""));
+    CHECK(text_of(*store, "gone").empty());
+  }
+  const auto file = scratch.directory() / "name.tokens";
+  CHECK(mode_of(file) == 0600);
+  CHECK(read_file(file).find("t0ken") == std::string::npos);
+  write_file(scratch.directory() / ".odd name.tokens", "junk");
+  auto store = scratch.open();
+  CHECK(store->list().empty());
+  CHECK(store->with_tokens() == std::vector<std::string>{"name"});
+  CHECK(text_of(*store, "name") == tokens);
+
+  // Neither a value nor another's tokens can be put in their place.
+  REQUIRE(store->set("name", "value"));
+  std::filesystem::copy_file(scratch.file("name"), file, std::filesystem::copy_options::overwrite_existing);
+  CHECK(store->tokens("name").error().code == EBADMSG);
+  REQUIRE(store->keep_tokens("other", tokens));
+  std::filesystem::copy_file(scratch.directory() / "other.tokens", file,
+                             std::filesystem::copy_options::overwrite_existing);
+  CHECK(store->tokens("name").error().code == EBADMSG);
+  std::filesystem::copy_file(scratch.directory() / "other.tokens", scratch.file("name"),
+                             std::filesystem::copy_options::overwrite_existing);
+  CHECK(store->get("name").error().code == EBADMSG);
+}
+
+TEST_CASE("so many bytes of tokens and no more, under the names of credentials alone") {
+  Scratch scratch;
+  auto store = scratch.open();
+  const std::string longest(longest_tokens, '\x80');
+  REQUIRE(store->keep_tokens("name", longest));
+  CHECK(store->tokens("name")->reveal() == longest);
+  auto refused = store->keep_tokens("name", longest + "x");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == EFBIG);
+  CHECK(store->tokens("name")->reveal() == longest);
+  for (const char* name : {"", "../x", "a/b", "/versions", ".hidden"}) {
+    CHECK_FALSE(store->keep_tokens(name, "x"));
+    CHECK_FALSE(store->tokens(name));
+  }
+  write_file(scratch.directory() / "name.tokens", longest + longest);
+  CHECK_FALSE(store->tokens("name"));
+}
+
 TEST_CASE("links and open modes are refused") {
   Scratch scratch;
   auto store = scratch.open();

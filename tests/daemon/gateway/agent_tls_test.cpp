@@ -166,6 +166,31 @@ TEST_CASE("attack 11: a server name that is not the one that was dialled is refu
   }
 }
 
+TEST_CASE(
+    "attack 11: a name that is hidden in an encrypted ClientHello: the outer one counts, claimed or not") {
+  TlsGateway gateway;
+  tls::Client client(gateway.shared.authority->certificate_pem());
+  tls::HiddenName hidden(client);
+  SECTION("claimed: it is served, and the agent sees by its certificate that nothing was uncovered") {
+    client.begin("api.example", h2_and_1);
+    const Outcome outcome = meet(gateway, claim_of(gateway, "api.example"), client, say_hello);
+    REQUIRE(outcome.agreed);
+    CHECK(outcome.agreed->name == "api.example");
+    CHECK(outcome.heard == "hello");
+  }
+  SECTION("not claimed: nothing is, whatever is hidden behind it") {
+    client.begin("public-name.example");
+    int alert = 0;
+    const Outcome outcome = meet(gateway, claim_of(gateway, "api.example"), client, hear_alert(alert));
+    REQUIRE(outcome.refusal);
+    CHECK(outcome.refusal == std::string("TLS for another name than the one that was dialled"));
+    CHECK(alert == SSL_AD_UNRECOGNIZED_NAME);
+    CHECK(gateway.shared.leaves->size() == 0);
+  }
+  CHECK(hidden.offered == 1);
+  CHECK(hidden.answered == 0);
+}
+
 TEST_CASE("without a server name the address that was dialled says which it is") {
   TlsGateway gateway;
   tls::Client client(gateway.shared.authority->certificate_pem());

@@ -166,6 +166,8 @@ std::string masked(std::string text) {
   text = std::regex_replace(text, std::regex(R"re(\d{4}-\d\d-\d\dT[0-9:.]+Z)re"), "TIME");
   text = std::regex_replace(text, std::regex(R"re("(pid|uptime_s|free_bytes|kept_bytes|age_s)":\d+)re"),
                             "\"$1\":N");
+  // Of the machine, and what it lets the process lock.
+  text = std::regex_replace(text, std::regex(R"re("memory_locked":(true|false))re"), "\"memory_locked\":B");
   return std::regex_replace(text, std::regex(R"re([0-9a-f]{32,64})re"), "HEX");
 }
 
@@ -186,7 +188,7 @@ TEST_CASE("status keeps its schema: health, then one line a flow") {
   REQUIRE(answered.lines.size() == 2);
   CHECK(
       masked(answered.lines[0]) ==
-      R"({"v":1,"type":"status","version":"0.1.0","pid":N,"uptime_s":N,"workers":2,"generation":3,"digest":"HEX","ca_sha256":"","ca_ends_unix":0,"newest_generation":0,)"
+      R"({"v":1,"type":"status","version":"0.1.0","pid":N,"uptime_s":N,"workers":2,"generation":3,"digest":"HEX","ca_sha256":"","ca_ends_unix":0,"memory_locked":B,"newest_generation":0,)"
       R"("mode":"enforce","flows":1,"flow_limit":4096,"flows_refused":0,)"
       R"("audit":{"healthy":true,"seq":1,"free_bytes":N,"low_space":false,"kept_bytes":N,"oldest_seq":1,"pressure":"none"},"netd":{"connected":true,"peers":0},)"
       R"("refusals":[{"reason":"too many connections","peer":"","count":1}],)"

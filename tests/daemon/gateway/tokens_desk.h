@@ -77,7 +77,7 @@ struct Given {
 // The gateway, as far as tokens need it: a store, an audit log, and two threads.
 class Desk {
  public:
-  explicit Desk(Tokens::Options options = {}) : directory_(scratch()) {
+  explicit Desk(Tokens::Options options = {}) : directory_(scratch()), options_(std::move(options)) {
     audit::Options log{};
     log.directory = directory_ / "audit";
     log.key_file = directory_ / "audit.key";
@@ -86,8 +86,7 @@ class Desk {
     log.warn = [](journal::Message, std::string_view) {};
     shared_.audit = std::move(*audit::Log::open(log));
     shared_.audit_budget = std::make_unique<audit::PeerBudget>(audit::PeerBudget::Options{});
-    shared_.credentials = std::move(*credentials::Store::open(directory_ / "credentials"));
-    start(std::move(options));
+    start();
   }
   ~Desk() {
     stop();
@@ -100,9 +99,15 @@ class Desk {
 
   // As another process would find what this one left.
   void start_again() {
+    end();
+    start();
+  }
+  // A process that is no more.
+  void end() {
+    if (!shared_.tokens) return;
     stop();
     shared_.tokens = nullptr;
-    start({});
+    shared_.credentials = nullptr;
   }
   void stop() {
     if (!errands_) return;
@@ -141,6 +146,19 @@ class Desk {
     return promise->get_future();
   }
   Given give(const CredentialConfig& config) { return ask(config).get(); }
+  // What would be looked for in a response, tokens alone.
+  std::vector<std::string> looked_for(const CredentialConfig& config) {
+    const auto sent = tokens().sent({&config});
+    if (!sent) return {"error: " + sent.error().what};
+    std::vector<std::string> texts;
+    for (const credentials::Sent& each : *sent) {
+      texts.emplace_back(each.value->secret.reveal());
+      if (!each.value->refresh_token.empty()) texts.emplace_back(each.value->refresh_token.reveal());
+    }
+    return texts;
+  }
+  std::filesystem::path tokens_file() const { return directory_ / "credentials" / "c.tokens"; }
+  bool is_filed() const { return std::filesystem::exists(tokens_file()); }
 
   Tokens& tokens() { return *shared_.tokens; }
   Shared& shared() { return shared_; }
@@ -166,16 +184,18 @@ class Desk {
     else
       promise->set_value({"", given.error().what});
   }
-  void start(Tokens::Options options) {
+  void start() {
+    shared_.credentials = std::move(*credentials::Store::open(directory_ / "credentials"));
     errands_ = std::move(*WorkerThread::create(shared_, 0));
     agents_ = std::move(*WorkerThread::create(shared_, 1));
-    shared_.tokens = std::make_unique<Tokens>(shared_, std::move(options));
+    shared_.tokens = std::make_unique<Tokens>(shared_, options_);
     tokens().serve_on(errands_->worker());
     errands_->start();
     agents_->start();
   }
 
   std::filesystem::path directory_;
+  Tokens::Options options_;
   Shared shared_;
   std::unique_ptr<WorkerThread> errands_, agents_;
 };

@@ -89,7 +89,7 @@ TEST_CASE("a token is fetched anew ahead of its end, and nobody waits for it") {
   CHECK(server.requests().size() == 2);
   // Both may still be said by a server.
   const CredentialConfig config = desk.config(server);
-  const auto sent = desk.tokens().sent({&config});
+  const auto sent = desk.tokens().sent({&config}).value();
   REQUIRE(sent.size() == 2);
   CHECK(sent[0].value->secret.reveal() == "token-2");
   CHECK(sent[1].value->secret.reveal() == "token-1");
@@ -266,11 +266,11 @@ TEST_CASE(
     given = desk.give(config);
   }
   CHECK(count == 9);  // no more while eight that it replaced are good
-  const auto sent = desk.tokens().sent({&config});
+  const auto texts = desk.looked_for(config);
   for (int number = 1; number <= count; ++number) {
     const std::string token = "token-" + std::to_string(number);
     INFO(token);
-    CHECK(std::ranges::any_of(sent, [&](const auto& one) { return one.value->secret.reveal() == token; }));
+    CHECK(std::ranges::count(texts, token) == 1);
   }
 }
 
@@ -422,10 +422,8 @@ TEST_CASE(
   CHECK(sealed.str().find("refresh") == std::string::npos);
   desk.start_again();
   CHECK(desk.give(config).token == "token-2");
-  // What may be said by a server: the token, and what will be shown for the next.
-  const auto sent = desk.tokens().sent({&config});
-  REQUIRE(sent.size() == 1);
-  CHECK(sent[0].value->refresh_token.reveal() == "refresh-2");
+  // What may be said by a server: the token, and what will be shown for the next; and those of before.
+  CHECK(desk.looked_for(config) == std::vector<std::string>{"token-2", "refresh-2", "token-1", "refresh-1"});
   CHECK(desk.log().find("refresh-") == std::string::npos);
 
   // A value that the operator sets is a new beginning.
@@ -458,6 +456,208 @@ TEST_CASE("a refresh token that cannot be kept yet is not lost, and its token wa
   CHECK(server.requests().size() == 1);
   CHECK(desk.shared().credentials->successor("c", desk.shared().credentials->version("c"))->reveal() ==
         "refresh-1");
+}
+
+TEST_CASE("attack 16: a token that the process before this one gave is looked for until it has ended") {
+  std::atomic<int> count{0};
+  TokenServer server([&](const std::string&) { return granted("token-" + std::to_string(++count)); },
+                     today());
+  Hands hands;
+  Desk desk(hands.options());
+  desk.set();
+  const CredentialConfig config = desk.config(server);
+  REQUIRE(desk.give(config).token == "token-1");
+  std::stringstream sealed;
+  sealed << std::ifstream(desk.tokens_file()).rdbuf();
+  CHECK(sealed.str().size() > 60);
+  CHECK(sealed.str().find("token-1") == std::string::npos);
+
+  using Texts = std::vector<std::string>;
+  SECTION("it is given to nobody, and the next one is looked for beside it") {
+    hands.move(600);
+    desk.start_again();
+    CHECK(desk.looked_for(config) == Texts{"token-1"});
+    CHECK_FALSE(desk.tokens().report("c").held);
+    CHECK(desk.give(config).token == "token-2");
+    desk.start_again();
+    CHECK(desk.looked_for(config) == Texts{"token-1", "token-2"});
+    CredentialConfig fixed = config;  // as it would be configured now, without tokens
+    fixed.type = CredentialType::bearer;
+    fixed.tokens.reset();
+    CHECK(desk.looked_for(fixed) == Texts{"token-1", "token-2"});
+  }
+  SECTION("until ten minutes after its end, and its file is gone then") {
+    hands.move(3600 + 590);
+    desk.start_again();
+    ::poll(nullptr, 0, 1500);
+    CHECK(desk.looked_for(config) == Texts{"token-1"});
+    CHECK(desk.is_filed());
+    hands.move(20);
+    CHECK(comes([&] { return desk.looked_for(config).empty() && !desk.is_filed(); }));
+  }
+  SECTION("one that has ended meanwhile is not read") {
+    hands.move(3600 + 610);
+    desk.start_again();
+    CHECK(desk.looked_for(config).empty());
+    CHECK(comes([&] { return !desk.is_filed(); }));
+  }
+  SECTION("a clock that was set back makes it last no longer than it would have from now on") {
+    hands.wall_s -= 100'000;
+    desk.start_again();
+    hands.move(3600 + 590);
+    ::poll(nullptr, 0, 1500);
+    CHECK(desk.looked_for(config) == Texts{"token-1"});
+    hands.move(20);
+    CHECK(comes([&] { return desk.looked_for(config).empty(); }));
+  }
+  SECTION("a clock of the wall that runs ahead while the process lives ends nothing") {
+    hands.wall_s += 100'000;
+    ::poll(nullptr, 0, 1500);
+    CHECK(desk.looked_for(config) == Texts{"token-1"});
+    CHECK(desk.give(config).token == "token-2");
+    desk.start_again();
+    CHECK(desk.looked_for(config) == Texts{"token-1", "token-2"});
+  }
+  SECTION("also of a credential whose value was set anew, or removed") {
+    desk.set("another-s3cret");
+    desk.start_again();
+    CHECK(desk.looked_for(config) == Texts{"token-1"});
+    REQUIRE(desk.shared().credentials->remove("c"));
+    desk.tokens().forget("c");
+    desk.start_again();
+    CHECK(desk.looked_for(config) == Texts{"token-1"});
+    CHECK(desk.give(config).problem.find("no value is set") != std::string::npos);
+  }
+}
+
+TEST_CASE("the refresh token that will be shown next is looked for as long as nothing came after it") {
+  Rotating rotating;
+  TokenServer server([&](const std::string& request) { return rotating(request); }, today());
+  Hands hands;
+  Desk desk(hands.options());
+  desk.set(with_refresh);
+  const CredentialConfig config = desk.config(server, OAuthGrant::refresh_token);
+  REQUIRE(desk.give(config).token == "token-1");
+  hands.move(7 * 86'400);
+  ::poll(nullptr, 0, 1500);
+  CHECK(desk.looked_for(config).back() == "refresh-1");
+  desk.start_again();
+  ::poll(nullptr, 0, 1500);
+  CHECK(desk.looked_for(config).back() == "refresh-1");
+  REQUIRE(desk.give(config).token == "token-2");
+  CHECK(comes([&] { return desk.looked_for(config) == std::vector<std::string>{"token-2", "refresh-2"}; }));
+}
+
+TEST_CASE("attack 16: a token that cannot be written down is given to nobody, and not asked for twice") {
+  std::atomic<int> count{0};
+  TokenServer server([&](const std::string&) { return granted("token-" + std::to_string(++count)); },
+                     today());
+  Hands hands;
+  Desk desk(hands.options());
+  desk.set();
+  const CredentialConfig config = desk.config(server);
+  std::filesystem::create_directory(desk.tokens_file());  // nothing can be put in its place
+  const std::string problem = desk.give(config).problem;
+  CHECK(problem.find("no token: it cannot be kept on the disk: ") != std::string::npos);
+  CHECK(problem.find("c.tokens") != std::string::npos);
+  CHECK_FALSE(desk.tokens().report("c").held);
+  std::filesystem::remove(desk.tokens_file());
+  hands.move(2);
+  CHECK(desk.give(config).token == "token-1");
+  CHECK(count == 1);
+
+  // One that has ended while it could not be written down is not given then either.
+  hands.move(3600);
+  std::filesystem::remove(desk.tokens_file());
+  std::filesystem::create_directory(desk.tokens_file());
+  CHECK_FALSE(desk.give(config).problem.empty());
+  CHECK(count == 2);
+  std::filesystem::remove(desk.tokens_file());
+  hands.move(3600);
+  CHECK(desk.give(config).token == "token-3");
+}
+
+TEST_CASE("more tokens that are good than can be written down: no more are given") {
+  std::atomic<int> count{0};
+  TokenServer server(
+      [&](const std::string&) { return granted(std::to_string(++count) + std::string(8000, 'x')); }, today());
+  Hands hands;
+  Desk desk(hands.options());
+  const CredentialConfig config = desk.config(server);
+  std::string problem;
+  for (int round = 0; round < 40 && problem.empty(); ++round) {
+    desk.set("secret-" + std::to_string(round));
+    problem = desk.give(config).problem;
+  }
+  CHECK(problem.find("more than 256 KiB of them may still be good") != std::string::npos);
+  CHECK(count == 33);
+  CHECK(desk.looked_for(config).size() == 32);
+  hands.move(3600 + 610);
+  CHECK(comes([&] { return desk.looked_for(config).empty(); }));
+  CHECK(desk.give(config).problem.empty());
+}
+
+TEST_CASE(
+    "attack 16: while what was given before cannot be read, nothing passes as if it had not been given") {
+  TokenServer server([&](const std::string&) { return granted("a-token"); }, today());
+  Desk desk;
+  desk.set();
+  const CredentialConfig config = desk.config(server);
+  REQUIRE(desk.give(config).token == "a-token");
+  std::stringstream read;
+  read << std::ifstream(desk.tokens_file()).rdbuf();
+  const std::string whole = read.str();
+  auto put = [&](const std::string& bytes) {
+    std::ofstream(desk.tokens_file(), std::ios::binary | std::ios::trunc) << bytes;
+  };
+  auto seal = [&](const std::string& name, const std::string& bytes) {
+    REQUIRE((*credentials::Store::open(desk.directory() / "credentials"))->keep_tokens(name, bytes));
+  };
+  struct Damage {
+    const char* what;
+    std::function<void()> does;
+  };
+  const Damage damages[] = {
+      {"cut short", [&] { put(whole.substr(0, whole.size() / 2)); }},
+      {"empty", [&] { put(""); }},
+      {"another byte",
+       [&] {
+         std::string changed = whole;
+         changed[changed.size() - 20] ^= 1;
+         put(changed);
+       }},
+      {"of another credential, under the same key",
+       [&] {
+         seal("other", "something");
+         std::filesystem::rename(desk.directory() / "credentials" / "other.tokens", desk.tokens_file());
+       }},
+      {"sealed, and of no form that is known", [&] { seal("c", "something"); }},
+      {"readable by others",
+       [&] { std::filesystem::permissions(desk.tokens_file(), std::filesystem::perms(0644)); }},
+  };
+  const std::string wanted = "its tokens of before the start cannot be read: ";
+  for (const Damage& damage : damages) {
+    INFO(damage.what);
+    desk.end();
+    damage.does();
+    desk.start_again();
+    const auto texts = desk.looked_for(config);
+    REQUIRE(texts.size() == 1);
+    CHECK(texts[0].starts_with("error: cannot use credential 'c': " + wanted));
+    CHECK(desk.give(config).problem.find(wanted) != std::string::npos);
+    CHECK(desk.tokens().report("c").problem.starts_with(wanted));
+    CHECK(desk.is_filed());
+    // Mended, while the gateway runs.
+    put(whole);
+    std::filesystem::permissions(desk.tokens_file(), std::filesystem::perms(0600));
+    CHECK(comes([&] { return desk.looked_for(config) == std::vector<std::string>{"a-token"}; }));
+  }
+  desk.end();
+  put("");
+  desk.start_again();
+  std::filesystem::remove(desk.tokens_file());
+  CHECK(comes([&] { return desk.looked_for(config).empty(); }));
+  CHECK(desk.give(config).token == "a-token");
 }
 
 TEST_CASE("who waits when the gateway ends is refused, and a fetch ends with it") {

@@ -1,6 +1,8 @@
 // A client of OpenSSL's own before the gateway's side of TLS, without sockets.
 #pragma once
 
+#include <openssl/rand.h>
+
 #include <functional>
 #include <string>
 #include <vector>
@@ -49,6 +51,45 @@ class Client : public End {
   }
 
   KeptSession session;  // the last that a server has given
+};
+
+// A client that hides the name that it wants (RFC 9849), and says in the clear, as its server name, that of
+// whoever is to uncover it: only the holder of a key can tell its ClientHello from this one.
+class HiddenName {
+ public:
+  // Before its first connection; outlives it.
+  explicit HiddenName(Client& client) {
+    // encrypted_client_hello of type outer (0): HKDF-SHA256, AES-128-GCM, config_id, enc<2>, payload<2>.
+    extension_ = std::string("\0\0\1\0\1\x2a\0\x20", 8) + drawn(32) + std::string("\0\xd0", 2) + drawn(208);
+    REQUIRE(
+        SSL_CTX_add_custom_ext(
+            client.context(), 0xfe0d,
+            SSL_EXT_CLIENT_HELLO | SSL_EXT_TLS1_3_ENCRYPTED_EXTENSIONS | SSL_EXT_TLS1_3_HELLO_RETRY_REQUEST,
+            [](SSL*, unsigned, unsigned, const unsigned char** out, std::size_t* size, X509*, std::size_t,
+               int*, void* state) {
+              auto& self = *static_cast<HiddenName*>(state);
+              ++self.offered;
+              *out = reinterpret_cast<const unsigned char*>(self.extension_.data());
+              *size = self.extension_.size();
+              return 1;
+            },
+            nullptr, this,
+            [](SSL*, unsigned, unsigned, const unsigned char*, std::size_t, X509*, std::size_t, int*,
+               void* state) {
+              ++static_cast<HiddenName*>(state)->answered;
+              return 1;
+            },
+            this) == 1);
+  }
+  int offered = 0, answered = 0;
+
+ private:
+  static std::string drawn(std::size_t size) {
+    std::string bytes(size, '\0');
+    REQUIRE(RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(size)) == 1);
+    return bytes;
+  }
+  std::string extension_;
 };
 
 inline Authority& test_authority() {

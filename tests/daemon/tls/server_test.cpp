@@ -197,36 +197,31 @@ TEST_CASE("attack 15: early data is not read") {
 
 // What it is told is told without keys to try again with, so that it connects anew without (RFC 9849, 6.1.6).
 TEST_CASE("an encrypted ClientHello is rejected as by a server that has none: the outer name is served") {
-  struct Ech {
-    int offered = 0, answered = 0;
-  } ech;
-  // As GREASE has it (RFC 9849, 6.2), and in size like the real one: outer, HKDF-SHA256, AES-128-GCM.
-  static const std::string offer = std::string("\0\0\1\0\1\x2a\0\x20", 8) + std::string(32, 'k') +
-                                   std::string("\0\xd0", 2) + std::string(208, 'p');
   Client client(test_authority().certificate_pem());
-  REQUIRE(SSL_CTX_add_custom_ext(
-              client.context(), 0xfe0d,
-              SSL_EXT_CLIENT_HELLO | SSL_EXT_TLS1_3_ENCRYPTED_EXTENSIONS | SSL_EXT_TLS1_3_HELLO_RETRY_REQUEST,
-              [](SSL*, unsigned, unsigned, const unsigned char** out, std::size_t* size, X509*, std::size_t,
-                 int*, void* state) {
-                ++static_cast<Ech*>(state)->offered;
-                *out = reinterpret_cast<const unsigned char*>(offer.data());
-                *size = offer.size();
-                return 1;
-              },
-              nullptr, &ech,
-              [](SSL*, unsigned, unsigned, const unsigned char*, std::size_t, X509*, std::size_t, int*,
-                 void* state) {
-                ++static_cast<Ech*>(state)->answered;
-                return 1;
-              },
-              &ech) == 1);
-  client.begin("api.example.com");
-  Served served(client, serving("api.example.com"));
-  CHECK(ech.offered == 1);
-  CHECK(ech.answered == 0);
-  CHECK(served.connected);
-  CHECK(served.result == Session::Result::done);
+  HiddenName hidden(client);
+  SECTION("at once") {
+    client.begin("api.example.com");
+    Served served(client, serving("api.example.com"));
+    CHECK(hidden.offered == 1);
+    CHECK(hidden.answered == 0);
+    CHECK(served.connected);  // with a certificate for the outer name
+    CHECK(served.result == Session::Result::done);
+  }
+  SECTION("after a HelloRetryRequest, which does not answer it either (RFC 9849, 7)") {
+    client.begin("api.example", h2_and_1);
+    Served served = retried(client, serving("api.example", "h2"), "api.example", "api.example");
+    CHECK(served.hellos == 2);
+    CHECK(hidden.offered == 2);
+    CHECK(hidden.answered == 0);
+    CHECK(served.connected);
+  }
+  SECTION("and no other: what our parser did not read is not served") {
+    client.begin("public.example");
+    Served served(client, serving("api.example"));
+    CHECK(hidden.offered == 1);
+    CHECK_FALSE(served.connected);
+    CHECK(served.alert == SSL_AD_UNRECOGNIZED_NAME);
+  }
 }
 
 TEST_CASE("old versions, renegotiation and suites without forward secrecy are refused") {

@@ -2,13 +2,12 @@
 #include <openssl/rand.h>
 
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "daemon/credentials/http/inject.h"
 #include "daemon/credentials/http/token_request.h"
 #include "daemon/credentials/wiped_frees.h"
 #include "tests/daemon/credentials/http/requests.h"
+#include "tests/heap.h"
 
 using namespace clawpatrol;
 using namespace clawpatrol::credentials;
@@ -24,28 +23,6 @@ Secret drawn() {
   RAND_bytes(reinterpret_cast<unsigned char*>(secret.writable().data()), 40);
   for (char& c : secret.writable()) c = static_cast<char>('a' + static_cast<unsigned char>(c) % 26);
   return secret;
-}
-
-// The last bytes, since the first of what is freed are malloc's own. In the heap: Secrets are in pages of
-// their own.
-std::size_t occurrences_in_heap(std::string_view sought) {
-  std::ifstream maps("/proc/self/maps");
-  std::size_t count = 0;
-  for (std::string line; std::getline(maps, line);) {
-    if (!line.ends_with("[heap]")) continue;
-    std::uintptr_t begin = 0, end = 0;
-    std::sscanf(line.c_str(), "%lx-%lx", &begin, &end);
-    const auto* at = reinterpret_cast<const char*>(begin);
-    const auto* last = reinterpret_cast<const char*>(end);
-    while (at < last) {
-      at = static_cast<const char*>(
-          ::memmem(at, static_cast<std::size_t>(last - at), sought.data(), sought.size()));
-      if (!at) break;
-      ++count;
-      ++at;
-    }
-  }
-  return count;
 }
 
 // Digits of base64 that are the secret's whatever stands before it.
