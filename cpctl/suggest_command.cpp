@@ -61,8 +61,9 @@ int rules_suggest(Context context, const SuggestRequest& request) {
     return exit_ok;
   }
   console.err(fmt::format(
-      "{} for {}; queries and bodies of requests are not in the log, and in no rule. Put it into a file in "
-      "conf.d, then: cpctl diff OLD NEW --replay {}\n",
+      "{} for {}; queries and bodies of requests are not in the log, and in no rule (but for deletions, "
+      "evictions "
+      "and scaling of Kubernetes). Put it into a file in conf.d, then: cpctl diff OLD NEW --replay {}\n",
       counted(suggestions.rules(), "rule"), counted(suggestions.actions(), "action"),
       printable(log.native())));
   return exit_ok;
