@@ -10,6 +10,7 @@
 #include "cpctl/commands.h"
 #include "cpctl/completions.h"
 #include "cpctl/printable.h"
+#include "cpctl/usage.h"
 
 namespace clawpatrol::cpctl {
 namespace {
@@ -369,7 +370,8 @@ void describe(std::string& out, const CLI::App& command, const std::string& path
 constexpr std::string_view dashes_hint =
     "An expression that begins with dashes stands behind `--`: `cpctl eval -- '--1'`.";
 
-int usage_error(CLI::App& app, const CLI::ParseError& error, Console& console) {
+int usage_error(CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& arguments,
+                Console& console) {
   if (error.get_exit_code() == 0) {
     // --help and --version come as errors, with what to print.
     std::stringstream out, err;
@@ -377,8 +379,8 @@ int usage_error(CLI::App& app, const CLI::ParseError& error, Console& console) {
     console.out(out.str());
     return exit_ok;
   }
-  const bool is_eval = app.got_subcommand("eval");
-  console.complain(error.what(), is_eval ? dashes_hint : "Run `cpctl --help`, or `cpctl COMMAND --help`.");
+  const UsageProblem problem = usage_problem(app, error, arguments);
+  console.complain(printable(problem.what), app.got_subcommand("eval") ? dashes_hint : problem.hint);
   return exit_usage;
 }
 
@@ -398,7 +400,7 @@ int run(const std::vector<std::string>& arguments, Streams streams) {
   try {
     app.parse(reversed);
   } catch (const CLI::ParseError& error) {
-    return usage_error(app, error, plain);
+    return usage_error(app, error, arguments, plain);
   }
   if (in.markdown) {
     plain.out(reference());
