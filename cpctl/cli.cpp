@@ -102,7 +102,7 @@ void add_policy(CLI::App& app, Invocation& in) {
                              [&in](Context c) { return eval(c, in.eval); });
   evaluating->add_option("EXPR", in.eval.expression, "of the language of conditions")->required();
   evaluating->add_option("--facets", in.eval.facets,
-                         "a JSON file with the facets of an action, as docs/formats.md says");
+                         "a JSON file with the facets of an action (/usr/share/doc/clawpatrol/formats.md)");
   add(app, in, "reload", "check the configuration and put it in force", [](Context c) { return reload(c); });
   add(app, in, "enforce", "have rules deny that were only observed: changes `mode` in its file, and reloads",
       [](Context c) { return enforce(c); });
@@ -329,7 +329,8 @@ void build(CLI::App& app, Invocation& in) {
   app.add_option("--config", in.paths.config, "the configuration")->capture_default_str();
   app.add_option("--state", in.paths.state, "the daemon's state")->capture_default_str();
   app.add_option("--run", in.paths.run, "where the sockets are")->capture_default_str();
-  app.add_option("-o,--output", in.output, "`text`, or `json`: one object a line, as docs/formats.md says")
+  app.add_option("-o,--output", in.output,
+                 "`text`, or `json`: one object a line (/usr/share/doc/clawpatrol/formats.md)")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str()
       ->option_text("FORMAT");

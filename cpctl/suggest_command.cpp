@@ -50,7 +50,7 @@ int rules_suggest(Context context, const SuggestRequest& request) {
     if (time_of(line) >= since) suggestions.take(line);
   });
   if (!read) {
-    console.complain(read.error(), "Run this as root, or name the log with --log.");
+    console.complain(read.error(), "Root alone may read the gateway's own; --log PATH names another.");
     return exit_no;
   }
   console.out(suggestions.toml());
