@@ -168,7 +168,8 @@ int audit_verify(Context context, const VerifyRequest& request) {
   }
   auto key = audit::Key::load(request.key.empty() ? context.paths.state / "audit.key" : request.key);
   if (!key) {
-    console.complain(key.error().what, "Run this as root, or name the key of this log with --key FILE.");
+    console.complain(key.error().what,
+                     "Root alone may read the gateway's own; --key FILE names that of another log.");
     return exit_no;
   }
   auto report = audit::verify(directory, *key, head);

@@ -10,6 +10,7 @@
 #include "cpctl/commands.h"
 #include "cpctl/completions.h"
 #include "cpctl/printable.h"
+#include "cpctl/usage.h"
 
 namespace clawpatrol::cpctl {
 namespace {
@@ -101,7 +102,7 @@ void add_policy(CLI::App& app, Invocation& in) {
                              [&in](Context c) { return eval(c, in.eval); });
   evaluating->add_option("EXPR", in.eval.expression, "of the language of conditions")->required();
   evaluating->add_option("--facets", in.eval.facets,
-                         "a JSON file with the facets of an action, as docs/formats.md says");
+                         "a JSON file with the facets of an action (/usr/share/doc/clawpatrol/formats.md)");
   add(app, in, "reload", "check the configuration and put it in force", [](Context c) { return reload(c); });
   add(app, in, "enforce", "have rules deny that were only observed: changes `mode` in its file, and reloads",
       [](Context c) { return enforce(c); });
@@ -328,7 +329,8 @@ void build(CLI::App& app, Invocation& in) {
   app.add_option("--config", in.paths.config, "the configuration")->capture_default_str();
   app.add_option("--state", in.paths.state, "the daemon's state")->capture_default_str();
   app.add_option("--run", in.paths.run, "where the sockets are")->capture_default_str();
-  app.add_option("-o,--output", in.output, "`text`, or `json`: one object a line, as docs/formats.md says")
+  app.add_option("-o,--output", in.output,
+                 "`text`, or `json`: one object a line (/usr/share/doc/clawpatrol/formats.md)")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str()
       ->option_text("FORMAT");
@@ -369,7 +371,8 @@ void describe(std::string& out, const CLI::App& command, const std::string& path
 constexpr std::string_view dashes_hint =
     "An expression that begins with dashes stands behind `--`: `cpctl eval -- '--1'`.";
 
-int usage_error(CLI::App& app, const CLI::ParseError& error, Console& console) {
+int usage_error(CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& arguments,
+                Console& console) {
   if (error.get_exit_code() == 0) {
     // --help and --version come as errors, with what to print.
     std::stringstream out, err;
@@ -377,8 +380,8 @@ int usage_error(CLI::App& app, const CLI::ParseError& error, Console& console) {
     console.out(out.str());
     return exit_ok;
   }
-  const bool is_eval = app.got_subcommand("eval");
-  console.complain(error.what(), is_eval ? dashes_hint : "Run `cpctl --help`, or `cpctl COMMAND --help`.");
+  const UsageProblem problem = usage_problem(app, error, arguments);
+  console.complain(printable(problem.what), app.got_subcommand("eval") ? dashes_hint : problem.hint);
   return exit_usage;
 }
 
@@ -398,7 +401,7 @@ int run(const std::vector<std::string>& arguments, Streams streams) {
   try {
     app.parse(reversed);
   } catch (const CLI::ParseError& error) {
-    return usage_error(app, error, plain);
+    return usage_error(app, error, arguments, plain);
   }
   if (in.markdown) {
     plain.out(reference());

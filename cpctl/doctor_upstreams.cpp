@@ -78,8 +78,15 @@ ssize_t receive(int fd, std::span<char> space, Clock::time_point until) {
   return ::recv(fd, space.data(), space.size(), 0);
 }
 
-// What is wrong with the server's encryption, or when its certificate ends, where it showed one.
-using Encrypted = std::expected<std::optional<std::int64_t>, std::string>;
+// How the encryption with a server was agreed on.
+struct Encrypted {
+  std::string failure;                    // ""; or why it was not
+  std::optional<std::int64_t> ends_unix;  // the server's certificate, where one was shown and taken
+};
+
+Encrypted failed(std::string why) {
+  return {std::move(why), std::nullopt};
+}
 
 Encrypted shake_hands(int fd, const tls::ClientContext& context, const std::string& name,
                       Clock::time_point until) {
@@ -90,39 +97,41 @@ Encrypted shake_hands(int fd, const tls::ClientContext& context, const std::stri
     std::string out;
     session->take_to_send(out);
     const bool sent = send_all(fd, out, until);
-    if (result == tls::Session::Result::failed) return std::unexpected(session->failure());
-    if (result == tls::Session::Result::done) return session->server_ends_unix();
+    if (result == tls::Session::Result::failed) return {session->failure(), session->server_ends_unix()};
+    if (result == tls::Session::Result::done) return {"", session->server_ends_unix()};
     const ssize_t count = sent ? receive(fd, space, until) : -1;
     if (count <= 0)
-      return std::unexpected(
-          fmt::format("no TLS: {}", count == 0 ? "it ends the connection" : std::strerror(errno)));
+      return {fmt::format("no TLS: {}", count == 0 ? "it ends the connection" : std::strerror(errno)),
+              session->server_ends_unix()};
     session->received({space.data(), static_cast<std::size_t>(count)});
     received += static_cast<std::size_t>(count);
   }
-  return std::unexpected("no TLS: its handshake has no end");
+  return failed("no TLS: its handshake has no end");
 }
 
 Encrypted look_at_encryption(int fd, const EndpointConfig& endpoint, const std::string& name) {
   UpstreamContexts contexts;
   auto context = contexts.of(endpoint);
-  if (!context) return std::unexpected(context.error().what);
+  if (!context) return failed(context.error().what);
   const auto until = Clock::now() + patience;
   if (endpoint.type == EndpointType::postgres) {
     std::string request;
     postgres::append_ssl_request(request);
     char answer = 0;
     if (!send_all(fd, request, until) || receive(fd, {&answer, 1}, until) != 1)
-      return std::unexpected("it does not answer as PostgreSQL does");
-    if (answer != 'S') return std::unexpected("it offers no TLS");
+      return failed("it does not answer as PostgreSQL does");
+    if (answer != 'S') return failed("it offers no TLS");
   }
   return shake_hands(fd, **context, name, until);
 }
 
-// Whether the gateway may have to show the server a certificate, which nobody here has.
-bool shows_certificate(const Policy& policy, const std::string& endpoint) {
-  return std::ranges::any_of(policy.credentials, [&](const auto& each) {
+// The credential by which the gateway shows the server a certificate of its own, which nobody here has; "":
+// there is none.
+std::string shown_certificate(const Policy& policy, const std::string& endpoint) {
+  auto found = std::ranges::find_if(policy.credentials, [&](const auto& each) {
     return each.second.endpoint == endpoint && each.second.type == CredentialType::mtls;
   });
+  return found == policy.credentials.end() ? "" : found->first;
 }
 
 Finding look_at(const Policy& policy, const std::string& name, const HostPort& host, std::int64_t now_unix) {
@@ -142,20 +151,25 @@ Finding look_at(const Policy& policy, const std::string& name, const HostPort& h
                                        host.address ? "" : " -servername " + host.host,
                                        endpoint.type == EndpointType::postgres ? " -starttls postgres" : "");
   const Encrypted encrypted = look_at_encryption(reached->get(), endpoint, host.host);
-  if (!encrypted)
-    return {shows_certificate(policy, name) ? Health::warning : Health::bad, subject,
-            fmt::format("{} answers, but {}", where, printable(encrypted.error())), show};
+  // A server that wants a certificate ends the handshake where none is shown, before or (TLS 1.3) behind its
+  // end.
+  const std::string own = shown_certificate(policy, name);
+  const bool withheld = !own.empty() && encrypted.ends_unix;
+  if (!encrypted.failure.empty() && !withheld)
+    return {Health::bad, subject, fmt::format("{} answers, but {}", where, printable(encrypted.failure)),
+            show};
   const bool verified = endpoint.tls == UpstreamTls::verify_full;
-  const std::string so = verified ? "its certificate is good for that name"
-                         : endpoint.tls == UpstreamTls::verify_ca
-                             ? "its certificate is good, for whatever name"
-                             : "its certificate is not looked at";
-  if (!*encrypted) return {Health::good, subject, fmt::format("{} answers; {}", where, so), ""};
-  const std::int64_t days = (**encrypted - now_unix) / 86400;
+  std::string so = verified                                 ? "its certificate is good for that name"
+                   : endpoint.tls == UpstreamTls::verify_ca ? "its certificate is good, for whatever name"
+                                                            : "its certificate is not looked at";
+  if (!encrypted.ends_unix) return {Health::good, subject, fmt::format("{} answers; {}", where, so), ""};
+  const std::int64_t days = (*encrypted.ends_unix - now_unix) / 86400;
   if (days < soon_days)
     return {Health::warning, subject, fmt::format("{} answers; its certificate ends in {} days", where, days),
             show};
-  return {Health::good, subject, fmt::format("{} answers; {}, for {} days", where, so, days), ""};
+  so += fmt::format(", for {} days", days);
+  if (!own.empty()) so += fmt::format("; whether it takes that of credential {} only a request shows", own);
+  return {Health::good, subject, fmt::format("{} answers; {}", where, so), ""};
 }
 
 }  // namespace

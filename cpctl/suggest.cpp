@@ -108,7 +108,29 @@ std::pair<std::string, std::string> of_http(const Json& facets) {
                                  literal(text_of(facets, "path")))};
 }
 
-// What stands in the way of a rule for a request to an API server; "": nothing. Of a change the log holds
+// As one would write it in a condition.
+std::string literal_of(const Json& value) {
+  std::string out;
+  auto add = [&](const std::string& item) { out += (out.empty() ? "" : ", ") + item; };
+  switch (value.type()) {
+    case Json::value_t::string: return literal(value.get<std::string>());
+    case Json::value_t::array:
+      for (const Json& item : value) add(literal_of(item));
+      return "[" + out + "]";
+    case Json::value_t::object:
+      for (const auto& [name, item] : value.items()) add(literal(name) + ": " + literal_of(item));
+      return "{" + out + "}";
+    default: return value.dump();  // null, true, false and integers, as in JSON
+  }
+}
+
+// Of deletions, evictions and scaling the log holds the options whole, where they are plain.
+bool holds_change(const Json& line, const Json& facets) {
+  return text_of(line, "kind") == "write" && facets.contains("k8s_params") && facets.contains("k8s_body") &&
+         !facets.contains("body_unknown");
+}
+
+// What stands in the way of a rule for a request to an API server; "": nothing. Of most changes the log holds
 // neither the object nor whether it was a trial (`dryRun`), and of a stream nothing that went through it: a
 // rule for either would allow more than was done.
 std::string lacking_of_kubernetes(const Json& line, const Json& facets) {
@@ -118,6 +140,7 @@ std::string lacking_of_kubernetes(const Json& line, const Json& facets) {
   for (const char* stream : {"exec", "attach", "portforward", "proxy"})
     if (under == stream || verb == stream)
       return "a stream of Kubernetes, whose content the log does not hold";
+  if (holds_change(line, facets)) return "";
   bool reads = false;
   for (const char* each : {"get", "list", "watch", "head"}) reads = reads || verb == each;
   // One that asks to be somebody else is not of this kind either.
@@ -131,6 +154,10 @@ std::pair<std::string, std::string> of_kubernetes(const Json& facets) {
   std::string condition = fmt::format("http.host == {}", literal(text_of(facets, "host")));
   for (const char* name : {"verb", "group", "version", "resource", "namespace"})
     condition += fmt::format(" && k8s.{} == {}", name, literal(text_of(facets, name)));
+  // What was a trial (`dryRun`) stays one. A patch that is an object says the same whatever its type is.
+  if (facets.contains("k8s_params"))
+    condition += fmt::format(" && k8s.params == {} && k8s.body == {}", literal_of(facets["k8s_params"]),
+                             literal_of(facets["k8s_body"]));
   // What is no resource, such as /version, is its path alone.
   if (text_of(facets, "resource").empty())
     return {condition, fmt::format("http.path == {}", literal(text_of(facets, "path")))};

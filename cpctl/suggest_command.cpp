@@ -50,7 +50,7 @@ int rules_suggest(Context context, const SuggestRequest& request) {
     if (time_of(line) >= since) suggestions.take(line);
   });
   if (!read) {
-    console.complain(read.error(), "Run this as root, or name the log with --log.");
+    console.complain(read.error(), "Root alone may read the gateway's own; --log PATH names another.");
     return exit_no;
   }
   console.out(suggestions.toml());
@@ -61,8 +61,9 @@ int rules_suggest(Context context, const SuggestRequest& request) {
     return exit_ok;
   }
   console.err(fmt::format(
-      "{} for {}; queries and bodies of requests are not in the log, and in no rule. Put it into a file in "
-      "conf.d, then: cpctl diff OLD NEW --replay {}\n",
+      "{} for {}; queries and bodies of requests are not in the log, and in no rule (but for deletions, "
+      "evictions "
+      "and scaling of Kubernetes). Put it into a file in conf.d, then: cpctl diff OLD NEW --replay {}\n",
       counted(suggestions.rules(), "rule"), counted(suggestions.actions(), "action"),
       printable(log.native())));
   return exit_ok;

@@ -5,6 +5,7 @@
 
 #include "daemon/gateway/audit_line.h"
 #include "daemon/gateway/http/request_facets.h"
+#include "parsers/json.h"
 
 namespace clawpatrol::cpctl {
 namespace {
@@ -74,11 +75,20 @@ class RequestReader {
     const std::string resource = text("resource");
     const std::size_t slash = resource.find('/');
     k8s.subresource = slash == resource.npos ? "" : resource.substr(slash + 1);
-    for (FacetId id : {FacetId::k8s_params, FacetId::k8s_path, FacetId::k8s_impersonate, FacetId::k8s_body})
-      unheld(id);
+    for (FacetId id : {FacetId::k8s_path, FacetId::k8s_impersonate}) unheld(id);
+    document("k8s_params", k8s.params, FacetId::k8s_params);
+    document("k8s_body", k8s.body, FacetId::k8s_body);
     if (!facets_.contains("name") && !is_empty()) unheld(FacetId::k8s_name);  // of what is created
     k8s.argv = list("argv", FacetId::k8s_argv, facets_.contains("argv"));
     k8s.derived = list("derived", FacetId::k8s_derived, is_empty());
+  }
+
+  void document(const char* name, Facet<Document>& out, FacetId id) {
+    auto found = facets_.find(name);
+    auto read =
+        found == facets_.end() ? std::unexpected(Unknown::not_applicable) : read_json_document(found->dump());
+    if (!read) return unheld(id);
+    out = std::move(*read);
   }
 
   // Of the body: whether rules saw it, and whether there was none.

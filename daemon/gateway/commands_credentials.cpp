@@ -58,7 +58,7 @@ Answer Commands::State::creds_set(const Request& request) {
   if (auto why = objection_to(name, request.body); !why.empty()) {
     record(request, name, "failed");
     return answer_failure("credential", "cannot set credential '" + name + "': " + why,
-                          "What its type wants is in docs/credentials.md.");
+                          "What its type wants is in /usr/share/doc/clawpatrol/credentials.md.");
   }
   return when_recorded(request, name, [&] {
     auto info = shared.credentials->set(name, request.body);

@@ -187,7 +187,7 @@ std::expected<void, Error> renounce_privileges() {
   if (geteuid() == 0 || getuid() == 0)
     return std::unexpected(
         Error{0,
-              "clawpatrold does not run as root\n"
+              "this does not run as root\n"
               "hint: start it by its unit (systemctl start clawpatrold), or as the user clawpatrol"});
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return std::unexpected(os_error(errno, "no_new_privs failed"));

@@ -33,7 +33,7 @@ constexpr Code codes[] = {
     {"CP0106", Severity::error, "a key or value that is not possible here",
      "An unknown key, a value of the wrong type or beyond its bounds, something that is missing, or "
      "something that this "
-     "version cannot do. docs/config.md lists every key.",
+     "version cannot do. clawpatrol.toml(5) lists every key.",
      "[limits]\nstatment = \"1MB\"", "[limits]\nstatement = \"1MiB\""},
     {"CP0201", Severity::warning, "a rule that can never match",
      "Rules are tried by priority, then in the order of the files, and the first that matches decides. A "

@@ -153,6 +153,19 @@ TEST_CASE("exit status 2: usage") {
     CHECK(result.status == 2);
     CHECK_FALSE(result.err.empty());
   }
+  const auto said = [](const std::vector<std::string>& arguments) { return cpctl(arguments).err; };
+  CHECK(said({"statsu"}) == "cpctl: no such command: 'statsu'\nhint: Did you mean 'status'?\n");
+  CHECK(said({"peers", "lst", "x"}) ==
+        "cpctl: no such command of peers: 'lst'\nhint: Did you mean 'list'?\n");
+  CHECK(contains(said({"peers"}), "cpctl: peers: a command is missing\nhint: Known: 'add', 'rotate'"));
+  CHECK(said({"peers", "add", "x", "--profle=y"}) ==
+        "cpctl: no such option of peers add: '--profle'\nhint: Did you mean '--profile'?\n");
+  CHECK(said({"status", "--ouput", "json"}) ==
+        "cpctl: no such option of status: '--ouput'\nhint: Did you mean '--output'?\n");
+  CHECK(said({"explain", "a-1", "b"}) ==
+        "cpctl: explain takes nothing more: 'b'\nhint: Run `cpctl explain --help`.\n");
+  CHECK(said({"explain"}) == "cpctl: ACTION is required\nhint: Run `cpctl explain --help`.\n");
+  CHECK(said({"x\x1b[2J"}).find('\x1b') == std::string::npos);
   CHECK(cpctl({"--help"}).status == 0);
   CHECK(cpctl({"--version"}).out == "cpctl 0.1.0\n");
 }

@@ -22,6 +22,7 @@ class OneServer {
   struct Shown {
     const tls::Signed* identity = nullptr;  // null: it speaks no TLS
     char answer = 0;                        // to an SSLRequest; 0: none is expected
+    int wants_certificate_by = 0;  // the version of TLS in which it must have one; 0: it asks for none
   };
   explicit OneServer(Shown shown) : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
@@ -32,7 +33,12 @@ class OneServer {
     REQUIRE(::listen(listener_.get(), 1) == 0);
     ::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size);
     port = ntohs(address.sin_port);
-    if (shown.identity) server_.emplace(*shown.identity);
+    const int version = shown.wants_certificate_by;
+    if (shown.identity && version == 0) server_.emplace(*shown.identity);
+    if (shown.identity && version != 0) {
+      server_.emplace(*shown.identity, version, version);
+      SSL_set_verify(server_->ssl(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    }
     thread_ = std::thread([this, shown] { serve(shown); });
   }
   ~OneServer() { thread_.join(); }
@@ -50,7 +56,7 @@ class OneServer {
       const bool done = SSL_do_handshake(server_->ssl()) == 1;
       const std::string out = server_->take_to_send();
       if (!out.empty()) (void)::send(fd.get(), out.data(), out.size(), MSG_NOSIGNAL);
-      if (done) return;
+      if (done || SSL_get_error(server_->ssl(), -1) == SSL_ERROR_SSL) return;
       const ssize_t count = ::recv(fd.get(), bytes, sizeof bytes, 0);
       if (count <= 0) return;
       server_->received({bytes, static_cast<std::size_t>(count)});
@@ -65,6 +71,7 @@ struct Asked {
   EndpointType type = EndpointType::https;
   UpstreamTls tls = UpstreamTls::verify_full;
   std::string roots = {};
+  CredentialType credential = CredentialType::bearer;
 };
 
 Finding looked_at(OneServer::Shown shown, const Asked& asked) {
@@ -75,6 +82,8 @@ Finding looked_at(OneServer::Shown shown, const Asked& asked) {
   HostPort host;
   host.host = "127.0.0.1", host.port = server.port, host.address = *Address::parse("127.0.0.1");
   endpoint.hosts = {host};
+  CredentialConfig& credential = policy.credentials["own"];
+  credential.name = "own", credential.endpoint = "db", credential.type = asked.credential;
   Findings findings;
   look_at_upstreams(policy, std::time(nullptr), findings);
   REQUIRE(findings.size() == 1);
@@ -115,6 +124,29 @@ TEST_CASE(
   CHECK(says(looked_at({&good}, {.tls = UpstreamTls::require}), Health::good, "not looked at"));
   CHECK(says(looked_at({}, {.roots = root.pem()}), Health::bad, "no TLS"));
   CHECK(says(looked_at({}, {.tls = UpstreamTls::disable}), Health::good, "without TLS"));
+}
+
+TEST_CASE(
+    "doctor: a server that wants a certificate of the gateway, which only the daemon has, is not called "
+    "broken") {
+  constexpr long day = 86400;
+  const tls::Signed root = tls::authority("root"),
+                    good = certificate(root, "IP:127.0.0.1", -day, 90 * day + 600),
+                    ends = certificate(root, "IP:127.0.0.1", -day, 3 * day),
+                    expired = certificate(root, "IP:127.0.0.1", -3 * day, -day);
+  const Asked mtls{.roots = root.pem(), .credential = CredentialType::mtls};
+  for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    INFO(version);
+    const Finding found = looked_at({&good, 0, version}, mtls);
+    CHECK(says(found, Health::good,
+               "good for that name, for 90 days; whether it takes that of credential own only"));
+    CHECK(says(looked_at({&ends, 0, version}, mtls), Health::warning, "ends in "));
+    CHECK(says(looked_at({&expired, 0, version}, mtls), Health::bad, "expired"));
+  }
+  CHECK(says(looked_at({&good}, mtls), Health::good, "only a request shows"));
+  CHECK(says(looked_at({}, mtls), Health::bad, "no TLS"));
+  // Where the gateway has none to show, it is refused as we are.
+  CHECK(says(looked_at({&good, 0, TLS1_2_VERSION}, {.roots = root.pem()}), Health::bad, "TLS failed"));
 }
 
 TEST_CASE("doctor: PostgreSQL is asked for TLS first") {

@@ -6,6 +6,7 @@
 #include "cpctl/cases/recorded.h"
 #include "cpctl/cases/report.h"
 #include "cpctl/cases/written.h"
+#include "cpctl/suggest.h"
 #include "daemon/gateway/audit_line.h"
 #include "daemon/gateway/http/request_facets.h"
 #include "tests/cpctl/fake_daemon.h"
@@ -188,6 +189,79 @@ TEST_CASE("what a request's line does not hold is said where a rule asks for it,
   std::string unknown = play(policy, "api", "one", wire("GET /v1/things", "api.example.com")).line;
   unknown.replace(unknown.find(R"("path":)"), 7, R"("pith":)");
   CHECK(problem(unknown) == "a request whose path is not known in its line");
+}
+
+TEST_CASE("a suggestion for a change of Kubernetes allows that change alone, and a replay shows it") {
+  const std::string head(policy_text.substr(0, policy_text.find("[[rule]]")));
+  const auto policy = load(head);
+  const std::string pod = "/api/v1/namespaces/dev/pods/a", eviction = pod + "/eviction";
+  const std::string scale = "/apis/apps/v1/namespaces/dev/deployments/web/scale";
+  const std::string host = "cluster.internal";
+  const std::string options =
+      R"({"kind":"DeleteOptions","apiVersion":"v1","propagationPolicy":"Background"})";
+  const std::string evict = R"({"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"a"}})";
+  const std::string three = R"({"spec":{"replicas":3}})";
+  const std::vector<std::string> seen = {
+      wire("DELETE " + pod, host, options), wire("DELETE " + pod + "?dryRun=All&gracePeriodSeconds=5", host),
+      wire("POST " + eviction, host, evict), wire("PATCH " + scale + "?fieldManager=kubectl", host, three)};
+  Suggestions made;
+  std::vector<std::string> lines;
+  for (const std::string& bytes : seen) {
+    lines.push_back(play(policy, "cluster", "", bytes).line);
+    made.take(lines.back());
+  }
+  CHECK(made.rules() == seen.size());
+  CHECK(made.left_out().empty());
+  const std::string text = head + made.toml();
+  INFO(text);
+  const auto suggested = load(text);
+  for (const std::string& bytes : seen)
+    CHECK(play(suggested, "cluster", "", bytes).outcome.verdict == Expected::allow);
+  const std::string other_pod = "/api/v1/namespaces/dev/pods/b";
+  for (const std::string& bytes :
+       {wire("DELETE " + pod, host), wire("DELETE " + pod + "?dryRun=All", host),
+        wire("DELETE " + pod + "?gracePeriodSeconds=5", host), wire("DELETE " + other_pod, host, options),
+        wire("DELETE /api/v1/namespaces/prod/pods/a", host, options),
+        wire("DELETE " + pod, host, R"({"kind":"DeleteOptions","apiVersion":"v1"})"),
+        wire("DELETE " + pod + "?propagationPolicy=Orphan", host, options),
+        wire("DELETE " + pod.substr(0, pod.rfind('/')), host, options),  // all of them
+        wire("POST " + eviction, host,
+             R"({"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"b"}})"),
+        wire("PATCH " + scale + "?fieldManager=kubectl", host, R"({"spec":{"replicas":0}})"),
+        wire("PATCH " + scale + "?fieldManager=kubectl", host,
+             R"([{"op":"replace","path":"/spec/replicas","value":3}])"),
+        wire("PUT " + scale + "?fieldManager=kubectl", host, three)}) {
+    INFO(bytes);
+    CHECK(play(suggested, "cluster", "", bytes).outcome.verdict == Expected::deny);
+  }
+  LoggedLines logged(lines);
+  Result result = cpctl({"diff", logged.write("old.toml", head).native(),
+                         logged.write("new.toml", text).native(), "--replay", logged.log.native()});
+  INFO(result.out << result.err);
+  CHECK(contains(result.out, " 4 wider, 0 narrower"));
+}
+
+TEST_CASE("what else a change of Kubernetes carries is in no line, and in no suggestion") {
+  const auto policy = load(std::string(policy_text.substr(0, policy_text.find("[[rule]]"))));
+  const std::string pod = "/api/v1/namespaces/dev/pods/a", host = "cluster.internal";
+  Suggestions made;
+  for (const std::string& bytes :
+       {wire("DELETE " + pod, host, R"({"kind":"DeleteOptions","hunter2":true})"),
+        wire("DELETE " + pod + "?hunter2=x", host), wire("DELETE " + pod + "?dryRun=hunter2%0a", host),
+        wire("DELETE " + pod, host, R"({"kind":")" + std::string(129, 'x') + R"(hunter2"})"),
+        wire("DELETE " + pod, host, R"({"gracePeriodSeconds":1.5,"kind":"hunter2"})"),
+        wire("DELETE " + pod, host, "{\"dryRun\":[" + std::string(600, '1') + "],\"kind\":\"hunter2\"}"),
+        wire("POST /api/v1/namespaces/dev/secrets", host, R"({"metadata":{"name":"a"},"kind":"hunter2"})"),
+        wire("PUT " + pod, host, R"({"metadata":{"name":"a"},"kind":"hunter2"})"),
+        wire("PATCH " + pod, host, R"({"spec":{"name":"hunter2"}})")}) {
+    const std::string line = play(policy, "cluster", "", bytes).line;
+    INFO(line);
+    CHECK_FALSE(contains(line, "k8s_"));
+    CHECK_FALSE(contains(line, "hunter2"));
+    made.take(line);
+  }
+  CHECK(made.rules() == 0);
+  CHECK(made.actions() == 9);
 }
 
 TEST_CASE("diff --replay finds which requests a policy would let through that the other did not") {

@@ -99,6 +99,35 @@ TEST_CASE("of Kubernetes, reads are suggested as they were; what the log does no
   CHECK(left_out == 7);
 }
 
+TEST_CASE("of changes of Kubernetes those are suggested that the log holds whole, with all that they said") {
+  Suggestions made;
+  auto take = [&](const std::string& facets, const std::string& kind = "write") {
+    std::string text = line("deny", "", facets, "request");
+    text.replace(text.find(R"("kind":"read")"), 13, R"("kind":")" + kind + R"(")");
+    made.take(text);
+  };
+  const std::string pod =
+      R"({"method":"DELETE","host":"pg","path":"/api/v1/namespaces/web/pods/a","version":"v1",)"
+      R"("namespace":"web","verb":"delete","resource":"pods","name":"a")";
+  take(pod + R"(,"k8s_params":{},"k8s_body":{}})");
+  take(pod + R"(,"body_size":9,"body_sha256":"x","k8s_params":{"dryRun":["All"]},)"
+             R"("k8s_body":{"kind":"DeleteOptions","gracePeriodSeconds":0,"preconditions":{"uid":"it's"}}})");
+  CHECK(made.rules() == 2);
+  CHECK(made.left_out().empty());
+  const std::string text = made.toml();
+  INFO(text);
+  CHECK(text.find("action.kind == 'write'") != std::string::npos);
+  CHECK(text.find("k8s.params == {} && k8s.body == {} && (k8s.name == 'a')") != std::string::npos);
+  CHECK(text.find("k8s.params == {'dryRun': ['All']} && k8s.body == {'kind': 'DeleteOptions', "
+                  "'gracePeriodSeconds': 0, 'preconditions': {'uid': 'it\\\\'s'}}") != std::string::npos);
+  take(pod + "}");  // its options are not in the log
+  take(pod + R"(,"k8s_params":{}})");
+  take(pod + R"(,"k8s_params":{},"k8s_body":{},"body_unknown":"not known yet"})");
+  take(pod + R"(,"k8s_params":{},"k8s_body":{}})", "admin");  // perhaps in another's name
+  CHECK(made.toml() == text);
+  CHECK(made.left_out().size() == 1);
+}
+
 TEST_CASE("a suggestion for Kubernetes is a policy that loads, and allows what was seen alone") {
   TemporaryDirectory directory;
   Suggestions made;

@@ -263,7 +263,7 @@ class Privileges(unittest.TestCase):
             refused = run(*lab.inside(lab.gateway, BUILD / "daemon" / "clawpatrold", "--config", lab.config, "--state",
                                       lab.state, "--run", lab.run_dir), check=False)
             self.assertNotEqual(refused.returncode, 0)
-            self.assertIn("clawpatrold does not run as root", refused.stderr)
+            self.assertIn("clawpatrold: this does not run as root", refused.stderr)
 
 
 class Descriptors(unittest.TestCase):

@@ -1,6 +1,7 @@
 // From a request's head to the line that says what was decided.
 #include <algorithm>
 
+#include "daemon/gateway/http/change_options.h"
 #include "daemon/gateway/http/exchange_state.h"
 #include "parsers/http1/text.h"
 #include "parsers/websocket/extensions.h"
@@ -138,12 +139,20 @@ Task<bool> Exchange::judge() {
       co_return false;
     }
     seen_ = std::move(*seen);
-    if (body_state_ != BodyState::unread || !waits_for_body(opinion_)) break;
+    if (body_state_ != BodyState::unread || !(waits_for_body(opinion_) || records_body())) break;
     const bool held = co_await hold_body();
     if (!held) co_return false;
     if (body_state_ == BodyState::unread) break;  // it did not come in time
   }
   co_return co_await check_body();
+}
+
+// While the gateway observes, what no rule was for is recorded as a rule for it would need it. The options of
+// a change are a few hundred bytes.
+bool Exchange::records_body() const {
+  constexpr std::size_t longest_options = 1024;
+  return opinion_.observed && !opinion_.decision.rule && seen_.k8s && deletes_evicts_or_scales(*seen_.k8s) &&
+         head().content_length && *head().content_length <= longest_options;
 }
 
 // Until enough of the body is here for what rules read of it, or certainly more than they may see.

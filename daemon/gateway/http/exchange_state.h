@@ -34,7 +34,8 @@ class Exchange {
   std::string_view unusable_upgrade();
   void offer_known_extensions();
   Request request() const;
-  Task<bool> judge();      // false: the agent has been answered
+  Task<bool> judge();  // false: the agent has been answered
+  bool records_body() const;
   Task<bool> hold_body();  // false: the body cannot be read; the agent has been answered or is gone
   Task<bool> record();     // false: the agent has been answered
   Task<void> refuse(int status, std::string_view type, std::string_view guard, std::string_view why);

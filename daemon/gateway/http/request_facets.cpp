@@ -4,6 +4,7 @@
 
 #include "daemon/audit/log.h"
 #include "daemon/gateway/audit_line.h"
+#include "daemon/gateway/http/change_options.h"
 #include "parsers/document.h"
 
 namespace clawpatrol::http {
@@ -53,6 +54,7 @@ void add_k8s(std::string& out, const K8sFacets& k8s) {
   for (const auto& [name, facet] : texts) text_facet(out, name, *facet);
   list(out, "argv", k8s.argv);
   list(out, "derived", k8s.derived);
+  if (const std::string options = change_options_json(k8s); !options.empty()) out += "," + options;
 }
 
 }  // namespace

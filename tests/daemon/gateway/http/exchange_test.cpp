@@ -563,6 +563,31 @@ TEST_CASE("attack 29: observing lets requests pass that rules refuse, and nothin
   CHECK(agent.head().starts_with("HTTP/1.1 400"));
 }
 
+TEST_CASE(
+    "while the gateway observes, the options of a change of Kubernetes are recorded that no rule was for") {
+  const std::string options = R"({"kind":"DeleteOptions","gracePeriodSeconds":0})";
+  const auto request = [&](const Gateway& gateway) {
+    return "DELETE /api/v1/namespaces/dev/pods/a?dryRun=All HTTP/1.1\r\nHost: " + gateway.authority() +
+           "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(options.size()) +
+           "\r\n\r\n" + options;
+  };
+  {
+    Gateway gateway(
+        {.of_endpoint = "tls = \"disable\"", .type = "kubernetes", .of_gateway = "mode = \"observe\""});
+    Side agent = gateway.agent();
+    agent.send(request(gateway));
+    Side server = gateway.server();
+    CHECK(server.until(options).ends_with(options));
+    CHECK(gateway.logs(
+        R"("k8s_params":{"dryRun":["All"]},"k8s_body":{"kind":"DeleteOptions","gracePeriodSeconds":0})"));
+  }
+  Gateway gateway({.of_endpoint = "tls = \"disable\"", .type = "kubernetes"});
+  Side agent = gateway.agent();
+  agent.send(request(gateway));
+  CHECK(agent.head().starts_with("HTTP/1.1 403"));
+  CHECK(gateway.logs(R"("body_unknown":"not known yet")"));  // nobody needed it
+}
+
 TEST_CASE("a Kubernetes endpoint denies with a Status object") {
   Gateway gateway({.rules =
                        "[[rule]]\nname = \"r\"\nendpoint = \"api\"\ncondition = \"k8s.verb == 'delete'\"\n"
