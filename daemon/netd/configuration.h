@@ -1,6 +1,7 @@
 // What netd needs of the operator's configuration, and nothing else of it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <expected>
 #include <filesystem>
@@ -34,6 +35,11 @@ struct NetworkConfig {
   bool has_tunnel() const { return !endpoint.empty(); }
   // A tunnel whose interface is in `ingress` is the operator's, wireguard-go for example; else netd makes it.
   bool makes_interface() const;
+  // What the configuration says of a peer; null: nothing.
+  const ConfiguredPeer* table_of(std::string_view name) const {
+    const auto at = std::ranges::find(peers, name, &ConfiguredPeer::name);
+    return at == peers.end() ? nullptr : &*at;
+  }
   // Where a peer of this table's interface is found; "" is the tunnel's.
   const std::string& interface_of(const std::string& named) const {
     return named.empty() ? interface : named;

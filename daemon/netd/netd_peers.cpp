@@ -185,6 +185,7 @@ std::vector<ListedPeer> Netd::list_peers() {
   for (const PeerEntry& peer : book_.peers()) {
     ListedPeer row{peer, 0, 0, 0, false};
     row.peer.interface = config_.interface_of(peer.interface);
+    if (const ConfiguredPeer* table = config_.table_of(peer.name)) row.peer.profile = table->profile;
     if (auto at = kernel.find(peer.public_key); at != kernel.end() && !peer.public_key.empty())
       row = {row.peer, at->second.last_handshake, at->second.rx_bytes, at->second.tx_bytes, true};
     listed.push_back(std::move(row));

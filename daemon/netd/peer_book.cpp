@@ -14,12 +14,6 @@ bool contains(const std::vector<Address>& list, const Address& address) {
   return std::find(list.begin(), list.end(), address) != list.end();
 }
 
-const ConfiguredPeer* table_of(const NetworkConfig& config, std::string_view name) {
-  for (const ConfiguredPeer& peer : config.peers)
-    if (peer.name == name) return &peer;
-  return nullptr;
-}
-
 constexpr const char* locked_down = "locked down by an operator";
 constexpr const char* paused = "paused by an operator";
 
@@ -132,7 +126,7 @@ std::expected<PeerEntry, std::string> PeerBook::add(const NewPeer& peer, const N
   const PeerEntry* existing = find(peer.name);
   if (existing && !existing->public_key.empty())
     return std::unexpected(fmt::format("peer exists: '{}'\nhint: cpctl peers rm {}", peer.name, peer.name));
-  const ConfiguredPeer* table = table_of(config, peer.name);
+  const ConfiguredPeer* table = config.table_of(peer.name);
   bool own = !table_decides(config, table);
   if (own && !config.has_tunnel())
     return std::unexpected(
@@ -185,7 +179,7 @@ std::expected<PeerEntry, std::string> PeerBook::add(const NewPeer& peer, const N
 std::optional<std::string> PeerBook::problem_with_profile(const NewPeer& peer,
                                                           const NetworkConfig& config) const {
   if (peer.profile.empty()) return std::nullopt;
-  const ConfiguredPeer* table = table_of(config, peer.name);
+  const ConfiguredPeer* table = config.table_of(peer.name);
   if (table && table->profile != peer.profile)
     return fmt::format(
         "[peer.{}] says that its profile is '{}', not '{}'\nhint: Leave --profile out, or change the table.",
@@ -254,7 +248,7 @@ std::expected<PeerEntry, std::string> PeerBook::remove(std::string_view name, co
     return std::unexpected(
         std::string("peer has no key to remove: it is its table in the configuration that admits it"));
   PeerEntry gone = *at;
-  if (table_decides(config, table_of(config, name))) {
+  if (table_decides(config, config.table_of(name))) {
     at->public_key.clear();
     at->expires_at = 0;
     return gone;
@@ -310,10 +304,10 @@ std::vector<std::string> PeerBook::adopt(const NetworkConfig& config, std::int64
   for (PeerEntry& peer : peers_) {
     peer.blocked.clear();
     // Its table decides from now on; without it the peer has nothing, and not what it was once added with.
-    if (table_of(config, peer.name)) peer.profile.clear();
+    if (config.table_of(peer.name)) peer.profile.clear();
   }
   std::erase_if(peers_, [&](const PeerEntry& peer) {
-    const ConfiguredPeer* table = table_of(config, peer.name);
+    const ConfiguredPeer* table = config.table_of(peer.name);
     bool stays = !peer.public_key.empty() || table_decides(config, table);
     if (!stays) retire(peer, {}, now);
     return !stays;
@@ -321,7 +315,7 @@ std::vector<std::string> PeerBook::adopt(const NetworkConfig& config, std::int64
   for (const ConfiguredPeer& table : config.peers)
     if (table_decides(config, &table)) adopt_table(table, config, now);
   for (PeerEntry& peer : peers_) {
-    if (table_decides(config, table_of(config, peer.name))) continue;
+    if (table_decides(config, config.table_of(peer.name))) continue;
     peer.interface.clear();
     if (!config.has_tunnel()) peer.blocked = "[gateway] has no endpoint of its own";
     for (const Address& address : peer.addresses) {
