@@ -241,17 +241,20 @@ std::shared_ptr<const Patterns> Values::patterns(const Store& store,
   Together together;
   std::vector<Needle> needles;
   auto add = [&](const CredentialConfig& config, std::shared_ptr<const Value> value) {
-    names += fmt::format("{} {}\n", config.name, config.placeholder);
     add_needles(needles, config, *value);
     together.values.push_back(std::move(value));
   };
-  for (const CredentialConfig* config : credentials)
+  for (const CredentialConfig* config : credentials) {
+    names += fmt::format("{} {}\n", config->name, config->placeholder);
     if (auto value = get(store, *config)) add(*config, std::move(*value));
+  }
   for (const Sent& token : tokens) add(*token.config, token.value);
-  if (needles.empty()) return nullptr;
-  if (together.values.size() == 1 && together.values.front()->patterns)
-    return together.values.front()->patterns;
+  const bool alone = together.values.size() == 1 && together.values.front()->patterns;
   std::lock_guard lock(mutex_);
+  if (needles.empty() || alone) {
+    together_.erase(names);  // which holds what may not be said any more
+    return needles.empty() ? nullptr : together.values.front()->patterns;
+  }
   Together& kept = together_[names];
   if (kept.values != together.values) {
     together.patterns = std::make_shared<const Patterns>(needles);

@@ -77,7 +77,7 @@ class Values {
   };
   std::mutex mutex_;
   std::map<std::string, Kept, std::less<>> kept_;
-  std::map<std::string, Together> together_;  // by the credentials' names and placeholders
+  std::map<std::string, Together> together_;  // by the names and placeholders of those that were asked for
 };
 
 }  // namespace clawpatrol::credentials
