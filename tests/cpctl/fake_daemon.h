@@ -13,20 +13,11 @@
 
 #include "cpctl/cli.h"
 #include "daemon/control/server.h"
+#include "tests/temporary_directory.h"
 
 namespace clawpatrol::cpctl {
 
-struct TemporaryDirectory {
-  std::filesystem::path path;
-  TemporaryDirectory() {
-    char name[] = "/tmp/cpctl-test-XXXXXX";
-    REQUIRE(mkdtemp(name));
-    path = name;
-  }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path); }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-};
+using tests::TemporaryDirectory;
 
 class FakeDaemon {
  public:

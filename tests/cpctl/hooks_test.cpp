@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "cpctl/qr.h"
+#include "tests/temporary_directory.h"
 
 using namespace clawpatrol::cpctl;
 
@@ -32,8 +33,7 @@ int run_in_bash(const std::string& command, const std::filesystem::path& root) {
 }  // namespace
 
 TEST_CASE("hooks are lines that wg-quick passes on whole, and bash understands") {
-  char name[] = "/tmp/cp-hooks-XXXXXX";
-  REQUIRE(::mkdtemp(name) != nullptr);
+  const clawpatrol::tests::TemporaryDirectory directory;
   for (Hooks hooks : {Hooks::linux_tools, Hooks::macos}) {
     auto lines = hook_lines(hooks, facts);
     REQUIRE(lines.size() >= 6);
@@ -46,42 +46,38 @@ TEST_CASE("hooks are lines that wg-quick passes on whole, and bash understands")
         CHECK(line.find(placeholder) == std::string::npos);
       for (std::size_t at = 0; (at = line.find('%', at)) != std::string::npos; ++at)
         CHECK(line[at + 1] == 'i');
-      CHECK(run_in_bash("bash -n <<'END'\n" + command_of(line) + "\nEND", name) == 0);
+      CHECK(run_in_bash("bash -n <<'END'\n" + command_of(line) + "\nEND", directory.path) == 0);
     }
   }
   CHECK(hook_lines(Hooks::none, facts).empty());
-  std::filesystem::remove_all(name);
 }
 
 TEST_CASE("an authority with another hash is not trusted: the tunnel does not come up") {
-  char name[] = "/tmp/cp-hooks-XXXXXX";
-  REQUIRE(::mkdtemp(name) != nullptr);
-  std::ofstream(std::filesystem::path(name) / "ca.crt") << "a certificate\n";
+  const clawpatrol::tests::TemporaryDirectory directory;
+  std::ofstream(directory.path / "ca.crt") << "a certificate\n";
   auto compare = [&](const std::string& hash) {
     for (const std::string& line :
          hook_lines(Hooks::linux_tools, {.gateway = "10.86.0.1", .ca_sha256 = hash})) {
       if (line.find("sha256sum") == std::string::npos) continue;
       std::string command = command_of(line);
       const std::string there = "/var/lib/clawpatrol-agent/wg0";
-      command.replace(command.find(there), there.size(), name);
-      return run_in_bash(command, name);
+      command.replace(command.find(there), there.size(), directory.path);
+      return run_in_bash(command, directory.path);
     }
     return -1;
   };
   CHECK(compare("7d6e2e1f32ee7b5b8d4ec1f84e52acc5f7e9b2ad2a8ef1f5b9a7f1ba0f9b6d2a") != 0);
-  FILE* out = ::popen(("sha256sum " + std::string(name) + "/ca.crt").c_str(), "r");
+  FILE* out = ::popen(("sha256sum " + directory.path.native() + "/ca.crt").c_str(), "r");
   char hash[65] = {};
   REQUIRE(std::fread(hash, 1, 64, out) == 64);
   ::pclose(out);
   CHECK(compare(hash) == 0);
-  std::filesystem::remove_all(name);
 }
 
 TEST_CASE("wg-quick down ends well beside another tunnel, and where the system's tools fail") {
   namespace fs = std::filesystem;
-  char name[] = "/tmp/cp-hooks-XXXXXX";
-  REQUIRE(::mkdtemp(name) != nullptr);
-  const fs::path root = name;
+  const clawpatrol::tests::TemporaryDirectory made;
+  const fs::path& root = made.path;
   for (const char* directory :
        {"bin", "etc/profile.d", "var/lib/clawpatrol-agent/wg0", "var/lib/clawpatrol-agent/other"})
     fs::create_directories(root / directory);
@@ -103,7 +99,6 @@ TEST_CASE("wg-quick down ends well beside another tunnel, and where the system's
   }
   CHECK_FALSE(fs::exists(root / "var/lib/clawpatrol-agent/wg0"));
   CHECK(fs::exists(root / "var/lib/clawpatrol-agent/other"));
-  fs::remove_all(root);
 }
 
 TEST_CASE("hooks stand in [Interface], and an IPv6 gateway has its brackets in URLs alone") {

@@ -11,6 +11,7 @@
 #include "daemon/gateway/http/request_facets.h"
 #include "tests/cpctl/fake_daemon.h"
 #include "tests/cpctl/logged_lines.h"
+#include "tests/policy/policy_text.h"
 
 namespace clawpatrol::cpctl {
 namespace {
@@ -76,13 +77,6 @@ condition = "k8s.subresource in ['', 'log'] && k8s.group == ''"
 verdict = "allow"
 )toml";
 
-std::shared_ptr<const Policy> load(const std::string& text) {
-  auto loaded = load_policy_text(text);
-  INFO(loaded.diagnostics.render());
-  REQUIRE(loaded.policy);
-  return loaded.policy;
-}
-
 std::string wire(std::string_view line, std::string_view host, std::string_view body = "") {
   std::string out = std::string(line) + " HTTP/1.1\r\nHost: " + std::string(host) + "\r\n";
   if (!body.empty())
@@ -145,7 +139,7 @@ const std::vector<Sent> sent = {
 }  // namespace
 
 TEST_CASE("a request that was recorded is judged again as it was, also once it is written as a case") {
-  const auto policy = load(std::string(policy_text));
+  const auto policy = tests::policy_from(std::string(policy_text));
   for (const Sent& one : sent) {
     INFO(one.bytes);
     const Played played = play(policy, one.endpoint, one.credential, one.bytes);
@@ -171,7 +165,7 @@ TEST_CASE("a request that was recorded is judged again as it was, also once it i
 }
 
 TEST_CASE("what a request's line does not hold is said where a rule asks for it, and never guessed") {
-  const auto policy = load(std::string(policy_text));
+  const auto policy = tests::policy_from(std::string(policy_text));
   const auto problem = [&](const std::string& line) {
     const Recorded action = recorded(policy, line);
     return action.lacking.empty() ? run_case(policy, action.wanted).problem : action.lacking;
@@ -193,7 +187,7 @@ TEST_CASE("what a request's line does not hold is said where a rule asks for it,
 
 TEST_CASE("a suggestion for a change of Kubernetes allows that change alone, and a replay shows it") {
   const std::string head(policy_text.substr(0, policy_text.find("[[rule]]")));
-  const auto policy = load(head);
+  const auto policy = tests::policy_from(head);
   const std::string pod = "/api/v1/namespaces/dev/pods/a", eviction = pod + "/eviction";
   const std::string scale = "/apis/apps/v1/namespaces/dev/deployments/web/scale";
   const std::string host = "cluster.internal";
@@ -214,7 +208,7 @@ TEST_CASE("a suggestion for a change of Kubernetes allows that change alone, and
   CHECK(made.left_out().empty());
   const std::string text = head + made.toml();
   INFO(text);
-  const auto suggested = load(text);
+  const auto suggested = tests::policy_from(text);
   for (const std::string& bytes : seen)
     CHECK(play(suggested, "cluster", "", bytes).outcome.verdict == Expected::allow);
   const std::string other_pod = "/api/v1/namespaces/dev/pods/b";
@@ -242,7 +236,7 @@ TEST_CASE("a suggestion for a change of Kubernetes allows that change alone, and
 }
 
 TEST_CASE("what else a change of Kubernetes carries is in no line, and in no suggestion") {
-  const auto policy = load(std::string(policy_text.substr(0, policy_text.find("[[rule]]"))));
+  const auto policy = tests::policy_from(std::string(policy_text.substr(0, policy_text.find("[[rule]]"))));
   const std::string pod = "/api/v1/namespaces/dev/pods/a", host = "cluster.internal";
   Suggestions made;
   for (const std::string& bytes :
@@ -266,7 +260,7 @@ TEST_CASE("what else a change of Kubernetes carries is in no line, and in no sug
 
 TEST_CASE("diff --replay finds which requests a policy would let through that the other did not") {
   const std::string old_text(policy_text);
-  const auto policy = load(old_text);
+  const auto policy = tests::policy_from(old_text);
   std::vector<std::string> lines;
   for (const Sent& one : sent) lines.push_back(play(policy, one.endpoint, one.credential, one.bytes).line);
   LoggedLines logged(lines);

@@ -10,6 +10,7 @@
 #include "daemon/gateway/postgres/rehearsal.h"
 #include "tests/cpctl/fake_daemon.h"
 #include "tests/cpctl/logged_lines.h"
+#include "tests/policy/policy_text.h"
 
 namespace clawpatrol::cpctl {
 namespace {
@@ -60,16 +61,9 @@ condition = "action.kind in ['read', 'session', 'admin'] && !('secrets' in sql.t
 verdict = "allow"
 )toml";
 
-std::shared_ptr<const Policy> load(std::string_view more) {
-  auto loaded = load_policy_text(std::string(base) + std::string(more));
-  INFO(loaded.diagnostics.render());
-  REQUIRE(loaded.policy);
-  return loaded.policy;
-}
-
 // What one connection did, as lines of an audit log.
 struct Recording {
-  std::shared_ptr<const Policy> policy = load(rules);
+  std::shared_ptr<const Policy> policy = tests::policy_from(std::string(base) + std::string(rules));
   std::vector<std::string> lines;
 
   explicit Recording(const std::vector<std::string>& messages) {

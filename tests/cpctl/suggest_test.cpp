@@ -170,15 +170,13 @@ TEST_CASE("a suggestion for Kubernetes is a policy that loads, and allows what w
 }
 
 TEST_CASE("whatever agents wrote, a suggestion is a policy that loads, and says no more than they did") {
-  char name[] = "/tmp/cp-suggest-XXXXXX";
-  REQUIRE(::mkdtemp(name) != nullptr);
-  const std::filesystem::path directory = name;
+  const TemporaryDirectory directory;
   Suggestions made;
   made.take(line("deny", "",
                  R"({"verb":"select","verbs":["select"],"tables":["it's","a\"b\\c","x\ny","'''\"\"\""]})"));
   made.take(line("deny", "", R"({"method":"GET","host":"h","path":"/a' || true || 'b"})", "request"));
   REQUIRE(made.rules() == 2);
-  std::ofstream(directory / "clawpatrol.toml") << R"(
+  std::ofstream(directory.path / "clawpatrol.toml") << R"(
 schema = 1
 [gateway]
 subnet = ["10.86.0.0/24"]
@@ -196,11 +194,10 @@ user = "u"
     const std::string all = made.toml();
     return all.substr(all.find("# 1 times", 10) == std::string::npos ? 0 : all.find("# 1 times", 10));
   }();
-  LoadResult loaded = load_policy(directory);
+  LoadResult loaded = load_policy(directory.path);
   INFO(loaded.diagnostics.render());
   REQUIRE(loaded.policy);
   REQUIRE(loaded.policy->rules.size() == 1);
-  std::filesystem::remove_all(directory);
 }
 
 TEST_CASE("cpctl rules suggest reads the log of --since") {

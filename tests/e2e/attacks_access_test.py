@@ -9,6 +9,7 @@ import unittest
 
 import wire
 from lab import BUILD, Lab, run, wait_until
+from shared_lab import SharedLab
 
 # Two profiles, so that a peer can be moved to one that reaches nothing.
 EMPTY_PROFILE = "\n[profile.empty]\ncredentials = []\n"
@@ -28,12 +29,7 @@ class EditedLab(Lab):
         return text
 
 
-class Access(unittest.TestCase):
-    def session(self, namespace=None):
-        connection = wire.Connection(self.lab.connect(self.address, namespace=namespace))
-        self.addCleanup(connection.socket.close)
-        return connection.login()
-
+class Access(SharedLab):
     def assert_ended(self, connection, message=None):
         """It closes, with the error of a server that shuts down or with none; nothing else comes before."""
         frames = []
@@ -48,16 +44,13 @@ class Access(unittest.TestCase):
 class TakenAway(Access):
     """What a connection has is taken away while it is open."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.lab = EditedLab(second_agent=True, extra=EMPTY_PROFILE).__enter__()
-        cls.address = cls.lab.virtual_address()
-        cls.lab.admin("CREATE TABLE ledger (n int)")
-        cls.lab.admin("CREATE ROLE other_ro LOGIN PASSWORD 'reader-secret'")
+    laboratory, setting = EditedLab, {"second_agent": True, "extra": EMPTY_PROFILE}
 
     @classmethod
-    def tearDownClass(cls):
-        cls.lab.__exit__(None, None, None)
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.lab.admin("CREATE TABLE ledger (n int)")
+        cls.lab.admin("CREATE ROLE other_ro LOGIN PASSWORD 'reader-secret'")
 
     @contextlib.contextmanager
     def edited(self, *edits):
@@ -210,14 +203,7 @@ class Tunnel(EditedLab):
 class Peers(Access):
     """What `cpctl peers` gives and takes."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.lab = Tunnel(tunnel="go", second_agent=True).__enter__()
-        cls.address = cls.lab.virtual_address()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.lab.__exit__(None, None, None)
+    laboratory, setting = Tunnel, {"tunnel": "go", "second_agent": True}
 
     def tearDown(self):
         self.tables("")

@@ -8,12 +8,12 @@ import re
 import socket
 import struct
 import subprocess
-import threading
 import time
 import unittest
 
 import wire
 from lab import ALLOW_ALL, DAEMON_UID, POLICY, Lab, environment, run, wait_until
+from shared_lab import SharedLab
 
 RULES = ALLOW_ALL + """
 [[rule]]
@@ -33,12 +33,7 @@ def answers(connection):
         return False
 
 
-class Agents(unittest.TestCase):
-    def session(self, **options):
-        connection = wire.Connection(self.lab.connect(self.address, **options))
-        self.addCleanup(connection.socket.close)
-        return connection.login()
-
+class Agents(SharedLab):
     def percentile(self, count=400):
         """The 99th of the other peer's statements, in seconds."""
         connection = self.session(namespace=self.lab.other_agent)
@@ -52,14 +47,7 @@ class Agents(unittest.TestCase):
 
 
 class Network(Agents):
-    @classmethod
-    def setUpClass(cls):
-        cls.lab = Lab(second_agent=True).__enter__()
-        cls.address = cls.lab.virtual_address()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.lab.__exit__(None, None, None)
+    setting = {"second_agent": True}
 
     def reaches(self, address, port, namespace=None):
         try:
@@ -369,24 +357,12 @@ for _ in range({connections}):
             self.lab.reload(ALLOW_ALL)
 
 
-class FullLog(unittest.TestCase):
+class FullLog(SharedLab):
     """A log so small that one peer can fill it."""
 
     audit = '[audit]\nsegment = "1MiB"\nkeep = "4MiB"\n{}\n'
 
-    @classmethod
-    def setUpClass(cls):
-        cls.lab = Lab(second_agent=True, audit=cls.audit.format("")).__enter__()
-        cls.address = cls.lab.virtual_address()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.lab.__exit__(None, None, None)
-
-    def session(self, **options):
-        connection = wire.Connection(self.lab.connect(self.address, **options))
-        self.addCleanup(connection.socket.close)
-        return connection.login()
+    setting = {"second_agent": True, "audit": audit.format("")}
 
     def reload(self, audit):
         self.lab.audit = self.audit.format(audit)
@@ -448,29 +424,32 @@ class FullLog(unittest.TestCase):
         self.assertNotIn("until clawpatrold", self.reload(free))
 
 
+class FastLab(Lab):
+    """netd's own rate is not what holds up a flood."""
+    netd_options = ("--connections-per-second", "100000", "--connection-burst", "100000")
+
+
 class Rates(Agents):
+    granted = 'credentials = ["pg-reader"]'
+    laboratory = FastLab
+    setting = {"second_agent": True, "extra": '[endpoint.wild]\ntype = "https"\nhosts = ["*.flood.test:443"]\n',
+               "policy": POLICY.replace(granted, granted + '\nendpoints = ["wild"]')}
+
     def test_28_minted_leaves(self):
         """attack 28: certificates for ever-new names are made at a rate; past it handshakes fail, and no other peer waits"""
-        class Fast(Lab):
-            """netd's own rate is not what holds up the flood."""
-            netd_options = ("--connections-per-second", "100000", "--connection-burst", "100000")
-        wild = '[endpoint.wild]\ntype = "https"\nhosts = ["*.flood.test:443"]\n'
-        granted = 'credentials = ["pg-reader"]'
-        with Fast(second_agent=True, extra=wild, policy=POLICY.replace(granted, granted + '\nendpoints = ["wild"]')) as lab:
-            self.lab, self.address = lab, lab.virtual_address()
-            for _ in range(5):
-                quiet = self.percentile()
-                slack = max(0.012, 2 * quiet)  # as beside the other floods
-                with self.new_names() as flood:
-                    loud = self.percentile()
-                    wait_until(lambda: flood.refused() > 20, "names to be refused", process=flood)
-                print(f"\n    99th percentile of the other peer: {quiet * 1000:.2f} ms alone, {loud * 1000:.2f} ms beside "
-                      f"{flood.made()} names that were given certificates and {flood.refused()} that were not")
-                # What the bucket holds at first, and its rate.
-                self.assertLessEqual(flood.made(), 500 + 20 * (flood.ended - flood.begun))
-                if loud < quiet * 2 + slack:
-                    break
-            self.assertLess(loud, quiet * 2 + slack)
+        for _ in range(5):
+            quiet = self.percentile()
+            slack = max(0.012, 2 * quiet)  # as beside the other floods
+            with self.new_names() as flood:
+                loud = self.percentile()
+                wait_until(lambda: flood.refused() > 20, "names to be refused", process=flood)
+            print(f"\n    99th percentile of the other peer: {quiet * 1000:.2f} ms alone, {loud * 1000:.2f} ms beside "
+                  f"{flood.made()} names that were given certificates and {flood.refused()} that were not")
+            # What the bucket holds at first, and its rate.
+            self.assertLessEqual(flood.made(), 500 + 20 * (flood.ended - flood.begun))
+            if loud < quiet * 2 + slack:
+                break
+        self.assertLess(loud, quiet * 2 + slack)
 
     @contextlib.contextmanager
     def new_names(self):

@@ -4,28 +4,16 @@ import shutil
 import unittest
 
 import wire
-from lab import POLICY, Lab, wait_until
+from lab import POLICY, wait_until
+from shared_lab import SharedLab
 
 LOGINS = '[[rule]]\nname = "logins"\nendpoint = "pg-prod"\non = ["login", "cancel"]\ncondition = "true"\nverdict = "allow"\n'
 SEEN = "SELECT name FROM users WHERE id = 1"
 NOT_SEEN = ("SELECT token FROM sec.tokens", "DELETE FROM users", "SELECT name FROM users WHERE pg_sleep(0) IS NULL")
 
 
-class Observe(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        observing = POLICY.replace("[gateway]", '[gateway]\nmode = "observe"')
-        cls.lab = Lab(rules=LOGINS, policy=observing).__enter__()
-        cls.address = cls.lab.virtual_address()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.lab.__exit__(None, None, None)
-
-    def session(self):
-        connection = wire.Connection(self.lab.connect(self.address)).login()
-        self.addCleanup(connection.socket.close)
-        return connection
+class Observe(SharedLab):
+    setting = {"rules": LOGINS, "policy": POLICY.replace("[gateway]", '[gateway]\nmode = "observe"')}
 
     def replayed(self, name, suggested):
         """What the log's actions would become under the configuration that enforces, with these rules."""

@@ -7,28 +7,14 @@ import unittest
 
 import wire
 from lab import DAEMON_UID, NETD_UID, Lab, run, wait_until
+from shared_lab import SharedLab
 
 SECOND = 1.0
 DRAIN = 5  # limits.drain_timeout
 
 
-class Operations(unittest.TestCase):
+class Operations(SharedLab):
     setting = {"extra": f'\n[limits]\nworkers = 2\ndrain_timeout = "{DRAIN}s"\n'}
-    laboratory = Lab
-
-    @classmethod
-    def setUpClass(cls):
-        cls.lab = cls.laboratory(**cls.setting).__enter__()
-        cls.address = cls.lab.virtual_address()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.lab.__exit__(None, None, None)
-
-    def session(self):
-        connection = wire.Connection(self.lab.connect(self.address)).login()
-        self.addCleanup(connection.socket.close)
-        return connection
 
     def served(self):
         try:

@@ -30,7 +30,7 @@ bool is_segment(int fd) {
   char link[64], path[256];
   std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   ssize_t size = ::readlink(link, path, sizeof path);
-  return size > 0 && std::string_view(path, static_cast<std::size_t>(size)).find("/clawpatrol-audit-") !=
+  return size > 0 && std::string_view(path, static_cast<std::size_t>(size)).find("/audit/audit-") !=
                          std::string_view::npos;
 }
 

@@ -11,17 +11,17 @@
 #include "daemon/audit/line_file.h"
 #include "daemon/audit/log.h"
 #include "daemon/audit/verify.h"
+#include "tests/temporary_directory.h"
 
 namespace clawpatrol::audit {
 
 struct ScratchLog {
+  tests::TemporaryDirectory made;
+  std::filesystem::path root = made.path;
   ScratchLog() {
-    char pattern[] = "/tmp/clawpatrol-audit-XXXXXX";
-    root = ::mkdtemp(pattern);
     options.directory = root / "audit";
     options.key_file = root / "audit-key";
   }
-  ~ScratchLog() { std::filesystem::remove_all(root); }
 
   std::unique_ptr<Log> open() const {
     auto log = Log::open(options);
@@ -44,7 +44,6 @@ struct ScratchLog {
     return paths;
   }
 
-  std::filesystem::path root;
   Options options;
 };
 

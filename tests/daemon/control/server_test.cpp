@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "daemon/control/client.h"
+#include "tests/temporary_directory.h"
 
 namespace clawpatrol::control {
 namespace {
@@ -19,15 +20,8 @@ namespace {
 using std::chrono::milliseconds;
 constexpr milliseconds patience{5000};
 
-struct TemporaryDirectory {
-  std::filesystem::path path;
-  TemporaryDirectory() {
-    char name[] = "/tmp/cpctl-control-XXXXXX";
-    REQUIRE(mkdtemp(name));
-    path = name;
-    chmod(name, 0755);
-  }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path); }
+struct TemporaryDirectory : tests::TemporaryDirectory {
+  TemporaryDirectory() { chmod(path.c_str(), 0755); }
 };
 
 // A server on a thread of its own, with a few commands that need no gateway.

@@ -15,6 +15,7 @@
 #include "daemon/credentials/process_secrets.h"
 #include "daemon/credentials/store.h"
 #include "daemon/ring/fd.h"
+#include "tests/temporary_directory.h"
 
 using namespace clawpatrol;
 using namespace clawpatrol::credentials;
@@ -163,8 +164,8 @@ TEST_CASE("a secret moves, and never has two owners") {
 
 TEST_CASE("a value is nowhere in memory but in what get() returned, and nowhere after that") {
   ::unsetenv("CREDENTIALS_DIRECTORY");
-  char pattern[] = "/tmp/clawpatrol-creds-XXXXXX";
-  std::filesystem::path root = ::mkdtemp(pattern);
+  const tests::TemporaryDirectory made;
+  const std::filesystem::path& root = made.path;
   std::string masked = random_masked();
   {
     auto store = Store::open(root / "credentials").value();
@@ -183,7 +184,6 @@ TEST_CASE("a value is nowhere in memory but in what get() returned, and nowhere 
     }
     CHECK(copies_in_memory(masked) == 0);
   }
-  std::filesystem::remove_all(root);
 }
 
 TEST_CASE("a process can forbid core files of itself") {

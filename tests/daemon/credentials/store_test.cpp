@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "daemon/credentials/credential_file.h"
+#include "tests/temporary_directory.h"
 
 using namespace clawpatrol;
 using namespace clawpatrol::credentials;
@@ -18,12 +19,7 @@ using namespace clawpatrol::credentials;
 namespace {
 
 struct Scratch {
-  Scratch() {
-    ::unsetenv("CREDENTIALS_DIRECTORY");
-    char pattern[] = "/tmp/clawpatrol-creds-XXXXXX";
-    root = ::mkdtemp(pattern);
-  }
-  ~Scratch() { std::filesystem::remove_all(root); }
+  Scratch() { ::unsetenv("CREDENTIALS_DIRECTORY"); }
   std::unique_ptr<Store> open() const {
     auto store = Store::open(directory());
     if (!store) throw std::runtime_error(store.error().what);
@@ -32,7 +28,8 @@ struct Scratch {
   std::filesystem::path directory() const { return root / "credentials"; }
   std::filesystem::path file(const std::string& name) const { return directory() / (name + ".credential"); }
   std::filesystem::path key() const { return root / "credential-key"; }
-  std::filesystem::path root;
+  clawpatrol::tests::TemporaryDirectory made;
+  std::filesystem::path root = made.path;
 };
 
 std::string read_file(const std::filesystem::path& path) {

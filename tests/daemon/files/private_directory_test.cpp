@@ -8,18 +8,13 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
+#include "tests/temporary_directory.h"
+
 using namespace clawpatrol;
 
 namespace {
 
-struct Scratch {
-  Scratch() {
-    char pattern[] = "/tmp/clawpatrol-files-XXXXXX";
-    path = ::mkdtemp(pattern);
-  }
-  ~Scratch() { std::filesystem::remove_all(path); }
-  std::filesystem::path path;
-};
+using Scratch = tests::TemporaryDirectory;
 
 std::string read(const PrivateDirectory& directory, const std::string& name) {
   std::array<char, 64> buffer{};

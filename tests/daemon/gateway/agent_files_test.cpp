@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "tests/temporary_directory.h"
+
 using namespace clawpatrol;
 
 namespace {
@@ -20,12 +22,8 @@ bool begins(const std::string& answer, std::string_view status) {
 }
 
 struct Home {
-  std::string path;
-  Home() {
-    char made[] = "/tmp/agent_files_XXXXXX";
-    path = mkdtemp(made);
-  }
-  ~Home() { std::filesystem::remove_all(path); }
+  tests::TemporaryDirectory made;
+  std::string path = made.path.string();
   // What a command prints after the script, in a shell of its own with nothing else in its environment.
   std::string after(const std::string& script, const std::string& command,
                     const std::string& shell = "sh") const {

@@ -9,6 +9,7 @@
 #include "daemon/gateway/command_views.h"
 #include "daemon/gateway/explanation.h"
 #include "daemon/gateway/postgres/salted_passwords.h"
+#include "tests/temporary_directory.h"
 
 namespace clawpatrol {
 namespace {
@@ -65,10 +66,9 @@ void collect(const control::Output& output, Answered& answered) {
 }
 
 struct Fixture {
+  tests::TemporaryDirectory made;
+  std::filesystem::path directory = made.path;
   Fixture() {
-    char name[] = "/tmp/cpctl-commands-XXXXXX";
-    REQUIRE(mkdtemp(name));
-    directory = name;
     LoadResult loaded = load_policy_text(configuration);
     INFO(loaded.diagnostics.render());
     REQUIRE(loaded.policy);
@@ -93,7 +93,6 @@ struct Fixture {
                                .netd_connected = [] { return true; },
                                .drops = [this] { return drops; }});
   }
-  ~Fixture() { std::filesystem::remove_all(directory); }
 
   control::Answer begin(const std::string& members, std::string_view body = "") {
     auto fields = control::Message::parse("{\"v\":1," + members + "}");
@@ -153,7 +152,6 @@ struct Fixture {
     return record;
   }
 
-  std::filesystem::path directory;
   std::shared_ptr<const Policy> policy;
   Shared shared;
   Generations generations;

@@ -16,19 +16,13 @@
 #include "daemon/gateway/names.h"
 #include "daemon/gateway/postgres/cancel_keys.h"
 #include "daemon/gateway/upstream.h"
+#include "tests/temporary_directory.h"
 
 namespace dns_test {
 
 using namespace clawpatrol;
 
-struct Directory {
-  std::filesystem::path path;
-  Directory() {
-    char made[] = "/tmp/dns_test_XXXXXX";
-    path = mkdtemp(made);
-  }
-  ~Directory() { std::filesystem::remove_all(path); }
-};
+using Directory = clawpatrol::tests::TemporaryDirectory;
 
 // What the system's resolver would say; counts what it was asked.
 struct System {

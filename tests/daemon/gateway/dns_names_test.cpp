@@ -5,20 +5,14 @@
 #include <set>
 
 #include "daemon/gateway/names.h"
+#include "tests/temporary_directory.h"
 
 using namespace clawpatrol;
 using namespace std::chrono_literals;
 
 namespace {
 
-struct Directory {
-  std::filesystem::path path;
-  Directory() {
-    char made[] = "/tmp/dns_names_XXXXXX";
-    path = mkdtemp(made);
-  }
-  ~Directory() { std::filesystem::remove_all(path); }
-};
+using Directory = clawpatrol::tests::TemporaryDirectory;
 
 std::vector<Prefix> ranges(std::string_view v4 = "198.18.0.0/16", std::string_view v6 = "fd86:0:0:1::/64") {
   std::vector<Prefix> result;

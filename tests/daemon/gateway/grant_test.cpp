@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "daemon/gateway/postgres/judge.h"
+#include "tests/temporary_directory.h"
 
 using namespace clawpatrol;
 
@@ -46,9 +47,9 @@ std::shared_ptr<Policy> load(std::string with,
 }
 
 struct Fixture {
+  tests::TemporaryDirectory made;
+  std::filesystem::path directory = made.path;
   Fixture() {
-    char made[] = "/tmp/grant_test_XXXXXX";
-    directory = mkdtemp(made);
     shared.credentials = std::move(*credentials::Store::open(directory / "credentials"));
     REQUIRE(shared.credentials->set("reader", "secret"));
     shared.policy.replace(load(text));
@@ -60,7 +61,6 @@ struct Fixture {
     give_grant(shared, *flow, std::move(grant));
     REQUIRE(closed.empty());
   }
-  ~Fixture() { std::filesystem::remove_all(directory); }
 
   Grant claimed() { return Grant(shared.policy.current(), one, "data", "pg", {"pg.internal", 5432}); }
   std::string after(const std::shared_ptr<Policy>& policy) {
@@ -74,7 +74,6 @@ struct Fixture {
     return closed;
   }
 
-  std::filesystem::path directory;
   Shared shared;
   Peer one{.id = 1, .name = "one", .addresses = {*Address::parse("10.86.0.2")}, .key_fingerprint = 7};
   std::shared_ptr<Flow> flow;

@@ -8,6 +8,7 @@
 
 #include "daemon/credentials/store.h"
 #include "daemon/gateway/authority_file.h"
+#include "tests/temporary_directory.h"
 
 using namespace clawpatrol;
 using namespace std::chrono_literals;
@@ -41,13 +42,7 @@ struct Arrivals {
   }
 };
 
-struct Directory {
-  std::filesystem::path path;
-  Directory() {
-    char made[] = "/tmp/leaves_test_XXXXXX";
-    path = mkdtemp(made);
-  }
-  ~Directory() { std::filesystem::remove_all(path); }
+struct Directory : tests::TemporaryDirectory {
   std::string read(const char* name) const {
     std::ifstream in(path / name, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};

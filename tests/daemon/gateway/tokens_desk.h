@@ -18,6 +18,7 @@
 #include "daemon/gateway/unix_time.h"
 #include "daemon/gateway/worker_thread.h"
 #include "tests/daemon/gateway/token_server.h"
+#include "tests/temporary_directory.h"
 
 namespace clawpatrol::lab {
 
@@ -77,7 +78,7 @@ struct Given {
 // The gateway, as far as tokens need it: a store, an audit log, and two threads.
 class Desk {
  public:
-  explicit Desk(Tokens::Options options = {}) : directory_(scratch()), options_(std::move(options)) {
+  explicit Desk(Tokens::Options options = {}) : options_(std::move(options)) {
     audit::Options log{};
     log.directory = directory_ / "audit";
     log.key_file = directory_ / "audit.key";
@@ -92,7 +93,6 @@ class Desk {
     stop();
     shared_.tokens = nullptr;
     shared_.audit = nullptr;
-    std::filesystem::remove_all(directory_);
   }
   Desk(const Desk&) = delete;
   Desk& operator=(const Desk&) = delete;
@@ -171,11 +171,6 @@ class Desk {
   }
 
  private:
-  static std::filesystem::path scratch() {
-    std::string path = (std::filesystem::temp_directory_path() / "clawpatrol-tokens-XXXXXX").string();
-    if (!::mkdtemp(path.data())) throw std::runtime_error("mkdtemp");
-    return path;
-  }
   static Task<void> asking(Tokens& tokens, Ring& ring, CredentialConfig config,
                            std::shared_ptr<std::promise<Given>> promise) {
     auto given = co_await tokens.give(ring, "tester", std::move(config));
@@ -194,7 +189,8 @@ class Desk {
     agents_->start();
   }
 
-  std::filesystem::path directory_;
+  tests::TemporaryDirectory made_;
+  std::filesystem::path directory_ = made_.path;
   Tokens::Options options_;
   Shared shared_;
   std::unique_ptr<WorkerThread> errands_, agents_;

@@ -10,6 +10,8 @@
 #include <map>
 #include <string>
 
+#include "tests/temporary_directory.h"
+
 namespace clawpatrol::journal {
 
 namespace {
@@ -18,17 +20,13 @@ namespace {
 class FakeJournal {
  public:
   FakeJournal() {
-    std::string name = "/tmp/clawpatrol-journal-XXXXXX";
-    REQUIRE(::mkdtemp(name.data()));
-    directory_ = name;
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::strcpy(address.sun_path, path().c_str());
     fd_.reset(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     REQUIRE(::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
   }
-  ~FakeJournal() { std::filesystem::remove_all(directory_); }
-  std::filesystem::path path() const { return directory_ / "socket"; }
+  std::filesystem::path path() const { return directory_.path / "socket"; }
   void vanish() { fd_.reset(); }
 
   // The next entry's fields; none: there is no entry, or it is not of the protocol.
@@ -61,7 +59,7 @@ class FakeJournal {
   }
 
  private:
-  std::filesystem::path directory_;
+  tests::TemporaryDirectory directory_;
   Fd fd_;
 };
 

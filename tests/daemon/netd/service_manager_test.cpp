@@ -12,6 +12,7 @@
 #include "daemon/netd/configuration.h"
 #include "daemon/netd/first_network.h"
 #include "daemon/netd/sockets.h"
+#include "tests/temporary_directory.h"
 
 using namespace clawpatrol;
 using namespace clawpatrol::netd;
@@ -22,17 +23,13 @@ namespace {
 class Listener {
  public:
   Listener() {
-    char name[] = "/tmp/cp-notify-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    directory_ = name;
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::strcpy(address.sun_path, path().c_str());
     fd_.reset(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     REQUIRE(::bind(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
   }
-  ~Listener() { std::filesystem::remove_all(directory_); }
-  std::string path() const { return directory_ + "/notify"; }
+  std::string path() const { return directory_.path / "notify"; }
 
   struct Heard {
     std::string text;
@@ -59,7 +56,7 @@ class Listener {
   }
 
  private:
-  std::string directory_;
+  tests::TemporaryDirectory directory_;
   Fd fd_;
 };
 
@@ -122,9 +119,8 @@ TEST_CASE("the subnet of a first start overlaps nothing that the machine has a r
 }
 
 TEST_CASE("a first network is written where there is none, and nowhere else") {
-  char name[] = "/tmp/cp-first-XXXXXX";
-  REQUIRE(::mkdtemp(name) != nullptr);
-  const std::filesystem::path config = name;
+  const tests::TemporaryDirectory directory;
+  const std::filesystem::path& config = directory.path;
   auto put = [&](const char* file, const char* text) {
     FILE* out = std::fopen((config / file).c_str(), "w");
     REQUIRE(out);
@@ -145,5 +141,4 @@ TEST_CASE("a first network is written where there is none, and nowhere else") {
   CHECK_FALSE(std::filesystem::exists(config / "conf.d"));
   put("clawpatrol.toml", "schema = nonsense\n");
   CHECK_FALSE(*choose_first_network(config));  // the start says what is wrong
-  std::filesystem::remove_all(config);
 }

@@ -4,6 +4,7 @@
 #include "daemon/netd/configuration.h"
 #include "daemon/netd/operator_commands.h"
 #include "daemon/netd/sysctl.h"
+#include "tests/temporary_directory.h"
 
 using namespace clawpatrol;
 using namespace clawpatrol::netd;
@@ -78,22 +79,18 @@ TEST_CASE("a made private key is clamped, and no two are the same") {
 }
 
 TEST_CASE("the key file is made once, private, and a broken one is refused") {
-  char path[] = "/tmp/netd-keys-XXXXXX";
-  REQUIRE(::mkdtemp(path));
-  {
-    auto state = PrivateDirectory::open(path);
-    REQUIRE(state);
-    auto made = load_or_make_key(*state);
-    auto again = load_or_make_key(*state);
-    REQUIRE(made);
-    REQUIRE(again);
-    CHECK(made->bytes() == again->bytes());
-    auto mode = std::filesystem::status(std::string(path) + "/" + key_file_name).permissions();
-    CHECK((mode & std::filesystem::perms(0777)) == std::filesystem::perms(0600));
-    REQUIRE(state->replace(key_file_name, "not a key"));
-    CHECK_FALSE(load_or_make_key(*state));
-  }
-  std::filesystem::remove_all(path);
+  const tests::TemporaryDirectory directory;
+  auto state = PrivateDirectory::open(directory.path);
+  REQUIRE(state);
+  auto made = load_or_make_key(*state);
+  auto again = load_or_make_key(*state);
+  REQUIRE(made);
+  REQUIRE(again);
+  CHECK(made->bytes() == again->bytes());
+  auto mode = std::filesystem::status(directory.path / key_file_name).permissions();
+  CHECK((mode & std::filesystem::perms(0777)) == std::filesystem::perms(0600));
+  REQUIRE(state->replace(key_file_name, "not a key"));
+  CHECK_FALSE(load_or_make_key(*state));
 }
 
 TEST_CASE("configurations that cannot be steered are refused with a reason") {
