@@ -356,20 +356,14 @@ class SteeringTest(unittest.TestCase):
         net = self.lab()
         probe = ("import socket,sys\n"
                  "s=socket.socket(socket.AF_UNIX,socket.SOCK_STREAM if 'peers' in sys.argv[1] else socket.SOCK_SEQPACKET)\n"
-                 "s.settimeout(3); s.connect(sys.argv[1])\n"
-                 "try: s.send(sys.argv[2].encode()+b'\\n')\n"
-                 "except BrokenPipeError: pass\n"  # it may have hung up by then; what it said is there all the same
-                 "try: data=s.recv(1000)\n"
-                 "except ConnectionResetError: data=b''\n"
-                 "sys.stdout.write(data.decode())\n")
-        refusal = ('{"v":1,"ok":false,"code":"forbidden","error":"cannot ask clawpatrol-netd: permission denied",'
-                   '"hint":"Run this as root or as a member of the group clawpatrol."}\n')
-        for name, said in (("peers.sock", refusal), ("netd.sock", "")):
-            stranger = subprocess.run(["/usr/bin/python3", "-c", probe, f"{net.run}/{name}", '{"v":1,"command":"list"}'],
-                                      user=65534, group=65534, extra_groups=[], capture_output=True, text=True)
-            self.assertEqual((stranger.returncode, stranger.stdout), (0, said), stranger.stderr)
-        self.assertIn("refused at the operator's socket: uid 65534", net.log_text())
-        self.assertIn("refused at the daemon's socket: uid 65534", net.log_text())
+                 "try: s.connect(sys.argv[1])\n"
+                 "except PermissionError: sys.stdout.write('refused')\n")
+        for name in ("peers.sock", "netd.sock"):
+            path = f"{net.run}/{name}"
+            self.assertEqual(os.stat(path).st_mode & 0o007, 0, "no other user may connect")
+            stranger = subprocess.run(["/usr/bin/python3", "-c", probe, path], user=65534, group=65534, extra_groups=[],
+                                      capture_output=True, text=True)
+            self.assertEqual((stranger.returncode, stranger.stdout), (0, "refused"), stranger.stderr)
 
     def test_netd_keeps_three_capabilities_and_no_way_to_run_anything(self):
         net = self.lab()
