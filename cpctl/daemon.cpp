@@ -43,7 +43,11 @@ std::unique_ptr<Daemon> Daemon::connect(const Context& context, Service service)
   auto socket = context.paths.run / (service == Service::gateway ? "control.sock" : "peers.sock");
   auto client = control::Client::connect(socket);
   if (client) return std::unique_ptr<Daemon>(new Daemon(context, service, std::move(*client)));
-  context.console.complain(fmt::format("cannot reach {}: {}", name_of(service), client.error().what),
+  const bool refused =
+      client.error().code == EACCES;  // by the mode of the socket, so the daemon cannot say it
+  context.console.complain(refused
+                               ? fmt::format("cannot ask {}: permission denied", name_of(service))
+                               : fmt::format("cannot reach {}: {}", name_of(service), client.error().what),
                            hint_for(client.error().code, service, socket));
   return nullptr;
 }

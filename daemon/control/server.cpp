@@ -1,21 +1,18 @@
 #include "daemon/control/server.h"
 
-#include <endian.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/posix_acl.h>
-#include <linux/posix_acl_xattr.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/xattr.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "daemon/control/wiped_buffer.h"
+#include "daemon/files/access_list.h"
 
 namespace clawpatrol::control {
 namespace {
@@ -43,22 +40,6 @@ bool somebody_serves(const sockaddr_un& address) {
   if (!probe) return false;
   int result = connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   return result == 0 || errno == EAGAIN;  // EAGAIN: its backlog is full
-}
-
-// An access control list (acl(5)): its owner and `group`, and nobody else. 0 or errno.
-int admit_group(const std::filesystem::path& path, gid_t group) {
-  constexpr std::uint16_t may = ACL_READ | ACL_WRITE;
-  struct {
-    posix_acl_xattr_header header;
-    posix_acl_xattr_entry entries[5];  // in this order
-  } list{{htole32(POSIX_ACL_XATTR_VERSION)},
-         {{htole16(ACL_USER_OBJ), htole16(may), htole32(static_cast<std::uint32_t>(ACL_UNDEFINED_ID))},
-          {htole16(ACL_GROUP_OBJ), 0, htole32(static_cast<std::uint32_t>(ACL_UNDEFINED_ID))},
-          {htole16(ACL_GROUP), htole16(may), htole32(group)},
-          {htole16(ACL_MASK), htole16(may), htole32(static_cast<std::uint32_t>(ACL_UNDEFINED_ID))},
-          {htole16(ACL_OTHER), 0, htole32(static_cast<std::uint32_t>(ACL_UNDEFINED_ID))}}};
-  static_assert(sizeof list == 4 + 5 * 8);
-  return lsetxattr(path.c_str(), "system.posix_acl_access", &list, sizeof list, 0) == 0 ? 0 : errno;
 }
 
 bool in_group(int fd, gid_t group, gid_t primary) {
@@ -188,7 +169,7 @@ std::expected<void, Error> Server::open_socket() {
           errno, fmt::format("cannot give '{}' to group {}", options_.path.native(), options_.group)));
     // A daemon that is not of the operators' group itself, so that it is no operator, cannot give them the
     // file; but it may say who else has a way to it.
-    for_operators_ = admit_group(options_.path, options_.group) == 0;
+    for_operators_ = admit(options_.path, {.user = {}, .group = options_.group}) == 0;
   }
   if (::listen(listener_.get(), backlog) != 0) return std::unexpected(os_error(errno, where));
   return {};

@@ -26,7 +26,7 @@ DaemonDoor::~DaemonDoor() {
 }
 
 std::expected<void, Error> DaemonDoor::open(const std::filesystem::path& path) {
-  auto listener = listen_on(path, SOCK_SEQPACKET);
+  auto listener = listen_on(path, SOCK_SEQPACKET, {.user = daemon_uid_, .group = {}});
   if (!listener) return std::unexpected(listener.error());
   listener_ = std::move(*listener);
   poller_.watch(listener_.get(), POLLIN, [this](short) { accept_one(); });

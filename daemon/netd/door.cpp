@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -22,7 +23,21 @@ std::optional<Caller> caller_of(int socket) {
   return Caller{credentials.uid, std::move(groups)};
 }
 
-std::expected<Fd, Error> listen_on(const std::filesystem::path& path, int type) {
+namespace {
+
+// netd may not give a file away, so in general there is a list of who else has a way to it. 0 or errno.
+int open_to(const std::string& path, const Admitted& admitted) {
+  Admitted others = admitted;
+  if (others.user == ::geteuid()) others.user.reset();
+  if (!others.user && !others.group) return 0;
+  if (!others.user && ::lchown(path.c_str(), static_cast<uid_t>(-1), *others.group) == 0)
+    return ::chmod(path.c_str(), 0660) == 0 ? 0 : errno;
+  return admit(path, others);
+}
+
+}  // namespace
+
+std::expected<Fd, Error> listen_on(const std::filesystem::path& path, int type, const Admitted& admitted) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::string text = path.string();
@@ -34,8 +49,13 @@ std::expected<Fd, Error> listen_on(const std::filesystem::path& path, int type) 
   if (!fd) return std::unexpected(os_error(errno, fmt::format("cannot listen: '{}'", text)));
   struct stat status{};
   if (::lstat(text.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) ::unlink(text.c_str());
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-      ::chmod(text.c_str(), 0666) != 0 || ::listen(fd.get(), 64) != 0)
+  // The mode at bind comes from the inode of the socket, so nobody can connect before it is narrowed.
+  if (::fchmod(fd.get(), 0600) != 0 ||
+      ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+    return std::unexpected(os_error(errno, fmt::format("cannot listen: '{}'", text)));
+  if (int code = open_to(text, admitted); code != 0)
+    return std::unexpected(os_error(code, fmt::format("cannot say who may connect: '{}'", text)));
+  if (::listen(fd.get(), 64) != 0)
     return std::unexpected(os_error(errno, fmt::format("cannot listen: '{}'", text)));
   return fd;
 }

@@ -34,7 +34,9 @@ OperatorDoor::~OperatorDoor() {
 }
 
 std::expected<void, Error> OperatorDoor::open(const std::filesystem::path& path) {
-  auto listener = listen_on(path, SOCK_STREAM);
+  Admitted operators;
+  if (group_ != static_cast<gid_t>(-1)) operators.group = group_;
+  auto listener = listen_on(path, SOCK_STREAM, operators);
   if (!listener) return std::unexpected(listener.error());
   listener_ = std::move(*listener);
   poller_.watch(listener_.get(), POLLIN, [this](short) { accept_one(); });

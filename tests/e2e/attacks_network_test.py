@@ -151,11 +151,11 @@ class Network(Agents):
             script = f"""
 import array, os, socket, struct
 os.setgid({uid}); os.setuid({uid})
-s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.settimeout(3); s.connect({path!r})
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.settimeout(3)
 hello = struct.pack('=HHII', 1, 1, 248, 2).ljust(248, b'\\0')
 extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [0]))] if {descriptor} else []
 try:
-    s.sendmsg([hello], extra); print(len(s.recv(500)))
+    s.connect({path!r}); s.sendmsg([hello], extra); print(len(s.recv(500)))
 except OSError as e:
     print(0)
 """

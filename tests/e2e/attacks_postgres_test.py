@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The rows of attacks.md about PostgreSQL, performed with raw protocol messages against the real server."""
 
+import socket
 import struct
 import threading
 import time
@@ -229,6 +230,83 @@ class Attacks(unittest.TestCase):
         frames = connection.send(parse("SELECT id FROM users ORDER BY id"), bind(portal="p"), execute("p", 2),
                                  execute("p", 2), sync()).until("Z")
         self.assertEqual(wire.rows(frames), [["1"], ["2"], ["3"], ["4"]])
+
+    def directly(self):
+        """The same server without the gateway, as the same role."""
+        own = socket.socket(socket.AF_UNIX)
+        own.settimeout(20)
+        own.connect(str(self.lab.directory / "pg" / ".s.PGSQL.5432"))
+        self.addCleanup(own.close)
+        return wire.Connection(own).login(user="agent_ro")
+
+    def assert_same(self, *batches):
+        """Every batch is answered as the server answers it directly: kinds, tags, errors, rows and the state."""
+        def answers(connection):
+            said = []
+            for batch in batches:
+                frames = connection.send(*batch).until("Z")
+                errors = [(e["C"], e["M"]) for e in wire.errors(frames)]
+                said.append((wire.kinds(frames), wire.tags(frames), errors, wire.rows(frames), wire.status(frames)))
+            return said
+        direct = answers(self.directly())
+        self.assertEqual(answers(self.session()), direct)
+        return direct
+
+    def test_3_a_name_is_taken_when_it_is_made(self):
+        """attack 3: PREPARE and DECLARE of a name that is taken fail when they are executed, as they do directly"""
+        self.using(ANYTHING)
+
+        def run(name):
+            return [bind(name), execute(), sync()]
+        refused = self.assert_same(
+            [parse("SELECT 1", name="x"), sync()],
+            [parse("PREPARE x AS SELECT 2", name="p"), sync()],  # not yet
+            run("p"), run("x"),
+            [close("x"), sync()], run("p"), run("x"),
+            # And the other way round: the name is taken only after the Parse.
+            [parse("PREPARE y AS SELECT 3", name="q"), parse("SELECT 4", name="y"), sync()], run("q"), run("y"))
+        self.assertEqual([[code for code, _ in answer[2]] for answer in refused],
+                         [[], [], ["42P05"], [], [], [], [], [], ["42P05"], []])
+        refused = self.assert_same(
+            [query("BEGIN")],
+            [parse("SELECT 1", name="s"), bind("s", "c"), parse("DECLARE c CURSOR FOR SELECT 2", name="d"), sync()],
+            [close("c", "P"), sync()], run("d"), [query("FETCH c")], run("d"), [query("ROLLBACK")],
+            [query("BEGIN")], [bind("s", "c"), sync()], run("d"), [query("ROLLBACK")])
+        self.assertEqual([code for answer in refused for code, _ in answer[2]], ["42P03", "42P03"])
+
+    def test_3_what_a_savepoint_takes_with_it(self):
+        """attack 3: portals and cursors made since a savepoint are gone with its rollback, and no others"""
+        self.using(ANYTHING)
+        portal = [bind("s", "c"), sync()]
+        begin = [[parse("SELECT 7", name="s"), sync()], [query("BEGIN")]]
+        for declared, made in (("portal", portal), ("cursor", [query("DECLARE c CURSOR FOR SELECT 8")]),
+                               ("held", [query("DECLARE c CURSOR WITH HOLD FOR SELECT 9")])):
+            for again in (portal, [query("DECLARE c CURSOR FOR SELECT 10")]):
+                for name, steps, taken in (
+                        ("rolled back", [[query("SAVEPOINT a")], made, [query("ROLLBACK TO a")], again], False),
+                        ("made before", [made, [query("SAVEPOINT a")], [query("ROLLBACK TO a")], again], True),
+                        ("of an inner one", [[query("SAVEPOINT a")], [query("SAVEPOINT b")], made,
+                                             [query("ROLLBACK TO a")], again], False),
+                        ("between two", [[query("SAVEPOINT a")], made, [query("SAVEPOINT b")],
+                                         [query("ROLLBACK TO b")], again], True),
+                        ("released", [[query("SAVEPOINT a")], made, [query("RELEASE a")], again], True),
+                        ("released into another", [[query("SAVEPOINT a")], [query("SAVEPOINT b")], made,
+                                                   [query("RELEASE b")], [query("ROLLBACK TO a")], again], False),
+                        ("of the same name", [[query("SAVEPOINT a")], made, [query("SAVEPOINT a")],
+                                              [query("ROLLBACK TO a")], again], True),
+                        ("after an error", [[query("SAVEPOINT a")], made, [query("SELECT 1/0")],
+                                            [query("ROLLBACK TO a")], again], False),
+                        ("by Execute", [[query("SAVEPOINT a")], made,
+                                        [parse("ROLLBACK TO a"), bind(), execute(), sync()], again], False)):
+                    with self.subTest(made=declared, how=name, again=again[0][:1]):
+                        said = self.assert_same(*begin, *steps, [query("ROLLBACK")])
+                        codes = [code for code, _ in said[len(begin) + len(steps) - 1][2]]
+                        self.assertEqual(codes, ["42P03"] if taken else [])
+
+        # In one batch, where the answers are still on their way.
+        said = self.assert_same(*begin, [parse("SAVEPOINT a"), bind(), execute(), bind("s", "c"), parse("ROLLBACK TO a"),
+                                         bind(), execute(), bind("s", "c"), execute("c"), sync()], [query("ROLLBACK")])
+        self.assertEqual((said[2][2], said[2][3]), ([], [["7"]]))
 
     # ---- 4: a denial is true upstream ----------------------------------------------------------------------------
 

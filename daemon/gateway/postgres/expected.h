@@ -1,6 +1,7 @@
 // What the server owes: one entry for each message forwarded, in order.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -40,6 +41,21 @@ class Charge {
 // Whether a statement makes or drops a prepared statement or a cursor.
 bool changes_names(sql::Effect effect);
 
+// Whether it makes or ends a savepoint: the portals and cursors that were made since go with its rollback.
+bool moves_savepoint(sql::Effect effect);
+
+// When something was made, by the order in which the server runs it.
+struct Moment {
+  std::uint64_t message = 0;  // its number
+  std::size_t statement = 0;  // of a Query, counted from 0
+  auto operator<=>(const Moment&) const = default;
+};
+
+struct Savepoint {
+  std::string name;
+  Moment made;
+};
+
 // A statement that was parsed, at the protocol's level or by SQL's PREPARE; also what a portal runs.
 struct Prepared {
   Charge charge;
@@ -77,6 +93,7 @@ struct Portal {
   std::string upstream;
   bool by_sql = false;
   bool outlives_transaction = false;  // a cursor WITH HOLD
+  Moment made;
   std::uint64_t epoch = 0;
   sql::SearchPathPointer path;  // that it was opened on
 };
@@ -114,7 +131,7 @@ struct Expected {
   bool drops_unnamed = false;      // a Query drops the unnamed statement and portal
   std::string name;                // the agent's, of a statement or portal that it defines or closes
   std::unique_ptr<Denial> denial;  // it is poison, and this is what its error becomes
-  std::shared_ptr<const sql::Analysis> analysis;  // of a Query that changes names
+  std::shared_ptr<const sql::Analysis> analysis;  // of a Query that changes names or savepoints
   std::shared_ptr<Prepared> statement;            // of an Execute, and of a statement's Describe
   std::uint64_t epoch = 0;                        // before anything in it ran
   std::size_t at_statement = 0;                   // of a Query: how many of its statements have completed

@@ -125,13 +125,17 @@ class Session {
     bool may_change_settings = false;
     bool may_copy_in = false;
     bool changes_names = false;
+    bool moves_savepoint = false;
     sql::MessageNames names;  // that it has made or dropped so far
     sql::PathEffect path;     // of all its statements
     void clear();
   };
   enum class Readiness : std::uint8_t { ready, wait };
-  Readiness examine(const sql::Analysis& analysis, Message& message);
-  Readiness examine_statement(const sql::Statement& statement, Message& message);
+  // A Query runs at once. What is parsed runs when it is executed: only then does the server ask whether a
+  // name that it makes is taken.
+  enum class When : std::uint8_t { now, later };
+  Readiness examine(const sql::Analysis& analysis, Message& message, When runs);
+  Readiness examine_statement(const sql::Statement& statement, Message& message, When runs);
   Readiness find_executed(const sql::Statement& statement, Message& message, Part& part);
   Readiness find_fetched(const sql::Statement& statement, Message& message, Part& part);
   Readiness check_new_name(const sql::Statement& statement, Message& message);
@@ -220,6 +224,7 @@ class Session {
   Onward on_parameter(const Frame& frame);
   Onward unexpected(std::string_view why);
   void apply(const sql::Statement& statement, std::size_t index, const Expected& entry);
+  void apply_to_savepoints(const sql::Statement& statement, Moment when);
   void accept(const Expected& entry);
   void skip(Expected& entry);
   void note_statements_behind(Expected& entry, std::string_view code);
@@ -235,6 +240,7 @@ class Session {
   ExpectedQueue queue_;
   Names<Prepared> statements_;
   Names<Portal> portals_;
+  std::vector<Savepoint> savepoints_;  // of the transaction, the oldest first
   std::string up_;
   struct Segment {
     std::size_t begin, end;

@@ -95,7 +95,7 @@ Session::Runs Session::what_runs(const Prepared& prepared, std::uint64_t epoch, 
   if (runs.statement == nullptr) return runs;
   runs.certain = epoch == epoch_;
   if (!runs_by_name(prepared)) return runs;
-  runs.readiness = examine_statement(*runs.statement, message);
+  runs.readiness = examine_statement(*runs.statement, message, When::now);
   if (runs.readiness == Readiness::wait) return runs;
   const Part& part = message.parts[0];
   if (part.target != prepared.target || !part.target) runs.certain = false;
@@ -254,6 +254,7 @@ bool Session::on_bind(const Frame& frame) {
   message.path = {};
   forwarded(entry, message);
   portal->epoch = epoch_;
+  portal->made = {entry.number, 0};
   portals_.propose(names.portal, entry.number, batch_, std::move(portal));
   return true;
 }
@@ -356,6 +357,11 @@ bool Session::on_execute(const Frame& frame) {
   const Runs runs = what_runs(prepared, execute->portal.empty() ? epoch_ : portal->epoch, message);
   if (runs.readiness == Readiness::wait) return must_wait();
   const sql::Statement* statement = runs.statement;
+  const sql::Effect effect = statement ? prepared.effect() : sql::Effect::none;
+  if (effect == sql::Effect::prepare || effect == sql::Effect::declare_cursor) {
+    if (check_new_name(*statement, message) == Readiness::wait) return must_wait();
+    if (message.refusal) return poison(Asked::execute, frame, std::move(message.refusal), 0), true;
+  }
   Ruling ruling;
   if (statement != nullptr) {
     SubjectPointer subject = portal->subject;
@@ -377,7 +383,7 @@ bool Session::on_execute(const Frame& frame) {
   message.unread |= statement && (statement->runs_unread_code || prepared.opaque || !runs.certain);
   if (statement) message.path = statement->path;
   message.may_copy_in |= statement && (statement->enters_copy_in || prepared.opaque);
-  message.changes_names = statement && changes_names(prepared.effect());
+  message.changes_names = changes_names(effect) || effect == sql::Effect::rollback_to;
   entry.may_copy_in = message.may_copy_in;
   entry.changes_names = message.changes_names;
   finish(entry, begins);

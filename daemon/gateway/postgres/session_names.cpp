@@ -13,7 +13,15 @@ bool changes_names(Effect effect) {
          effect == Effect::close_cursor || effect == Effect::close_all_cursors;
 }
 
+bool moves_savepoint(Effect effect) {
+  return effect == Effect::savepoint || effect == Effect::release || effect == Effect::rollback_to;
+}
+
 namespace {
+
+// Savepoints that are remembered, the newest ones. What a rollback to an older one drops stays known by its
+// name, which is then refused as taken: an agent that makes so many does not cost more than this.
+constexpr std::size_t most_savepoints = 1024;
 
 // Whether what runs a statement by its name does what the statement says: one that itself runs by name, or
 // changes names, does more.
@@ -100,6 +108,23 @@ Session::Readiness Session::check_new_name(const sql::Statement& statement, Mess
   if (*found && !(*found)->by_sql)
     message.refusal = error_of("42P03", "cursor " + in_quotes(statement.name) + " already exists");
   return Readiness::ready;
+}
+
+// A portal or cursor that was made since the savepoint goes with what else was done since; one that was
+// closed since does not come back. RELEASE leaves them to the savepoint before it, or to the transaction.
+void Session::apply_to_savepoints(const sql::Statement& statement, Moment when) {
+  if (statement.effect == Effect::savepoint) {
+    if (savepoints_.size() == most_savepoints) savepoints_.erase(savepoints_.begin());
+    savepoints_.push_back({statement.name, when});
+    return;
+  }
+  std::size_t left = savepoints_.size();
+  while (left > 0 && savepoints_[left - 1].name != statement.name) --left;
+  if (left == 0) return;  // older than what is remembered
+  const Moment made = savepoints_[left - 1].made;
+  const bool released = statement.effect == Effect::release;
+  savepoints_.resize(released ? left - 1 : left);
+  if (!released) portals_.forget([&](std::string_view, const Portal& portal) { return portal.made > made; });
 }
 
 // DEALLOCATE and CLOSE of what the protocol made go upstream under its name there.

@@ -43,7 +43,7 @@ void Session::Message::clear() {
   kind = ActionKind::session;
   refusal = nullptr;
   guard.clear();
-  unread = may_change_settings = may_copy_in = changes_names = false;
+  unread = may_change_settings = may_copy_in = changes_names = moves_savepoint = false;
   path = {};
 }
 
@@ -51,16 +51,16 @@ bool Session::reading_is_certain(const sql::Statement& statement) const {
   return taint_ == 0 || !statement.reading_depends_on_settings;
 }
 
-Session::Readiness Session::examine(const sql::Analysis& analysis, Message& message) {
+Session::Readiness Session::examine(const sql::Analysis& analysis, Message& message, When runs) {
   message.clear();
   for (const sql::Statement& statement : analysis.statements) {
     if (!reading_is_certain(statement) && last_ready_ >= taint_) return Readiness::wait;
-    if (examine_statement(statement, message) == Readiness::wait) return Readiness::wait;
+    if (examine_statement(statement, message, runs) == Readiness::wait) return Readiness::wait;
   }
   return Readiness::ready;
 }
 
-Session::Readiness Session::examine_statement(const sql::Statement& statement, Message& message) {
+Session::Readiness Session::examine_statement(const sql::Statement& statement, Message& message, When runs) {
   Part& part = message.parts.emplace_back();
   part.statement = &statement;
   if (statement.reading == sql::ReadingGuard::refused)
@@ -77,8 +77,8 @@ Session::Readiness Session::examine_statement(const sql::Statement& statement, M
   Readiness readiness = Readiness::ready;
   if (statement.effect == Effect::execute) readiness = find_executed(statement, message, part);
   if (statement.effect == Effect::fetch) readiness = find_fetched(statement, message, part);
-  if (statement.effect == Effect::prepare || statement.effect == Effect::declare_cursor)
-    readiness = check_new_name(statement, message);
+  const bool makes_name = statement.effect == Effect::prepare || statement.effect == Effect::declare_cursor;
+  if (makes_name && runs == When::now) readiness = check_new_name(statement, message);
   if (statement.effect == Effect::deallocate || statement.effect == Effect::close_cursor)
     readiness = find_dropped(statement, message);
   if (message.names.path_is_untold() && statement.names_by_path)
@@ -88,7 +88,8 @@ Session::Readiness Session::examine_statement(const sql::Statement& statement, M
   message.may_change_settings |= statement.may_change_settings || whole.may_change_settings;
   message.path = sql::united(message.path, whole.path);
   message.may_copy_in |= statement.enters_copy_in;
-  message.changes_names |= changes_names(statement.effect);
+  message.changes_names |= changes_names(statement.effect) || statement.effect == Effect::rollback_to;
+  message.moves_savepoint |= moves_savepoint(statement.effect);
   message.names.after(statement, whole, message.unread ? Code::unread : Code::read);
   message.kind = std::max(message.kind, part.merged ? part.merged->kind : statement.kind);
   return readiness;
@@ -178,7 +179,7 @@ bool Session::on_query(const Frame& frame) {
     analysis = analysis_over_limit();
   }
   Message& message = scratch_;
-  if (examine(*analysis, message) == Readiness::wait) return must_wait();
+  if (examine(*analysis, message, When::now) == Readiness::wait) return must_wait();
   for (std::size_t i = 0; i < message.parts.size(); ++i) {
     Part& part = message.parts[i];
     part.subject = part.merged ? Judge::subject(part.merged->facets) : judge_.subject(analysis, i);
@@ -193,7 +194,7 @@ bool Session::on_query(const Frame& frame) {
 
   const std::size_t begins = up_.size();
   Expected& entry = begin(Asked::query, frame);
-  if (message.changes_names) entry.analysis = analysis;
+  if (message.changes_names || message.moves_savepoint) entry.analysis = analysis;
   entry.action = ruling.action;
   entry.more_actions = std::move(ruling.more_actions);
   entry.may_copy_in = message.may_copy_in;
@@ -265,7 +266,7 @@ bool Session::on_parse(const Frame& frame) {
     return refuse(Asked::parse, frame, "42601", "cannot insert multiple commands into a prepared statement",
                   parse.name);
   Message& message = scratch_;
-  if (examine(*analysis, message) == Readiness::wait) return must_wait();
+  if (examine(*analysis, message, When::later) == Readiness::wait) return must_wait();
   const std::size_t memory =
       parse.text.size() * 2 + parse.types.size() + parse.name.size() + analysis->memory + 1024;
   if (prepared_bytes_ + memory > limits_.prepared && parse.name.empty() && !queue_.empty())

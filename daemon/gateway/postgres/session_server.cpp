@@ -157,8 +157,8 @@ Session::Onward Session::on_complete(const Frame& frame) {
   }
   if (entry.asked != Asked::execute) return unexpected("the end of another message");
   note(entry, true, "00000");
-  if (frame.type == 'C' && entry.statement && changes_names(entry.statement->effect()) &&
-      !entry.statement->opaque)
+  const sql::Effect effect = entry.statement ? entry.statement->effect() : sql::Effect::none;
+  if (frame.type == 'C' && (changes_names(effect) || moves_savepoint(effect)) && !entry.statement->opaque)
     apply(*entry.statement->statement(), entry.statement->index, entry);
   path_answered(entry);
   pop();
@@ -244,8 +244,10 @@ Session::Onward Session::on_ready(const Frame& frame) {
   path_ready();
   // What unread code did to the settings has been reported by now.
   if (entry.number >= taint_) taint_ = 0;
-  if (transaction_ == 'I')
+  if (transaction_ == 'I') {
     portals_.forget([](std::string_view, const Portal& portal) { return !portal.outlives_transaction; });
+    savepoints_.clear();
+  }
   pop();
   return Onward::pass;
 }
@@ -333,6 +335,7 @@ void Session::apply(const sql::Statement& statement, std::size_t index, const Ex
       cursor->upstream = statement.name;
       cursor->by_sql = true;
       cursor->outlives_transaction = statement.outlives_transaction;
+      cursor->made = {entry.number, entry.at_statement};
       cursor->epoch = entry.epoch;
       return portals_.set(statement.name, std::move(cursor));
     }
@@ -342,6 +345,9 @@ void Session::apply(const sql::Statement& statement, std::size_t index, const Ex
     case Effect::discard_all: portals_.forget([](auto, const Portal&) { return true; }); [[fallthrough]];
     case Effect::deallocate_all:
       return statements_.forget([](std::string_view name, const Prepared&) { return !name.empty(); });
+    case Effect::savepoint:
+    case Effect::release:
+    case Effect::rollback_to: return apply_to_savepoints(statement, {entry.number, entry.at_statement});
     default: return;
   }
 }
