@@ -251,7 +251,8 @@ void add_peers(CLI::App& app, Invocation& in) {
 void add_lockdown(CLI::App& app, Invocation& in) {
   auto add_one = [&](const char* name, const char* what, Held held) {
     CLI::App* command = add(app, in, name, what, [&in, held](Context c) {
-      if (!in.name.empty() || in.all) return peers_hold(c, in.name, held);
+      if (in.all) return peers_hold(c, std::nullopt, held);
+      if (!in.name.empty()) return peers_hold(c, in.name, held);
       c.console.complain("of whom: --peer NAME, or --all");
       return int{exit_usage};
     });

@@ -117,7 +117,7 @@ int peers_add(Context context, const NewPeerRequest& request);
 int peers_rotate(Context context, const NewPeerRequest& request);
 
 enum class Held : std::uint8_t { yes, no };
-int peers_hold(Context context, const std::string& name, Held held);  // "": all of them
+int peers_hold(Context context, const std::optional<std::string>& name, Held held);  // without: all of them
 int peers_list(Context context);
 int peers_remove(Context context, const std::string& name);
 

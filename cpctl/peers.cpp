@@ -221,17 +221,22 @@ int peers_rotate(Context context, const NewPeerRequest& request) {
   return exit_ok;
 }
 
-int peers_hold(Context context, const std::string& name, Held held) {
+int peers_hold(Context context, const std::optional<std::string>& name, Held held) {
+  if (name && name->empty()) {
+    context.console.complain(
+        "whose name? An empty one is nobody's; everybody: cpctl lockdown --all, unlock --all");
+    return exit_usage;
+  }
   std::unique_ptr<Daemon> daemon = Daemon::connect(context, Service::netd);
   if (!daemon) {
     if (held == Held::yes) context.console.err("To cut everything without it: systemctl stop clawpatrold\n");
     return exit_unreachable;
   }
   auto line = command(held == Held::yes ? "hold" : "release");
-  if (name.empty())
-    line.add("all", true);
+  if (name)
+    line.add("name", *name);
   else
-    line.add("name", name);
+    line.add("all", true);
   int status = exit_ok;
   auto answer = daemon->ask_once(line, status);
   if (!answer) return status;
@@ -239,10 +244,10 @@ int peers_hold(Context context, const std::string& name, Held held) {
     context.console.line(versioned(held == Held::yes ? "held" : "released", *answer));
     return exit_ok;
   }
-  const std::string who = name.empty() ? "every peer" : "peer '" + printable(name) + "'";
-  context.console.line(
-      held == Held::yes ? who + " is locked out: what was in flight is cut, and nothing new gets in"
-                        : who + " is let in again" + (name.empty() ? ", but for those that are paused" : ""));
+  const std::string who = name ? "peer '" + printable(*name) + "'" : "every peer";
+  context.console.line(held == Held::yes
+                           ? who + " is locked out: what was in flight is cut, and nothing new gets in"
+                           : who + " is let in again" + (name ? "" : ", but for those that are paused"));
   return exit_ok;
 }
 

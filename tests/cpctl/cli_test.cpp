@@ -448,6 +448,9 @@ TEST_CASE("pause, resume, rotate, lockdown and unlock say to netd what they say"
   // Nobody is locked out for want of a word.
   const std::size_t asked = netd.seen().size();
   CHECK(cpctl(netd, {"lockdown"}).status == 2);
+  // A variable that is not set is no word for everybody.
+  for (const char* command : {"pause", "resume"}) CHECK(cpctl(netd, {"peers", command, ""}).status == 2);
+  for (const char* command : {"lockdown", "unlock"}) CHECK(cpctl(netd, {command, "--peer", ""}).status == 2);
   CHECK(cpctl(netd, {"lockdown", "--all", "--peer", "b"}).status == 2);
   CHECK(netd.seen().size() == asked);
   CHECK(contains(cpctl(netd, {"peers", "rotate", "b", "--no-hooks"}).err, "known by its new key alone"));
