@@ -59,6 +59,13 @@ std::string toml_string(std::string_view text) {
   return out + "\"";
 }
 
+// FNV-1a: of what a rule says, so that rules of another day, kept beside these, have other names.
+std::uint32_t fingerprint(std::string_view condition) {
+  std::uint32_t hash = 2166136261;
+  for (char c : condition) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619;
+  return hash;
+}
+
 bool is_name(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -215,7 +222,6 @@ void Suggestions::add(const Member& member) {
 
 std::string Suggestions::toml() const {
   std::string out;
-  std::map<std::string, std::size_t> numbers;
   for (const auto& [key, group] : groups_) {
     std::string alternatives;
     for (const std::string& each : group.alternatives)
@@ -224,11 +230,12 @@ std::string Suggestions::toml() const {
     std::string about;
     for (char c : group.about) about += is_name(std::string_view(&c, 1)) ? c : '-';
     const std::string name = fmt::format("seen-{}-{}", group.endpoint, about).substr(0, 55);
+    const std::string condition = group.condition + " && (" + alternatives + ")";
     out += fmt::format("# {} times, from {} to {}; one of them: cpctl explain {}\n", group.count,
                        printable(group.first), printable(group.last), printable(group.example));
     out += fmt::format(
-        "[[rule]]\nname      = \"{}-{}\"\nendpoint  = \"{}\"\ncondition = {}\nverdict   = \"allow\"\n\n",
-        name, ++numbers[name], group.endpoint, toml_string(group.condition + " && (" + alternatives + ")"));
+        "[[rule]]\nname      = \"{}-{:08x}\"\nendpoint  = \"{}\"\ncondition = {}\nverdict   = \"allow\"\n\n",
+        name, fingerprint(condition), group.endpoint, toml_string(condition));
   }
   return out;
 }
