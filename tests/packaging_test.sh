@@ -27,6 +27,13 @@ else
   complain "there is no scdoc: run scripts/setup"
 fi
 
+# What an alert looks for in a label is what the daemon says there.
+reasons=$(grep -ohE 'reason=~?"[^"]*"' "$source"/packaging/prometheus/*.yml "$source"/packaging/grafana/*.json | grep -v '\$' | sed -E 's/.*"(.*)"/\1/' | sort -u)
+[ -n "$reasons" ] || complain "no alert looks for a reason"
+while read -r reason; do
+  grep -qF "\"$reason\"" "$source/daemon/gateway/netd_session.cpp" || complain "no packet is dropped for '$reason'"
+done <<<"$reasons"
+
 # The catalogue as journald's own tool reads it: each message by its id, with a subject.
 install -D -m 0644 -t "$work/root/usr/lib/systemd/catalog" "$source/packaging/catalog/clawpatrol.catalog"
 journalctl --root="$work/root" --update-catalog
