@@ -61,7 +61,8 @@ CLI::App* subcommand_of(CLI::App& app, const std::string& name) {
 void add_options(const CLI::App& app, std::vector<std::string>& into) {
   for (const CLI::Option* option : app.get_options()) {
     if (option->get_group().empty()) continue;
-    for (const std::string& name : option->get_lnames()) into.push_back("--" + name);
+    for (const std::string& name : option->get_lnames())
+      if (std::ranges::find(into, "--" + name) == into.end()) into.push_back("--" + name);
   }
 }
 

@@ -142,8 +142,9 @@ void look_at_netd(const control::Message& listed, std::optional<int> process, Fi
                         fmt::format("interface {}: {}", shown(each, "interface"), shown(each, "why")),
                         "journalctl -u clawpatrol-netd"});
   if (unsteered.empty())
-    findings.push_back(
-        {Health::good, "steering", "the kernel's filter is on every interface that agents come in by", ""});
+    findings.push_back({Health::good, "steering",
+                        "nothing of an agent gets past the daemon: the kernel's filter is on each interface",
+                        ""});
   for (const control::Message& peer : listed.list("peers"))
     if (std::string blocked = shown(peer, "blocked"); !blocked.empty() && !listed.flag("locked_down"))
       findings.push_back(

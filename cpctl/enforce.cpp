@@ -116,8 +116,10 @@ int enforce(Context context) {
                                           printable(file.native()), why));
     return status;
   }
-  console.complain("nothing says mode = \"observe\" in [gateway]",
-                   "Rules are enforced where no file says otherwise; `cpctl status` tells.");
+  console.complain(
+      "no line under [gateway] says mode = \"observe\"",
+      "`cpctl status` says what is in force. Where it observes, the mode is written in another form "
+      "(gateway.mode, or an inline table): change it by hand, then `cpctl reload`.");
   return exit_no;
 }
 

@@ -40,7 +40,8 @@ std::vector<std::string> names_of_options(const CLI::App& app, const CLI::App& c
   for (const CLI::App* each : takers)
     for (const CLI::Option* option : each->get_options())
       if (!option->get_positional() && !option->get_group().empty())
-        for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+        for (const std::string& name : option->get_lnames())
+          if (std::ranges::find(names, "--" + name) == names.end()) names.push_back("--" + name);
   return names;
 }
 
