@@ -231,8 +231,9 @@ std::string Suggestions::toml() const {
     for (char c : group.about) about += is_name(std::string_view(&c, 1)) ? c : '-';
     const std::string name = fmt::format("seen-{}-{}", group.endpoint, about).substr(0, 55);
     const std::string condition = group.condition + " && (" + alternatives + ")";
-    out += fmt::format("# {} times, from {} to {}; one of them: cpctl explain {}\n", group.count,
-                       printable(group.first), printable(group.last), printable(group.example));
+    const std::string times = group.count == 1 ? "once" : fmt::format("{} times", group.count);
+    out += fmt::format("# {}, from {} to {}; one of them: cpctl explain {}\n", times, printable(group.first),
+                       printable(group.last), printable(group.example));
     out += fmt::format(
         "[[rule]]\nname      = \"{}-{:08x}\"\nendpoint  = \"{}\"\ncondition = {}\nverdict   = \"allow\"\n\n",
         name, fingerprint(condition), group.endpoint, toml_string(condition));

@@ -16,9 +16,9 @@ std::expected<void, Error> disable_core_dumps();
 // The numbers of private keys that OpenSSL holds lie from here on in pages that are locked and in no core
 // file, with guard pages around. Not all copies do: it reads a key through ordinary memory, which is
 // overwritten when it is given back (tls/openssl_memory.h), and keeps an RSA key's primes there (BN_MONT_CTX)
-// once it has signed. Once, before a key is read and before there are threads; `connections` is how many there
-// may be, each with a key of its handshake: where these pages are full, no key can be made. The error: they
-// could not be locked, or, of a size that cannot be had, are not there at all.
+// once it has signed. Once, before a key is read and before there are threads; `connections` is how many
+// there may be, each with a key of its handshake: where these pages are full, no key can be made. The error:
+// they could not be locked, or, of a size that cannot be had, are not there at all.
 std::expected<void, Error> lock_private_keys(std::size_t connections);
 
 // Who is told of the first Secret that could not be locked, on the thread that made it; of no other after it.

@@ -7,7 +7,8 @@
 int main(int argc, char** argv) {
   clawpatrol::journal::open_log("clawpatrold");
   if (!clawpatrol::tls::serve_openssl_memory())
-    clawpatrol::journal::say("warning: OpenSSL's memory is malloc's, which overwrites nothing: it was used before main");
+    clawpatrol::journal::say(
+        "warning: OpenSSL's memory is malloc's, which overwrites nothing: it was used before main");
   clawpatrol::ParsedOptions parsed = clawpatrol::parse_options(argc, argv);
   if (parsed.exit_status) return *parsed.exit_status;
   auto daemon = clawpatrol::Daemon::create(parsed.options);

@@ -205,7 +205,7 @@ user = "u"
 )" << [&] {
     // Of the two, the one that is for this endpoint's protocol.
     const std::string all = made.toml();
-    return all.substr(all.find("# 1 times", 10) == std::string::npos ? 0 : all.find("# 1 times", 10));
+    return all.substr(all.find("# once", 10) == std::string::npos ? 0 : all.find("# once", 10));
   }();
   LoadResult loaded = load_policy(directory.path);
   INFO(loaded.diagnostics.render());
