@@ -11,6 +11,7 @@
 #include "cpctl/completions.h"
 #include "cpctl/printable.h"
 #include "cpctl/usage.h"
+#include "cpctl/values.h"
 
 namespace clawpatrol::cpctl {
 namespace {
@@ -72,10 +73,12 @@ void add_flows(CLI::App& app, Invocation& in) {
   });
   add(*group, in, "show", "all that is known of one flow", [&in](Context c) { return flow_show(c, in.id); })
       ->add_option("ID", in.id, "its number, from `cpctl flows`")
+      ->check(whole_number())
       ->required();
   add(*group, in, "kill", "close a flow, with the protocol's own error",
       [&in](Context c) { return flow_kill(c, in.id); })
       ->add_option("ID", in.id, "its number, from `cpctl flows`")
+      ->check(whole_number())
       ->required();
   add(app, in, "explain", "which rule decided an action, why, which rules were tried, and the facets",
       [&in](Context c) { return explain_action(c, in.action); })
@@ -93,7 +96,7 @@ void add_policy(CLI::App& app, Invocation& in) {
   checking
       ->add_option("--format", in.check.format,
                    "`human`; `json`, as -o json; `github`: workflow commands; `sarif`: SARIF 2.1.0")
-      ->check(CLI::IsMember({"human", "json", "github", "sarif"}))
+      ->check(one_of({"human", "json", "github", "sarif"}))
       ->option_text("FORMAT");
   add(app, in, "explain-code", "what a problem of `check` means; without CODE, all of them; needs no daemon",
       [&in](Context c) { return explain_code(c, in.name); })
@@ -160,7 +163,8 @@ void add_generations(CLI::App& app, Invocation& in) {
   add(app, in, "rollback", "put an earlier policy in force again; the files stay as they are",
       [&in](Context c) { return rollback(c, in.generation); })
       ->add_option("GENERATION", in.generation,
-                   "its number, from `cpctl generations` (default: the one before)");
+                   "its number, from `cpctl generations` (default: the one before)")
+      ->check(whole_number());
   CLI::App* group = add_group(app, "rules", "what the rules of the policy in force have decided");
   add(*group, in, "hits", "how often each rule decided, and when last",
       [](Context c) { return rules(c, RulesView::hits); });
@@ -186,7 +190,7 @@ void add_tests(CLI::App& app, Invocation& in) {
   test->add_option("CASES", in.test.cases, "files of cases: TOML, or JSON lines (.jsonl)")->required();
   test->add_flag("--coverage", in.test.coverage, "say which rules and operands no case reaches");
   test->add_option("--fail-under", in.test.fail_under, "exit 1 where --coverage is below this many percent")
-      ->check(CLI::Range(0, 100))
+      ->check(whole_number(100))
       ->needs("--coverage");
   test->add_option("--junit", in.test.junit, "write a report in JUnit's XML to this file");
   CLI::App* diff = add(app, in, "diff", "what a change of policy changes; needs no daemon",
@@ -210,7 +214,7 @@ void add_client_options(CLI::App& command, Invocation& in) {
       .add_option(
           "--for", in.system,
           "`linux` (Debian, RHEL, Alpine and SUSE are told apart when the tunnel comes up) or `macos`")
-      ->check(CLI::IsMember({"linux", "macos"}))
+      ->check(one_of({"linux", "macos"}))
       ->option_text("SYSTEM");
   command.add_flag("--no-hooks", in.no_hooks,
                    "the tunnel alone: no line that trusts the gateway's authority or sets the environment");
@@ -271,7 +275,7 @@ void add_completions(CLI::App& app, Invocation& in) {
         return int{exit_ok};
       })
       ->add_option("SHELL", in.name, "`bash`, `zsh` or `fish`")
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}))
+      ->check(one_of({"bash", "zsh", "fish"}))
       ->option_text("SHELL")
       ->required();
 }
@@ -303,7 +307,7 @@ void add_audit(CLI::App& app, Invocation& in) {
   CLI::App* group = add_group(app, "audit", "the record of every action");
   CLI::App* tail = add(*group, in, "tail", "the last lines",
                        [&in](Context c) { return audit_tail(c, in.lines, follow_if(in.follow)); });
-  tail->add_option("-n,--lines", in.lines, "how many")->capture_default_str()->check(CLI::Range(0, 100'000));
+  tail->add_option("-n,--lines", in.lines, "how many")->capture_default_str()->check(whole_number(100'000));
   tail->add_flag("-f,--follow", in.follow, "go on with new lines as they are written");
   add(*group, in, "head", "the newest line's number, boot and MAC: keep it elsewhere, for verify --head",
       [](Context c) { return audit_head(c); });
@@ -332,7 +336,7 @@ void build(CLI::App& app, Invocation& in) {
   app.add_option("--run", in.paths.run, "where the sockets are")->capture_default_str();
   app.add_option("-o,--output", in.output,
                  "`text`, or `json`: one object a line (/usr/share/doc/clawpatrol/formats.md)")
-      ->check(CLI::IsMember({"text", "json"}))
+      ->check(one_of({"text", "json"}))
       ->capture_default_str()
       ->option_text("FORMAT");
   app.add_flag("--markdown", in.markdown, "print docs/cpctl.md")->group("");

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "cpctl/names_of.h"
+#include "cpctl/values.h"
 
 namespace clawpatrol::cpctl {
 namespace {
@@ -66,6 +67,17 @@ void add_options(const CLI::App& app, std::vector<std::string>& into) {
   }
 }
 
+// Of the option before the word that is typed or, where there is none, of what the command itself takes.
+std::vector<std::string> words_here(CLI::App& app, CLI::App& command, const std::vector<std::string>& words) {
+  const std::string before = words.size() < 2 ? "" : words[words.size() - 2];
+  std::vector<std::string> found;
+  for (CLI::App* taker : {&command, &app})
+    for (CLI::Option* option : taker->get_options())
+      if (found.empty() && (before.starts_with('-') ? option->check_name(before) : option->get_positional()))
+        found = words_of(*option);
+  return found;
+}
+
 }  // namespace
 
 std::vector<std::string> complete(CLI::App& app, const std::vector<std::string>& words, const Paths& paths) {
@@ -87,7 +99,7 @@ std::vector<std::string> complete(CLI::App& app, const std::vector<std::string>&
   if (typed.starts_with('-')) {
     add_options(*at, found);
     if (at != &app) add_options(app, found);
-  } else {
+  } else if (found = words_here(app, *at, words); found.empty()) {
     for (const CLI::App* sub : at->get_subcommands([](const CLI::App*) { return true; }))
       found.push_back(sub->get_name());
   }

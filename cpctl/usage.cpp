@@ -58,6 +58,21 @@ std::optional<std::string> unknown_word(const CLI::App& app, const std::vector<s
   return at == arguments.end() ? std::nullopt : std::optional(*at);
 }
 
+// CLI11 counts values: `--since: 1 required TEXT missing`, `--since: At Most 1 required but received 2`.
+std::string wrong_count(const std::string& said) {
+  const std::string option = said.substr(0, said.find(':'));
+  return option + (said.ends_with("missing") ? ": its value is missing" : ": given more than once");
+}
+
+// Numbers are checked before they are converted, so that a flag with a value is left: `Could not convert:
+// --watch = maybe`.
+std::string wrong_flag(const std::string& said) {
+  const std::size_t name = said.find(": "), value = said.find(" = ");
+  if (name == std::string::npos || value == std::string::npos) return said;
+  return fmt::format("{} takes no value: '{}'", said.substr(name + 2, value - name - 2),
+                     said.substr(value + 3));
+}
+
 }  // namespace
 
 UsageProblem usage_problem(const CLI::App& app, const CLI::ParseError& error,
@@ -80,6 +95,8 @@ UsageProblem usage_problem(const CLI::App& app, const CLI::ParseError& error,
   if (dynamic_cast<const CLI::RequiredError*>(&error) && !commands.empty())
     return {fmt::format("{}a command is missing", is_root ? "" : reached.path + ": "),
             suggestion("", commands)};
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error)) return {wrong_count(error.what()), help};
+  if (dynamic_cast<const CLI::ConversionError*>(&error)) return {wrong_flag(error.what()), help};
   return {error.what(), help};
 }
 

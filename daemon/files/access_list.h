@@ -9,8 +9,8 @@
 namespace clawpatrol {
 
 struct Admitted {
-  std::optional<uid_t> user;
-  std::optional<gid_t> group;
+  std::optional<uid_t> user = {};
+  std::optional<gid_t> group = {};
 };
 
 // Its owner, these and nobody else. For who may not give the file away; the file must be the caller's own. A

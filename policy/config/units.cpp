@@ -4,7 +4,6 @@
 
 #include <charconv>
 #include <limits>
-#include <optional>
 #include <span>
 
 namespace clawpatrol::config {
@@ -22,18 +21,20 @@ constexpr Unit duration_units[] = {
     {"d", 86400 * second}, {"h", 3600 * second}, {"m", 60 * second}, {"s", second}, {"ms", 1'000'000}};
 
 // The product, where text is digits and one of the units and the product fits in 63 bits.
-std::optional<std::int64_t> parse(std::string_view text, std::span<const Unit> units) {
+std::expected<std::int64_t, std::string> parse(std::string_view text, std::span<const Unit> units,
+                                               const char* malformed, const char* too_much) {
   std::uint64_t number = 0;
   auto [rest, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failure != std::errc()) return std::nullopt;
+  if (failure == std::errc::result_out_of_range) return std::unexpected(too_much);
+  if (failure != std::errc()) return std::unexpected(malformed);
   std::string_view name(rest, static_cast<std::size_t>(text.data() + text.size() - rest));
   for (const Unit& unit : units) {
     if (unit.name != name) continue;
     if (number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) / unit.factor)
-      return std::nullopt;
+      return std::unexpected(too_much);
     return static_cast<std::int64_t>(number * unit.factor);
   }
-  return std::nullopt;
+  return std::unexpected(malformed);
 }
 
 std::string text_of(std::uint64_t value, std::span<const Unit> units) {
@@ -46,13 +47,13 @@ std::string text_of(std::uint64_t value, std::span<const Unit> units) {
 }  // namespace
 
 std::expected<std::int64_t, std::string> parse_duration(std::string_view text) {
-  if (auto value = parse(text, duration_units)) return *value;
-  return std::unexpected("A duration is a whole number and ms, s, m, h or d, such as \"90s\".");
+  return parse(text, duration_units, "A duration is a whole number and ms, s, m, h or d, such as \"90s\".",
+               "A duration is at most 106751 days.");
 }
 
 std::expected<std::int64_t, std::string> parse_size(std::string_view text) {
-  if (auto value = parse(text, size_units)) return *value;
-  return std::unexpected("A size is a whole number and B, KiB, MiB or GiB, such as \"1MiB\".");
+  return parse(text, size_units, "A size is a whole number and B, KiB, MiB or GiB, such as \"1MiB\".",
+               "A size is less than 8 EiB.");
 }
 
 std::string duration_text(std::chrono::nanoseconds duration) {

@@ -165,6 +165,18 @@ TEST_CASE("exit status 2: usage") {
   CHECK(said({"explain", "a-1", "b"}) ==
         "cpctl: explain takes nothing more: 'b'\nhint: Run `cpctl explain --help`.\n");
   CHECK(said({"explain"}) == "cpctl: ACTION is required\nhint: Run `cpctl explain --help`.\n");
+  const auto about = [&](const std::vector<std::string>& arguments, const std::string& what) {
+    CAPTURE(what);
+    CHECK(said(arguments).starts_with("cpctl: " + what + "\nhint: "));
+  };
+  about({"rules", "suggest", "--since"}, "--since: its value is missing");
+  about({"rules", "suggest", "--since", "1h", "--since", "2h"}, "--since: given more than once");
+  about({"audit", "tail", "-n", "x"}, "--lines: 'x' is not a whole number from 0 to 100000");
+  about({"flows", "kill", "abc"}, "ID: 'abc' is not a whole number");
+  about({"flows", "kill", "99999999999999999999"}, "ID: '99999999999999999999' is not a whole number");
+  about({"status", "--watch=maybe"}, "--watch takes no value: 'maybe'");
+  about({"check", "--format", "xml"}, "--format: 'xml' is none of human, json, github, sarif");
+  about({"peers", "add", "x", "--ttl", "999999d"}, "--ttl: A duration is at most 106751 days.");
   CHECK(said({"x\x1b[2J"}).find('\x1b') == std::string::npos);
   CHECK(cpctl({"--help"}).status == 0);
   CHECK(cpctl({"--version"}).out == "cpctl 0.1.0\n");
@@ -471,6 +483,11 @@ TEST_CASE("completion offers commands, options and the daemons' names, and nothi
   CHECK(contains(cpctl({"--complete", "peers", ""}).out, "add\nlist\npause\n"));
   CHECK(contains(cpctl({"--complete", "peers", "add", "--p"}).out, "--profile\n--public-key\n"));
   CHECK(cpctl({"--complete", "--run", "/nowhere", "creds", "rm", ""}).out.empty());
+  CHECK(cpctl({"--complete", "check", "--format", ""}).out == "github\nhuman\njson\nsarif\n");
+  CHECK(cpctl({"--complete", "peers", "add", "x", "--for", "l"}).out == "linux\n");
+  CHECK(cpctl({"--complete", "status", "-o", "j"}).out == "json\n");
+  CHECK(cpctl({"--complete", "completions", ""}).out == "bash\nfish\nzsh\n");
+  CHECK(cpctl({"--complete", "peers", "add", ""}).out.empty());
   for (const char* shell : {"bash", "zsh", "fish"})
     CHECK(contains(cpctl({"completions", shell}).out, "cpctl --complete"));
   CHECK(cpctl({"completions", "cmd"}).status == 2);
