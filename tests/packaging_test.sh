@@ -27,6 +27,15 @@ else
   complain "there is no scdoc: run scripts/setup"
 fi
 
+# The links of the documents as they are installed: to others of them.
+flatten=$(sed -nE "/^execute_after_dh_installdocs/,/^$/s/.*sed -i '([^']+)'.*/\1/p" "$source/packaging/debian/rules")
+documents=$(cat "$source"/packaging/debian/*docs)
+for document in $documents; do
+  for link in $(sed "$flatten" "$source/$document" | grep -oE '\]\([^)#]+' | cut -c3- | grep -v '^https:'); do
+    grep -qE "(^|/)$link\$" <<<"$documents" || [ "$link" = examples/ ] || complain "$document has a link to '$link', which the package has not"
+  done
+done
+
 # What an alert looks for in a label is what the daemon says there.
 reasons=$(grep -ohE 'reason=~?"[^"]*"' "$source"/packaging/prometheus/*.yml "$source"/packaging/grafana/*.json | grep -v '\$' | sed -E 's/.*"(.*)"/\1/' | sort -u)
 [ -n "$reasons" ] || complain "no alert looks for a reason"
