@@ -171,8 +171,7 @@ bool Ring::look_before_sleeping() {
   const auto end = Clock::now() + longest_look;
   do {
     if (io_uring_cq_ready(ring_.get()) > 0) return true;
-    const unsigned flags = std::atomic_ref(*ring_->sq.kflags).load(std::memory_order_acquire);
-    if (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))
+    if (kernel_flags() & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW))
       io_uring_get_events(ring_.get());
     else
       sched_yield();
@@ -180,15 +179,23 @@ bool Ring::look_before_sleeping() {
   return io_uring_cq_ready(ring_.get()) > 0;
 }
 
+unsigned Ring::kernel_flags() const {
+  return std::atomic_ref(*ring_->sq.kflags).load(std::memory_order_acquire);
+}
+
 void Ring::wait() {
   if (std::exchange(again_, false)) {
     io_uring_submit_and_get_events(ring_.get());
     return;
   }
-  if (look_before_sleeping()) return;
-  const auto slept = Clock::now();
-  sleep();
-  waits_are_short_ = Clock::now() - slept < longest_look;
+  if (!look_before_sleeping()) {
+    const auto slept = Clock::now();
+    sleep();
+    waits_are_short_ = Clock::now() - slept < longest_look;
+  }
+  // What completes as it is submitted ends a wait before the kernel has looked at any other operation: a few
+  // connections that always have something would keep all others from their turn.
+  if (kernel_flags() & IORING_SQ_TASKRUN) io_uring_get_events(ring_.get());
 }
 
 void Ring::sleep() {

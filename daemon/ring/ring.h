@@ -175,6 +175,7 @@ class Ring {
   void wait();
   Task<std::expected<void, Error>> send_rest(int fd, std::string_view bytes, Deadline deadline);
   bool look_before_sleeping();
+  unsigned kernel_flags() const;
   void sleep();
   void take_completions();
   void run_ready();

@@ -23,6 +23,8 @@ constexpr std::size_t most_drained = 256 << 10;
 // the answer with it.
 constexpr auto lingering_time = std::chrono::seconds(30);
 constexpr std::size_t most_lingered = 64 << 20;
+// How often a connection whose agent sends no more is looked at.
+constexpr auto reset_check = std::chrono::milliseconds(200);
 
 // For what is sent: a connection that rests holds none of it.
 thread_local SpareText spare;
@@ -39,18 +41,28 @@ std::unexpected<Error> receive_error(int result) {
 }  // namespace
 
 Http1Agent::Http1Agent(Ring& ring, Stream& stream, Times times)
-    : ring_(ring), stream_(stream), times_(times), buffer_(most_buffered), watching_(watch()) {}
+    : ring_(ring),
+      stream_(stream),
+      times_(times),
+      buffer_(most_buffered),
+      closing_(ring),
+      watching_(watch()) {}
 
 // For the agent's end, as long as the connection: one poll, that costs a request nothing.
 Task<void> Http1Agent::watch() {
-  std::uint32_t until = POLLRDHUP;
+  const std::int32_t came = co_await ring_.poll(stream_.fd(), POLLRDHUP, Deadline::never());
+  if (closed_ || broken_ || came < 0) co_return;
+  sends_no_more_ = !reading_ended_;
+  gone_ = (came & (POLLHUP | POLLERR)) != 0;
+  look_for_end();
+  // A reset may follow. io_uring reports an end of sending whether one asks for it or not: a second poll
+  // would not wait.
   while (!gone_) {
-    const std::int32_t came = co_await ring_.poll(stream_.fd(), until, Deadline::never());
-    if (closed_ || broken_ || came < 0) co_return;
-    gone_ = (came & (POLLHUP | POLLERR)) != 0;
-    sends_no_more_ = sends_no_more_ || !reading_ended_;
-    look_for_end();
-    until = 0;  // a reset
+    co_await closing_.wait(Deadline::after(reset_check));
+    if (closed_ || broken_) co_return;
+    pollfd reset{.fd = stream_.fd(), .events = 0, .revents = 0};
+    gone_ = ::poll(&reset, 1, 0) == 1;
+    if (gone_) look_for_end();
   }
 }
 
@@ -316,6 +328,7 @@ Task<void> Http1Agent::close() {
   if (!broken_) co_await say_goodbye();
   closed_ = true;
   ::shutdown(stream_.fd(), SHUT_RDWR);
+  closing_.notify();
   co_await watching_;
 }
 

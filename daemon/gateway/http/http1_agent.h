@@ -94,6 +94,7 @@ class Http1Agent final : AgentExchange, public AgentConnection {
   bool head_waits_ = false;  // in out_, for the first bytes of its body
   std::string out_;
 
+  Event closing_;
   Task<void> watching_;
 };
 

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -227,6 +228,33 @@ TEST_CASE("where much has come at once, what is decided leaves after each few of
   ring->run();
   REQUIRE(noted.size() == pairs.size());
   for (int each : noted) CHECK(std::ranges::count(noted, each) <= 8);
+}
+
+TEST_CASE("operations that complete as they are submitted keep no other from its turn") {
+  auto ring = make_ring();
+  Pair ended, quiet;
+  ended.right = Fd();
+  bool over = false;
+  const auto ask_on = [](Ring& on, int fd, const bool& enough) -> Task<void> {
+    while (!enough) (void)co_await on.poll(fd, POLLIN, Deadline::never());
+  };
+  std::vector<Task<void>> busy;
+  for (int i = 0; i < 32; ++i) busy.push_back(ask_on(*ring, ended.left.get(), over));
+  std::int32_t heard = 0;
+  const auto hear = [&]() -> Task<void> {
+    std::array<char, 8> buffer;
+    heard = co_await ring->recv(quiet.left.get(), buffer, Deadline::after(2s));
+    over = true;
+    ring->stop();
+  };
+  Task<void> hearing = hear();
+  std::thread speaker([&] {
+    std::this_thread::sleep_for(20ms);
+    (void)!::write(quiet.right.get(), "hello", 5);
+  });
+  ring->run();
+  speaker.join();
+  CHECK(heard == 5);
 }
 
 TEST_CASE("a task group knows when its last task has ended") {

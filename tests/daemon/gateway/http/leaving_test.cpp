@@ -1,5 +1,8 @@
 // Agents that leave before they are answered, those that only send no more, and servers that say nothing.
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <ctime>
+#include <thread>
 
 #include "tests/daemon/gateway/http/lab.h"
 #include "tests/daemon/http2/frames.h"
@@ -102,6 +105,32 @@ TEST_CASE("an agent that sends no more may still read, and is answered") {
   server.send(ok);
   CHECK(agent.rest() == ok + ok);
   CHECK_FALSE(agent.was_reset());
+}
+
+TEST_CASE("agents that send no more cost nothing while the server thinks, and keep nobody from their turn") {
+  Gateway gateway({.rules = allow_all});
+  const std::string cut =
+      "POST / HTTP/1.1\r\nHost: " + gateway.authority() + "\r\nContent-Length: 9\r\n\r\nabc";
+  for (const std::string& request : {get(gateway), cut}) {
+    CAPTURE(request);
+    std::vector<Side> agents, servers;
+    for (int i = 0; i < 16; ++i) {
+      agents.push_back(gateway.agent());
+      agents.back().send(request);
+      servers.push_back(gateway.server());
+      servers.back().head();
+    }
+    for (Side& agent : agents) agent.end_sending();
+    const std::clock_t before = std::clock();
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    CHECK(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC < 0.1);
+    Side other = gateway.agent();
+    other.send(get(gateway, "/other"));
+    Side server = gateway.server();
+    CHECK(server.head() == get(gateway, "/other"));
+    server.send(ok);
+    CHECK(other.until("ok") == ok);
+  }
 }
 
 TEST_CASE("an agent that has sent no more and then is reset is gone") {
