@@ -53,25 +53,34 @@ Task<void> Http1Agent::watch() {
   const std::int32_t came = co_await ring_.poll(stream_.fd(), POLLRDHUP, Deadline::never());
   if (closed_ || broken_ || came < 0) co_return;
   sends_no_more_ = !reading_ended_;
-  gone_ = (came & (POLLHUP | POLLERR)) != 0;
-  look_for_end();
+  note_end(static_cast<unsigned>(came));
   // A reset may follow. io_uring reports an end of sending whether one asks for it or not: a second poll
   // would not wait.
   while (!gone_) {
     co_await closing_.wait(Deadline::after(reset_check));
     if (closed_ || broken_) co_return;
     pollfd reset{.fd = stream_.fd(), .events = 0, .revents = 0};
-    gone_ = ::poll(&reset, 1, 0) == 1;
-    if (gone_) look_for_end();
+    if (::poll(&reset, 1, 0) == 1) note_end(static_cast<unsigned>(reset.revents));
   }
 }
 
-// Only while nothing reads: who does sees it, or reads on until the end of what had come before it.
+void Http1Agent::note_end(unsigned events) {
+  reset_ = (events & POLLERR) != 0;
+  gone_ = (events & (POLLHUP | POLLERR)) != 0;
+  look_for_end();
+}
+
 void Http1Agent::look_for_end() {
-  if (!broken_off_ || !body_over_ || changed_ || broken_) return;
-  if (!gone_ && (!sends_no_more_ || may_still_read())) return;
+  if (!broken_off_ || broken_ || !has_left()) return;
   gone_ = last_ = true;
   broken_off_();
+}
+
+// Only while nothing reads: who does sees it, or reads on until the end of what had come before it. After a
+// change of protocol both directions are read, but not what comes behind the end of this one.
+bool Http1Agent::has_left() {
+  if (changed_) return reset_;
+  return body_over_ && (gone_ || (sends_no_more_ && !may_still_read()));
 }
 
 // An agent that sends no more may still read, as of `printf ... | nc`. Not where TLS has ended without a

@@ -52,7 +52,9 @@ class Http1Agent final : AgentExchange, public AgentConnection {
   void on_broken_off(std::function<void()> told) override;
 
   Task<void> watch();
+  void note_end(unsigned events);  // of poll()
   void look_for_end();
+  bool has_left();
   bool may_still_read();
   Task<void> say_goodbye();
   void stop_reading();
@@ -76,6 +78,7 @@ class Http1Agent final : AgentExchange, public AgentConnection {
   bool broken_ = false;
   bool sends_no_more_ = false;        // the agent
   bool gone_ = false;                 // the agent, with its socket
+  bool reset_ = false;                // by the agent
   bool closed_ = false;               // by us
   std::function<void()> broken_off_;  // of the exchange that goes on
 

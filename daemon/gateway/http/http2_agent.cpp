@@ -33,8 +33,11 @@ class Http2AgentExchange final : public AgentExchange {
     return connection_.finish(id_, trailers, deadline);
   }
   void break_off() override { connection_.break_off_answer(id_); }
+  // Which may have been before anybody accepted it.
   void on_broken_off(std::function<void()> told) override {
-    connection_.places_.find(id_)->second.broken_off = std::move(told);
+    Http2Connection::Place& place = connection_.places_.find(id_)->second;
+    place.broken_off = std::move(told);
+    if (place.broken_off && connection_.is_broken_off(place)) place.broken_off();
   }
 
  private:

@@ -141,7 +141,7 @@ void Http2Connection::tell(http2::Event& event) {
       places_.erase(found);
       return;
     }
-    if (closed->code != NGHTTP2_NO_ERROR) tell_broken_off(place);
+    if (is_broken_off(place)) tell_broken_off(place);
   }
   place.changed.notify();
 }
@@ -224,8 +224,7 @@ Task<std::expected<void, Error>> Http2Connection::wait_sent(StreamId id, std::si
     if (!in_time) co_return std::unexpected(too_late());
   }
   // A stream that is closed in good order has been sent.
-  if (lost_ || (place.closed && *place.closed != NGHTTP2_NO_ERROR))
-    co_return std::unexpected(why_closed(place));
+  if (is_broken_off(place)) co_return std::unexpected(why_closed(place));
   co_return std::expected<void, Error>{};
 }
 

@@ -70,6 +70,10 @@ class Http2Connection : Timer {
   void break_off(http2::StreamId id, std::uint32_t code);
   // Where all of the answer has been written, only the rest of the request is not wanted.
   void break_off_answer(http2::StreamId id);
+  // By the other side, or with the connection.
+  bool is_broken_off(const Place& place) const {
+    return lost_ || (place.closed && *place.closed != NGHTTP2_NO_ERROR);
+  }
   Error why_closed(const Place& place) const;
   void wake_writer() { to_write_.notify(); }
 

@@ -112,7 +112,7 @@ Deadline Exchange::stall_deadline() const {
 }
 
 void Exchange::note_outcome() {
-  if (agent_left_ && !whole_) why_ = "the agent left before it was answered";
+  if (agent_left_ && !whole_) why_ = head_sent_ ? "the agent left" : "the agent left before it was answered";
   flow_.worker().audit().note(AuditLines::outcome({.id = action_,
                                                    .ok = whole_,
                                                    .bytes_up = bytes_up_,

@@ -72,6 +72,7 @@ class Gateway {
   void forget(const std::string& credential);
   Shared& shared() { return serving_.shared(); }
   bool logs(std::string_view text) const;  // once it is written, which an outcome waits for
+  std::string log() const;                 // as far as it is written
   std::string authority() const { return "127.0.0.1:" + std::to_string(server_port_); }
 
  private:

@@ -143,9 +143,13 @@ bool Gateway::server_is_quiet() const {
   return !has_input(server_listener_.get(), 150);
 }
 
+std::string Gateway::log() const {
+  return serving_.audit_log();
+}
+
 bool Gateway::logs(std::string_view text) const {
   for (int tries = 0; tries < 500; ++tries) {
-    if (serving_.audit_log().contains(text)) return true;
+    if (log().contains(text)) return true;
     ::poll(nullptr, 0, 20);
   }
   return false;

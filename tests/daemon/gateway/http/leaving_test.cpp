@@ -9,6 +9,7 @@
 #include "tests/daemon/tls/pair.h"
 
 using namespace clawpatrol::http::lab;
+using namespace clawpatrol::tests;
 namespace tls = clawpatrol::tls;
 
 namespace {
@@ -143,6 +144,42 @@ TEST_CASE("an agent that has sent no more and then is reset is gone") {
   CHECK(server.is_quiet());
   agent.reset();
   CHECK(server.rest() == "");
+}
+
+TEST_CASE("an agent whose WebSocket has ended and then is reset is gone") {
+  Gateway gateway({.rules = allow_all});
+  Side agent = gateway.agent();
+  agent.send("GET /chat HTTP/1.1\r\nHost: " + gateway.authority() +
+             "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+  Side server = gateway.server();
+  server.head();
+  server.send(
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+  agent.head();
+  agent.end_sending();
+  CHECK(server.rest() == "");
+  server.send("\x82\x02go");  // which goes on as long as somebody may read
+  CHECK(agent.exactly(4) == "\x82\x02go");
+  agent.reset();
+  CHECK(gateway.logs(R"("the agent left")"));
+}
+
+TEST_CASE("a stream that is broken off before anybody has looked at it comes to no server") {
+  Gateway gateway({.rules = allow_all, .version = clawpatrol::http::Version::http2});
+  const Pairs fields = {
+      {":method", "GET"}, {":scheme", "http"}, {":path", "/left"}, {":authority", gateway.authority()}};
+  Pairs other = fields;
+  other[2].second = "/stays";
+  Side agent = gateway.agent();
+  agent.send(with_settings(head(1, fields) + frame(rst_stream, 0, 1, std::string("\0\0\0\x08", 4)) +
+                           head(3, other)));
+  Side server = gateway.server();
+  CHECK(server.head().starts_with("GET /stays "));
+  server.send(ok);
+  agent.until(frame(data, end_stream, 3, "ok"));
+  CHECK(gateway.logs(left));
 }
 
 TEST_CASE("TLS that ends without a word is an agent that is gone") {
