@@ -174,7 +174,7 @@ void add_generations(CLI::App& app, Invocation& in) {
       [](Context c) { return rules(c, RulesView::shadow); });
   CLI::App* suggesting =
       add(*group, in, "suggest",
-          "rules for what was done that no rule was for, from the audit log, and no wider; needs no daemon",
+          "rules for what was done that no rule was for, as narrow as the audit log allows; needs no daemon",
           [&in](Context c) { return rules_suggest(c, in.suggest); });
   suggesting->add_option("--since", in.suggest.since,
                          "a duration: only what was done since then, such as 30m");

@@ -111,6 +111,24 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string printable_in_toml(std::string_view text) {
+  std::string out = "\"";
+  while (!text.empty()) {
+    const Character character = decode(text);
+    const std::string_view raw = text.substr(0, std::max<std::size_t>(character.size, 1));
+    text.remove_prefix(raw.size());
+    if (raw == "\"" || raw == "\\")
+      out.append("\\").append(raw);
+    else if (character.size == 0)
+      out += "\\uFFFD";
+    else if (within(unprintable, character.value) || within(combining, character.value))
+      out += fmt::format("\\U{:08X}", character.value);
+    else
+      out += raw;
+  }
+  return out + "\"";
+}
+
 std::size_t display_width(std::string_view printable_text) {
   std::size_t width = 0;
   while (!printable_text.empty()) {

@@ -12,6 +12,10 @@ namespace clawpatrol::cpctl {
 // \u{1b}, and bytes that are not UTF-8 become \xNN. Everything else stays.
 std::string printable(std::string_view text);
 
+// A basic string of TOML that is read as `text`, with its quotes, and in which only printable characters
+// stand as they are. Bytes that are not UTF-8, which TOML has no way to write, become U+FFFD.
+std::string printable_in_toml(std::string_view text);
+
 // The columns that printable text takes on a terminal.
 std::size_t display_width(std::string_view printable_text);
 

@@ -45,20 +45,6 @@ std::string same_names(const char* facet, const std::vector<std::string>& names)
   return fmt::format("sets.equivalent({}, {})", facet, list_literal(names));
 }
 
-// As a basic string of TOML, which has room for all that a condition may hold.
-std::string toml_string(std::string_view text) {
-  std::string out = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\')
-      out += fmt::format("\\{}", c);
-    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-      out += fmt::format("\\u{:04X}", static_cast<unsigned char>(c));
-    else
-      out += c;
-  }
-  return out + "\"";
-}
-
 // FNV-1a: of what a rule says, so that rules of another day, kept beside these, have other names.
 std::uint32_t fingerprint(std::string_view condition) {
   std::uint32_t hash = 2166136261;
@@ -90,8 +76,23 @@ std::string lacking(const Json& facets) {
   return "";
 }
 
+// Whether what the log holds of a statement beside its text says what it does to which relations. Of any
+// other (ALTER, GRANT, SET) the text alone says it.
+bool is_told_by_facets(const Json& facets) {
+  const std::string verb = text_of(facets, "verb"), copy = text_of(facets, "copy");
+  if (verb == "copy") return copy.ends_with(" client");
+  constexpr std::string_view told[] = {"select", "insert", "update", "delete", "merge"};
+  return std::ranges::find(told, verb) != std::end(told);
+}
+
+std::string lacking_of_sql(const Json& facets) {
+  return is_told_by_facets(facets) || facets.contains("statement") ? "" : "a text longer than the log holds";
+}
+
 std::pair<std::string, std::string> of_sql(const Json& facets) {
-  std::string condition = fmt::format("sql.verb == {}", literal(text_of(facets, "verb")));
+  std::string condition = fmt::format("sql.database == {} && sql.user == {} && sql.verb == {}",
+                                      literal(text_of(facets, "database")), literal(text_of(facets, "user")),
+                                      literal(text_of(facets, "verb")));
   auto also = [&](const std::string& more) { condition += " && " + more; };
   also(same_names("sql.verbs", names_in(facets, "verbs")));
   also(same_names("sql.functions", names_in(facets, "functions")));
@@ -105,6 +106,8 @@ std::pair<std::string, std::string> of_sql(const Json& facets) {
   const auto writes = names_in(facets, "writes");
   std::string alternative = same_names("sql.tables", names_in(facets, "tables"));
   if (!writes.empty()) alternative += " && " + same_names("sql.writes", writes);
+  if (!is_told_by_facets(facets))
+    alternative += " && sql.statement == " + literal(text_of(facets, "statement"));
   return {condition, alternative};
 }
 
@@ -189,13 +192,19 @@ void Suggestions::take(std::string_view line) {
   const bool kubernetes = type == "request" && !text_of(*facets, "verb").empty();
   const bool http = type == "request" && !kubernetes && !text_of(*facets, "path").empty();
   if (!sql && !http && !kubernetes) return void(++left_out_["without the facets that a rule could name"]);
-  if (kubernetes)
-    if (std::string why = lacking_of_kubernetes(*read, *facets); !why.empty()) return void(++left_out_[why]);
+  std::string why = kubernetes ? lacking_of_kubernetes(*read, *facets) : sql ? lacking_of_sql(*facets) : "";
+  const std::string dest = text_of(*read, "dest");
+  const std::size_t colon = dest.rfind(':');
+  if (colon == dest.npos) why = "without a destination";
+  if (!why.empty()) return void(++left_out_[why]);
   auto [condition, alternative] = sql          ? of_sql(*facets)
                                   : kubernetes ? of_kubernetes(*facets)
                                                : of_http(*facets);
-  condition = fmt::format("peer.profile == {} && action.kind == {} && {}", literal(text_of(*read, "profile")),
-                          literal(text_of(*read, "kind")), condition);
+  condition = fmt::format(
+      "peer.profile == {} && dest.host == {} && dest.port == {} && credential == {} && action.kind == {} && "
+      "{}",
+      literal(text_of(*read, "profile")), literal(dest.substr(0, colon)), dest.substr(colon + 1),
+      literal(text_of(*read, "credential")), literal(text_of(*read, "kind")), condition);
   add({.endpoint = text_of(*read, "endpoint"),
        .about = sql          ? text_of(*facets, "verb")
                 : kubernetes ? text_of(*facets, "verb") + "-" + text_of(*facets, "resource")
@@ -236,7 +245,7 @@ std::string Suggestions::toml() const {
                        printable(group.last), printable(group.example));
     out += fmt::format(
         "[[rule]]\nname      = \"{}-{:08x}\"\nendpoint  = \"{}\"\ncondition = {}\nverdict   = \"allow\"\n\n",
-        name, fingerprint(condition), group.endpoint, toml_string(condition));
+        name, fingerprint(condition), group.endpoint, printable_in_toml(condition));
   }
   return out;
 }

@@ -53,6 +53,12 @@ int rules_suggest(Context context, const SuggestRequest& request) {
     console.complain(read.error(), "Root alone may read the gateway's own; --log PATH names another.");
     return exit_no;
   }
+  if (suggestions.rules() > 0)
+    console.out(
+        "# As narrow as the audit log allows. Columns, constants, queries and bodies are not in it: rules "
+        "for\n"
+        "# data (SELECT, INSERT, UPDATE, DELETE, MERGE, COPY) and requests leave them open. Read before "
+        "use.\n\n");
   console.out(suggestions.toml());
   for (const auto& [why, count] : suggestions.left_out())
     console.err(fmt::format("left out: {}: {}\n", counted(count, "action"), printable(why)));
@@ -60,12 +66,9 @@ int rules_suggest(Context context, const SuggestRequest& request) {
     console.err("nothing was done that no rule was for\n");
     return exit_ok;
   }
-  console.err(fmt::format(
-      "{} for {}; queries and bodies of requests are not in the log, and in no rule (but for deletions, "
-      "evictions "
-      "and scaling of Kubernetes). Put it into a file in conf.d, then: cpctl diff OLD NEW --replay {}\n",
-      counted(suggestions.rules(), "rule"), counted(suggestions.actions(), "action"),
-      printable(log.native())));
+  console.err(fmt::format("{} for {}. Put them into a file in conf.d, then: cpctl diff OLD NEW --replay {}\n",
+                          counted(suggestions.rules(), "rule"), counted(suggestions.actions(), "action"),
+                          printable(log.native())));
   return exit_ok;
 }
 

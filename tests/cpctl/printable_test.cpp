@@ -18,6 +18,11 @@ TEST_CASE("attack 27: escape, bidi and invisible characters in data never reach 
   CHECK(printable("\x7f") == "\\u{7f}");
 }
 
+TEST_CASE("attack 27: a string of TOML for an operator to read holds nothing that is not printable") {
+  CHECK(printable_in_toml("a\u202E\u009B31m\u0301\n\"\\\xffé") ==
+        R"("a\U0000202E\U0000009B31m\U00000301\U0000000A\"\\\uFFFDé")");
+}
+
 TEST_CASE("attack 27: every byte string becomes printable, and nothing that was printable is lost") {
   std::mt19937 random(27);
   for (int round = 0; round < 2000; ++round) {

@@ -16,7 +16,7 @@ namespace {
 std::string line(const std::string& verdict, const std::string& guard, const std::string& facets,
                  const std::string& type = "statement", const std::string& rule = "") {
   return R"({"v":1,"seq":1,"prev":"x","time":"2026-11-22T10:00:00.000000Z","id":"a-1","peer":"b","profile":"data",)"
-         R"("address":"10.86.0.2","endpoint":"pg","dest":"pg:5432","type":")" +
+         R"("address":"10.86.0.2","endpoint":"pg","dest":"pg:5432","credential":"c","type":")" +
          type + R"(","kind":"read","verdict":")" + verdict + R"(","rule":")" + rule + R"(","guard":")" +
          guard + R"(","facets":)" + facets + "}";
 }
@@ -44,6 +44,40 @@ TEST_CASE(
   CHECK(text.find("(sets.equivalent(sql.tables, ['orders']))") != std::string::npos);
   CHECK(text.find("&& sql.unbounded &&") != std::string::npos);
   CHECK(text.find("# 3 times") != std::string::npos);
+}
+
+TEST_CASE("a rule is for the database, user, destination and credential that were seen") {
+  Suggestions made;
+  made.take(
+      line("deny", "",
+           R"({"statement":"SELECT a FROM users","verb":"select","verbs":["select"],"tables":["users"],)"
+           R"("database":"app","user":"reader"})"));
+  const std::string text = made.toml();
+  INFO(text);
+  CHECK(text.find("peer.profile == 'data' && dest.host == 'pg' && dest.port == 5432 && credential == 'c' && "
+                  "action.kind == 'read' && sql.database == 'app' && sql.user == 'reader' && ") !=
+        std::string::npos);
+}
+
+TEST_CASE("of SQL that its facets do not tell, the exact text is suggested, or nothing") {
+  Suggestions made;
+  for (
+      const char* facets :
+      {R"({"statement":"ALTER TABLE users ADD COLUMN x int","verb":"alter","verbs":["alter"],"tables":["users"]})",
+       R"({"statement":"SET timezone = 'UTC'","verb":"set","verbs":["set"]})",
+       R"({"statement":"COPY users TO PROGRAM 'cat'","verb":"copy","verbs":["copy"],"copy":"to program"})"})
+    made.take(line("deny", "", facets));
+  made.take(line("deny", "", R"({"statement_begins":"GRANT ","verb":"grant","verbs":["grant"]})"));
+  CHECK(made.left_out() == std::map<std::string, std::size_t>{{"a text longer than the log holds", 1}});
+  const std::string text = made.toml();
+  INFO(text);
+  for (const char* exact : {"sql.statement == 'ALTER TABLE users ADD COLUMN x int'",
+                            R"(sql.statement == 'SET timezone = \\'UTC\\'')",
+                            R"(sql.statement == 'COPY users TO PROGRAM \\'cat\\'')"})
+    CHECK(text.find(exact) != std::string::npos);
+  Suggestions client;
+  client.take(line("deny", "", R"({"statement":"COPY t TO STDOUT","verb":"copy","copy":"to client"})"));
+  CHECK(client.toml().find("sql.statement") == std::string::npos);
 }
 
 TEST_CASE("rules of another day have other names, so that both can be kept") {
@@ -162,6 +196,8 @@ TEST_CASE("a suggestion for Kubernetes is a policy that loads, and allows what w
   HttpFacets http;
   http.method = std::string("GET"), http.host = std::string("pg");
   http.path = std::string("/api/v1/namespaces/web/pods/a");
+  DestFacets dest{"pg", 5432};
+  std::string credential = "c";
   auto verdict = [&](const char* verb, const char* space, const char* name, ActionKind kind) {
     K8sFacets k8s;
     k8s.verb = std::string(verb), k8s.group = std::string(), k8s.version = std::string("v1");
@@ -171,6 +207,8 @@ TEST_CASE("a suggestion for Kubernetes is a policy that loads, and allows what w
     action.kind = kind;
     action.peer = &peer;
     action.endpoint = &endpoint;
+    action.dest = &dest;
+    action.credential = credential;
     action.http = &http;
     action.k8s = &k8s;
     return decide(*loaded.policy, action).verdict;
@@ -180,6 +218,12 @@ TEST_CASE("a suggestion for Kubernetes is a policy that loads, and allows what w
   CHECK(verdict("get", "kube-system", "a", ActionKind::read) == Verdict::deny);
   CHECK(verdict("delete", "web", "a", ActionKind::read) == Verdict::deny);
   CHECK(verdict("get", "web", "a", ActionKind::admin) == Verdict::deny);  // in another's name
+  dest.port = 6443;
+  CHECK(verdict("get", "web", "a", ActionKind::read) == Verdict::deny);
+  dest = {"other", 5432};
+  CHECK(verdict("get", "web", "a", ActionKind::read) == Verdict::deny);
+  dest.host = "pg", credential = "";
+  CHECK(verdict("get", "web", "a", ActionKind::read) == Verdict::deny);
 }
 
 TEST_CASE("whatever agents wrote, a suggestion is a policy that loads, and says no more than they did") {

@@ -9,7 +9,9 @@ from shared_lab import SharedLab
 
 LOGINS = '[[rule]]\nname = "logins"\nendpoint = "pg-prod"\non = ["login", "cancel"]\ncondition = "true"\nverdict = "allow"\n'
 SEEN = "SELECT name FROM users WHERE id = 1"
-NOT_SEEN = ("SELECT token FROM sec.tokens", "DELETE FROM users", "SELECT name FROM users WHERE pg_sleep(0) IS NULL")
+SET = "SET timezone = 'UTC'"
+NOT_SEEN = ("SELECT token FROM sec.tokens", "DELETE FROM users", "SELECT name FROM users WHERE pg_sleep(0) IS NULL",
+            "SET timezone = 'CET'", "SET search_path = sec")
 
 
 class Observe(SharedLab):
@@ -28,6 +30,8 @@ class Observe(SharedLab):
     def test_from_observing_to_enforcing(self):
         """observe, the audit log, cpctl rules suggest, cpctl diff --replay, cpctl enforce"""
         self.assertEqual(wire.rows(self.session().simple(SEEN)), [["user1"]], "what no rule is for passes")
+
+        self.assertEqual(wire.errors(self.session().simple(SET)), [])
 
         def observed():
             return [line for line in self.lab.audit_lines() if line.get("guard") == "observe"]
@@ -51,8 +55,14 @@ class Observe(SharedLab):
         self.assertIn('mode = "enforce"', (self.lab.config / "clawpatrol.toml").read_text())
         for going_on in (connection, self.session()):
             self.assertEqual(wire.rows(going_on.simple(SEEN)), [["user1"]])
+            self.assertEqual(wire.errors(going_on.simple(SET)), [])
             for text in NOT_SEEN:
                 self.assertEqual(wire.error_codes(going_on.simple(text)), ["42501"], text)
+        self.lab.admin("CREATE DATABASE elsewhere")
+        elsewhere = wire.Connection(self.lab.connect(self.address))
+        self.addCleanup(elsewhere.socket.close)
+        elsewhere.login(database="elsewhere")
+        self.assertEqual(wire.error_codes(elsewhere.simple(SEEN)), ["42501"])
         self.assertEqual(self.lab.admin("SELECT count(*) FROM users"), "100")
         again = self.lab.cpctl("enforce", check=False)
         self.assertEqual(again.returncode, 1, "it enforces already")
