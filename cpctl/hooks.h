@@ -17,8 +17,8 @@ struct HookFacts {
 
 // Lines of [Interface]: PostUp, and PostDown in the opposite order. Debian's, RHEL's, Alpine's or SUSE's
 // trust store is found where the tunnel comes up. What is not there is left alone; a hash that is another
-// fails, and wg-quick takes the tunnel down again. A second `up` after one that was cut off finds what was
-// there before that.
+// fails, and wg-quick takes the tunnel down again with nothing left of it. A second `up` after one that was
+// cut off finds what was there before that.
 std::vector<std::string> hook_lines(Hooks hooks, const HookFacts& facts);
 
 // The configuration with those lines at the end of [Interface].

@@ -103,9 +103,10 @@ std::string written(const Answered& answer, std::string_view method) {
       .upgrade = {}};
   if (answer.status == 405) head.fields.push_back({"Allow", "GET, HEAD"});
   std::string out;
-  (void)http1::append_response(
-      out, head,
-      {.end = head.has_body ? http1::BodyEnd::length : http1::BodyEnd::none, .connection = "close"});
+  (void)http1::append_response(out, head,
+                               {.end = head.has_body ? http1::BodyEnd::length : http1::BodyEnd::none,
+                                .connection = "close",
+                                .asked = head.has_body ? http1::Asked::ordinary : http1::Asked::head});
   if (head.has_body) out += answer.body;
   return out;
 }

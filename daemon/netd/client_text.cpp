@@ -44,7 +44,10 @@ std::string client_configuration(const PeerEntry& peer, const NetworkConfig& con
     text += fmt::format("Endpoint = {}\n", config.endpoint);
   else
     text += "# Endpoint = host:port of the gateway's interface, which [gateway] endpoint does not name\n";
-  text += "AllowedIPs = 0.0.0.0/0, ::/0\nPersistentKeepalive = 25\n";
+  // The gateway by itself too, for wg-quick to make a route of: the agent's own network may be one of the
+  // same addresses, and is preferred to a default route.
+  text += fmt::format("AllowedIPs = 0.0.0.0/0, ::/0, {}\nPersistentKeepalive = 25\n",
+                      host_prefixes(config.tunnel_addresses(), ", "));
   return text;
 }
 

@@ -168,9 +168,9 @@ void Netd::reconcile_or_log() {
     log_message(journal::Message::network_incomplete, "{}", done.error().what);
 }
 
-// In an order in which nothing is open for a moment: the filter on the interface, which drops everything
-// until it is told of it; then the tables; then the rule that routes what the filter let in; and only then is
-// our interface up.
+// In an order in which nothing is open for a moment: the rule that routes what the filter lets in; the filter
+// on the interface, which drops everything until it is told of it; then the tables; and only then is our
+// interface up.
 std::expected<void, Error> Netd::reconcile() {
   if (auto done = follow_own_addresses(); !done) return done;
   if (config_.makes_interface())
@@ -178,11 +178,13 @@ std::expected<void, Error> Netd::reconcile() {
   auto links = netlink_->links();
   if (!links) return std::unexpected(links.error());
   remove_old_tunnel(*links);
-  auto table = table_of(filtered(*links));
+  if (auto done = netlink_->steer(steering_rule, config_.steered()); !done) return done;
+  auto first = netlink_->comes_first(steering_rule, config_.steered());
+  if (!first) return std::unexpected(first.error());
+  auto table = table_of(filtered(*links, *first));
   if (!table) return std::unexpected(table.error());
   if (auto done = steering_->tell(*table); !done) return done;
   drop_stale_filters(*links);
-  if (auto done = netlink_->steer(steering_rule, config_.steered()); !done) return done;
   if (!config_.makes_interface()) return {};
   for (const Link& link : named(*links, {config_.interface})) {
     if (auto done = sync_tunnel_addresses(link.index); !done) return done;
@@ -217,8 +219,9 @@ std::expected<void, Error> Netd::follow_own_addresses() {
 }
 
 // The steered interfaces that are there and have our filter. One without it must not be steered either:
-// nobody would look at the sources of what it brings.
-std::vector<Link> Netd::filtered(const std::vector<Link>& links) {
+// nobody would look at the sources of what it brings. Where the rule does not come first the filter drops
+// everything.
+std::vector<Link> Netd::filtered(const std::vector<Link>& links, bool rule_comes_first) {
   std::map<std::string, std::string> unsteered;
   for (const std::string& name : config_.steered()) unsteered[name] = "it is not there yet";
   std::vector<Link> found;
@@ -227,6 +230,11 @@ std::vector<Link> Netd::filtered(const std::vector<Link>& links) {
     if (!link.supported) continue;
     if (auto done = steering_->attach_filter(link.index); !done) {
       unsteered[link.name] = done.error().what;
+      continue;
+    }
+    if (!rule_comes_first) {
+      unsteered[link.name] =
+          "a routing rule stands before ours and could go around us; `ip rule` and `ip -6 rule` list them";
       continue;
     }
     unsteered.erase(link.name);

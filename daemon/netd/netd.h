@@ -26,8 +26,9 @@
 
 namespace clawpatrol::netd {
 
-// Numbers of ours in the kernel's tables.
-inline constexpr SteeringRule steering_rule{.table = 49576, .priority = 186, .mark = 0xc1a80053};
+// Numbers of ours in the kernel's tables. Behind the rule of the local table, and before every other one:
+// also those that are added later without a priority, which the kernel puts before the first that has one.
+inline constexpr SteeringRule steering_rule{.table = 49576, .priority = 0, .mark = 0xc1a80053};
 
 class Netd {
  public:
@@ -59,7 +60,7 @@ class Netd {
   std::expected<void, Error> sync_tunnel_addresses(int interface);
   void remove_old_tunnel(const std::vector<Link>& links);
   void drop_stale_filters(const std::vector<Link>& links);
-  std::vector<Link> filtered(const std::vector<Link>& links);
+  std::vector<Link> filtered(const std::vector<Link>& links, bool rule_comes_first);
   std::expected<SteeringTable, Error> table_of(const std::vector<Link>& steered);
   std::expected<void, Error> make_sockets();
   std::expected<void, Error> grow_listeners(std::uint32_t workers);

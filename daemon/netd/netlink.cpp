@@ -332,41 +332,62 @@ std::expected<void, Error> Netlink::change_route(int type, int family, const Ste
   return send(request.get(), "cannot change the local route", fmt::format("table {}", rule.table));
 }
 
-// The interfaces of the rules that look our table up; "" for one that is not exactly ours.
-std::expected<std::vector<std::string>, Error> Netlink::rules_of(int family, const SteeringRule& rule) {
+// All rules, in the order in which the kernel asks them.
+std::expected<std::vector<Netlink::FoundRule>, Error> Netlink::rules(int family, const SteeringRule& rule) {
   fib_rule_hdr header{};
   header.family = static_cast<std::uint8_t>(family);
   NlMessage request = new_message(RTM_GETRULE, NLM_F_DUMP, &header, sizeof header);
-  std::vector<std::string> found;
+  std::vector<FoundRule> found;
   auto done = dump(socket_.get(), request.get(), "cannot list routing rules", [&](nlmsghdr* answer) {
     nlattr* attributes[FRA_MAX + 1] = {};
     if (answer->nlmsg_type != RTM_NEWRULE ||
         nlmsg_parse(answer, sizeof(fib_rule_hdr), attributes, FRA_MAX, nullptr) < 0)
       return;
-    auto is = [&](int type, std::uint32_t value) {
-      return attributes[type] && nla_get_u32(attributes[type]) == value;
-    };
-    if (is(FRA_TABLE, rule.table) && is(FRA_PRIORITY, rule.priority) && is(FRA_FWMARK, rule.mark) &&
-        attributes[FRA_IIFNAME])
-      found.emplace_back(nla_get_string(attributes[FRA_IIFNAME]));
+    // The kernel leaves out what is 0.
+    auto number = [&](int type) { return attributes[type] ? nla_get_u32(attributes[type]) : 0; };
+    FoundRule each;
+    each.table = number(FRA_TABLE);
+    if (attributes[FRA_IIFNAME]) each.interface = nla_get_string(attributes[FRA_IIFNAME]);
+    each.ours = each.table == rule.table && number(FRA_PRIORITY) == rule.priority &&
+                number(FRA_FWMARK) == rule.mark && !each.interface.empty();
+    found.push_back(std::move(each));
   });
   if (!done) return std::unexpected(done.error());
   return found;
 }
 
+std::expected<bool, Error> Netlink::comes_first(const SteeringRule& rule,
+                                                const std::vector<std::string>& interfaces) {
+  for (int family : {AF_INET, AF_INET6}) {
+    auto all = rules(family, rule);
+    if (!all && family == AF_INET6) continue;  // a machine without it
+    if (!all) return std::unexpected(all.error());
+    const auto last = std::ranges::find_if(all->rbegin(), all->rend(), &FoundRule::ours);
+    for (auto each = last; each != all->rend(); ++each) {
+      const bool concerned =
+          each->interface.empty() || std::ranges::find(interfaces, each->interface) != interfaces.end();
+      if (!each->ours && each->table != RT_TABLE_LOCAL && concerned) return false;
+    }
+  }
+  return true;
+}
+
 std::expected<void, Error> Netlink::steer_family(int family, const SteeringRule& rule,
                                                  const std::vector<std::string>& interfaces) {
-  auto present = rules_of(family, rule);
-  if (!present) return std::unexpected(present.error());
+  auto all = rules(family, rule);
+  if (!all) return std::unexpected(all.error());
+  std::vector<std::string> present;
+  for (const FoundRule& each : *all)
+    if (each.ours) present.push_back(each.interface);
   auto has = [](const std::vector<std::string>& list, const std::string& name) {
     return std::find(list.begin(), list.end(), name) != list.end();
   };
   if (!interfaces.empty())
     if (auto done = change_route(RTM_NEWROUTE, family, rule); !done) return done;
   for (const std::string& name : interfaces)
-    if (!has(*present, name))
+    if (!has(present, name))
       if (auto done = change_rule(RTM_NEWRULE, family, rule, name); !done) return done;
-  for (const std::string& name : *present)
+  for (const std::string& name : present)
     if (!has(interfaces, name))
       if (auto done = change_rule(RTM_DELRULE, family, rule, name); !done) return done;
   if (interfaces.empty()) (void)change_route(RTM_DELROUTE, family, rule);  // it may never have been there
@@ -399,7 +420,8 @@ std::expected<NetlinkEvents, Error> NetlinkEvents::open() {
   if (!socket) return std::unexpected(socket.error());
   nl_socket_disable_seq_check(socket->get());
   int code = nl_socket_add_memberships(socket->get(), RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
-                                       RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, 0);
+                                       RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE,
+                                       RTNLGRP_IPV6_RULE, 0);
   if (code >= 0) code = nl_socket_set_nonblocking(socket->get());
   if (code < 0) return std::unexpected(netlink_error(code, "cannot watch interfaces"));
   return NetlinkEvents(std::move(*socket));

@@ -63,6 +63,10 @@ class Netlink {
   // Rules `iif NAME fwmark MARK lookup TABLE` for exactly these interfaces, both families, and `local
   // default` in that table. With no interface: none of both.
   std::expected<void, Error> steer(const SteeringRule& rule, const std::vector<std::string>& interfaces);
+  // Whether no rule but that of the kernel's local table, or one for other interfaces, stands before those:
+  // it could route around them what the filter let in.
+  std::expected<bool, Error> comes_first(const SteeringRule& rule,
+                                         const std::vector<std::string>& interfaces);
 
  private:
   std::expected<void, Error> set_alias(const std::string& name);
@@ -73,7 +77,12 @@ class Netlink {
   std::expected<void, Error> change_route(int type, int family, const SteeringRule& rule);
   std::expected<void, Error> steer_family(int family, const SteeringRule& rule,
                                           const std::vector<std::string>& interfaces);
-  std::expected<std::vector<std::string>, Error> rules_of(int family, const SteeringRule& rule);
+  struct FoundRule {
+    std::string interface;  // "": any
+    std::uint32_t table = 0;
+    bool ours = false;
+  };
+  std::expected<std::vector<FoundRule>, Error> rules(int family, const SteeringRule& rule);
 
   NlSocket socket_;
 };

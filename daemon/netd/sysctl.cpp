@@ -57,7 +57,9 @@ std::vector<std::string> set_machine_parameters(unsigned listen_port) {
 
 std::vector<std::string> set_interface_parameters(const std::string& interface) {
   std::vector<std::string> failed;
-  for (const char* name : {"accept_redirects", "send_redirects", "accept_source_route", "route_localnet"})
+  // `forwarding` first: it changes what others default to.
+  for (const char* name :
+       {"forwarding", "accept_redirects", "send_redirects", "accept_source_route", "route_localnet"})
     set_parameter(fmt::format("ipv4/conf/{}/{}", interface, name), "0", failed);
   for (const char* name : {"accept_redirects", "accept_ra", "accept_source_route"})
     set_parameter(fmt::format("ipv6/conf/{}/{}", interface, name),

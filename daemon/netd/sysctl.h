@@ -11,8 +11,9 @@ namespace clawpatrol::netd {
 std::string with_reserved_port(const std::string& list, unsigned port);
 
 // What steering needs of the machine and of each steered interface: the listeners' port is nobody's ephemeral
-// port, sockets in TIME_WAIT are used again, and no agent changes our routes by redirects and router
-// advertisements. Returns what could not be set; none of it opens anything.
+// port, sockets in TIME_WAIT are used again, what an agent sends is forwarded nowhere, and no agent changes
+// our routes by redirects and router advertisements. Returns what could not be set; none of it opens
+// anything.
 std::vector<std::string> set_machine_parameters(unsigned listen_port);
 std::vector<std::string> set_interface_parameters(const std::string& interface);
 

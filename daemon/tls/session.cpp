@@ -85,7 +85,7 @@ const BIO_METHOD* Session::wires() {
       BIO_clear_retry_flags(bio);
       *count = session.take_received({space, size});
       if (*count > 0) return 1;
-      BIO_set_retry_read(bio);
+      if (!session.updates_keys_too_often()) BIO_set_retry_read(bio);
       return 0;
     });
     BIO_meth_set_write_ex(method, [](BIO* bio, const char* bytes, std::size_t size, std::size_t* count) {
@@ -102,18 +102,33 @@ const BIO_METHOD* Session::wires() {
 }
 
 std::size_t Session::take_received(std::span<char> space) {
+  if (updates_keys_too_often()) return 0;
   if (incoming_.empty()) {
     const std::size_t count = came_.copy(space.data(), space.size());
     came_.remove_prefix(count);
+    taken_ += count;
     return count;
   }
   const std::size_t count = incoming_.copy(space.data(), space.size(), read_);
+  taken_ += count;
   read_ += count;
   if (read_ == incoming_.size()) {
     std::string().swap(incoming_);
     read_ = 0;
   }
   return count;
+}
+
+// Each costs us as much as thousands of bytes, and its sender next to nothing (RFC 8446, 4.6.3); who needs
+// one has sent gigabytes since the last.
+bool Session::updates_keys_too_often() const {
+  constexpr std::uint64_t free_of_charge = 32, one_in = 64 << 10;  // bytes
+  return key_updates_ > free_of_charge + taken_ / one_in;
+}
+
+void Session::note_message(int sent, int, int type, const void* bytes, std::size_t size, ssl_st* ssl, void*) {
+  if (sent || type != SSL3_RT_HANDSHAKE || size == 0) return;
+  if (*static_cast<const unsigned char*>(bytes) == SSL3_MT_KEY_UPDATE) ++session_of(ssl).key_updates_;
 }
 
 Session::Session(ssl_st* ssl) : ssl_(ssl) {
@@ -123,6 +138,7 @@ Session::Session(ssl_st* ssl) : ssl_(ssl) {
   BIO_set_init(wire, 1);
   SSL_set_bio(ssl_, wire, wire);
   SSL_set_app_data(ssl_, this);
+  SSL_set_msg_callback(ssl_, note_message);
 }
 
 // ---- a client
@@ -346,6 +362,7 @@ Session::Result Session::result_of(int returned) {
 }
 
 std::string Session::describe_failure() const {
+  if (updates_keys_too_often()) return "TLS failed: the other side changes its keys without end";
   const long verified = SSL_get_verify_result(ssl_);
   std::string why = take_error();
   const bool checks = SSL_get_verify_mode(ssl_) != SSL_VERIFY_NONE;

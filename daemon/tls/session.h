@@ -113,6 +113,9 @@ class Session {
   Result result_of(int returned);
   std::string describe_failure() const;
   static int note_refused(int accepted, x509_store_ctx_st* chain);
+  static void note_message(int sent, int version, int type, const void* bytes, std::size_t size, ssl_st* ssl,
+                           void*);
+  bool updates_keys_too_often() const;
 
   ssl_st* ssl_;
   std::string incoming_, outgoing_;  // encrypted; hold no memory of their own while they are empty
@@ -120,6 +123,8 @@ class Session {
   std::string_view came_;            // behind it; during a call
   Wish wish_;                        // of a client
   Serving serving_;                  // of a server; without a leaf this is a client
+  std::uint64_t taken_ = 0;          // encrypted bytes
+  std::uint64_t key_updates_ = 0;    // of the other side
   std::string failure_;
   std::string refused_;  // which certificate
 };

@@ -16,7 +16,9 @@ constexpr std::string_view broken = "a compressed body that is broken";
 class Stage : public Decoder {
  public:
   Fed feed(std::string_view& bytes, std::string& out) final {
-    if (ended_) return bytes.empty() ? Fed() : std::unexpected(broken);
+    if (ended_ && bytes.empty()) return {};
+    if (ended_ && !begin_again()) return std::unexpected(broken);
+    ended_ = false;
     const std::size_t given = bytes.size(), before = out.size();
     out.resize(before + decoder_step);
     std::size_t room = decoder_step;
@@ -36,6 +38,8 @@ class Stage : public Decoder {
  protected:
   // Takes from `bytes`, writes to `to`, where there is `room`; leaves what is left of both.
   virtual bool undo(std::string_view& bytes, char* to, std::size_t& room) = 0;
+  // Whether another member may follow the one that has ended; it is then awaited.
+  virtual bool begin_again() { return false; }
   bool ended_ = false;
 
  private:
@@ -45,7 +49,9 @@ class Stage : public Decoder {
 
 class Inflater final : public Stage {
  public:
-  explicit Inflater(int window_bits) { usable_ = inflateInit2(&stream_, window_bits) == Z_OK; }
+  explicit Inflater(int window_bits, Members members = Members::one) : members_(members) {
+    usable_ = inflateInit2(&stream_, window_bits) == Z_OK;
+  }
   ~Inflater() override { inflateEnd(&stream_); }
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;
@@ -64,7 +70,10 @@ class Inflater final : public Stage {
     return ended_ || status == Z_OK || status == Z_BUF_ERROR;  // the last: nothing to do
   }
 
+  bool begin_again() override { return members_ == Members::many && inflateReset(&stream_) == Z_OK; }
+
   z_stream stream_{};
+  Members members_;
   bool usable_ = false;
 };
 
@@ -87,7 +96,7 @@ class Unbrotlier final : public Stage {
 
 class Unzstder final : public Stage {
  public:
-  Unzstder() {
+  explicit Unzstder(Members members) : members_(members) {
     if (context_) ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, max_zstd_window_log);
   }
 
@@ -108,6 +117,12 @@ class Unzstder final : public Stage {
     return !ZSTD_isError(status);
   }
 
+  bool begin_again() override {
+    begun_ = seen_ = 0;
+    return members_ == Members::many;
+  }
+
+  Members members_;
   std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context_{ZSTD_createDCtx(), ZSTD_freeDCtx};
   std::size_t begun_ = 0;  // bytes of the magic number that were right
   std::size_t seen_ = 0;
@@ -152,22 +167,22 @@ class Both final : public Decoder {
   std::size_t taken_ = 0;
 };
 
-std::unique_ptr<Decoder> make_stage(std::string_view coding) {
-  if (coding == "gzip" || coding == "x-gzip") return std::make_unique<Inflater>(16 + MAX_WBITS);
+std::unique_ptr<Decoder> make_stage(std::string_view coding, Members members) {
+  if (coding == "gzip" || coding == "x-gzip") return std::make_unique<Inflater>(16 + MAX_WBITS, members);
   if (coding == "deflate") return std::make_unique<Inflater>(MAX_WBITS);
   if (coding == "br") return std::make_unique<Unbrotlier>();
-  if (coding == "zstd") return std::make_unique<Unzstder>();
+  if (coding == "zstd") return std::make_unique<Unzstder>(members);
   return nullptr;
 }
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_decoder(const std::vector<std::string>& codings) {
+std::unique_ptr<Decoder> make_decoder(const std::vector<std::string>& codings, Members members) {
   std::unique_ptr<Decoder> all;
   if (codings.size() > max_codings) return nullptr;
   for (const std::string& coding : codings) {
     if (coding == "identity") continue;
-    auto stage = make_stage(coding);
+    auto stage = make_stage(coding, members);
     if (!stage) return nullptr;
     all = all ? std::make_unique<Both>(std::move(stage), std::move(all)) : std::move(stage);
   }

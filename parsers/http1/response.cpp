@@ -42,10 +42,6 @@ std::size_t count(const ResponseStart& start, std::string_view name) {
       start.headers, [name](const Header& header) { return same_name(header.name, name); }));
 }
 
-bool has_no_body(int status, Asked asked) {
-  return asked == Asked::head || status < 200 || status == 204 || status == 304;
-}
-
 // A server that means a body where there is none would have its bytes read as the next response: what says
 // so of a response that cannot have one is refused or, where it is common, ends the connection.
 std::expected<void, Malformed> read_body_size(ResponseStart& start, Asked asked) {
@@ -60,7 +56,7 @@ std::expected<void, Malformed> read_body_size(ResponseStart& start, Asked asked)
     if (!length) return Refused(length.error());
     start.content_length = *length;
   }
-  if (has_no_body(start.status, asked)) {
+  if (!may_have_body(start.status, asked)) {
     const bool never = start.status < 200 || start.status == 204;
     if (never && start.content_length.value_or(0) > 0) return refuse("a length of what has no body");
     if (never && encoded) start.keep_alive = false;
@@ -92,6 +88,10 @@ std::expected<void, Malformed> read_options(ResponseStart& start) {
 }
 
 }  // namespace
+
+bool may_have_body(int status, Asked asked) {
+  return asked == Asked::ordinary && status >= 200 && status != 204 && status != 304;
+}
 
 std::string_view ResponseStart::only(std::string_view name) const {
   for (const Header& header : headers)

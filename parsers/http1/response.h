@@ -33,6 +33,9 @@ struct ResponseStart {
 
 enum class Asked : std::uint8_t { ordinary, head };
 
+// Whether the response to such a request can have a body (RFC 9112, 6.3).
+bool may_have_body(int status, Asked asked);
+
 // `text` is the whole head, up to and with its empty line, and holds no byte that LineScanner refuses.
 std::expected<ResponseStart, Malformed> read_response_start(std::string_view text, Asked asked);
 

@@ -94,6 +94,16 @@ Written append_request(std::string& out, const http::RequestHead& head, std::uin
   return std::unexpected("the request cannot be written in HTTP/1.1 as it was judged");
 }
 
+static bool ends_as(BodyEnd end, const ResponseStart& start) {
+  switch (end) {
+    case BodyEnd::none: return start.framing == Framing::none;
+    case BodyEnd::length: return start.framing == Framing::length;
+    case BodyEnd::chunked: return start.framing == Framing::chunked;
+    case BodyEnd::by_close: return start.framing == Framing::until_close;
+  }
+  __builtin_unreachable();
+}
+
 Written append_response(std::string& out, const http::ResponseHead& head, const ResponseForm& form) {
   const std::size_t begin = out.size();
   out.append("HTTP/1.1 ").append(std::to_string(head.status)).append(" ");
@@ -107,10 +117,10 @@ Written append_response(std::string& out, const http::ResponseHead& head, const 
   if (!form.connection.empty()) own.add("Connection", form.connection);
   out.append(own.text).append("\r\n");
   const std::string_view text = std::string_view(out).substr(begin);
-  auto read = is_one_head(text)
-                  ? read_response_start(text, form.end == BodyEnd::none ? Asked::head : Asked::ordinary)
-                  : std::unexpected(Malformed{});
-  if (read && read->status == head.status && holds(read->headers, 0, head.fields, own.count)) return {};
+  auto read = is_one_head(text) ? read_response_start(text, form.asked) : std::unexpected(Malformed{});
+  if (read && read->status == head.status && holds(read->headers, 0, head.fields, own.count) &&
+      ends_as(form.end, *read))
+    return {};
   out.resize(begin);
   return std::unexpected("the response cannot be written in HTTP/1.1");
 }

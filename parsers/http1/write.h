@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "parsers/http/message.h"
+#include "parsers/http1/response.h"
 
 namespace clawpatrol::http1 {
 
@@ -17,17 +18,19 @@ std::expected<void, std::string_view> append_request(std::string& out, const htt
 
 // How the agent learns where the body ends.
 enum class BodyEnd : std::uint8_t {
-  none,      // there is no body; of HEAD and 304, content_length says how long it would be
-  length,    // content_length
+  none,      // there can be no body; of HEAD and 304, content_length says how long it would be
+  length,    // content_length; without one 0
   chunked,   // HTTP/1.1 alone
   by_close,  // the connection's end is the body's
 };
 struct ResponseForm {
   BodyEnd end = BodyEnd::none;
   std::string_view connection;  // the value of Connection; "": none is sent
+  Asked asked = Asked::ordinary;
 };
 
-// The same of a response, in HTTP/1.1's version.
+// The same of a response, in HTTP/1.1's version: neither what it says nor where its body ends would be read
+// as anything else.
 std::expected<void, std::string_view> append_response(std::string& out, const http::ResponseHead& head,
                                                       const ResponseForm& form);
 

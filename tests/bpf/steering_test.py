@@ -222,6 +222,35 @@ class SteeringTest(unittest.TestCase):
             net.dial(ANY_V6, 2222, seconds=0.3)
         self.assertIsNone(self.accept_or_none(service))
 
+    def test_no_other_routing_rule_goes_around_ours(self):
+        net = self.lab()
+        around = ("to", f"{ANY_V4}/32", "lookup", "main")
+        run("ip", "-n", net.gateway, "rule", "add", *around)  # the kernel chooses its place
+        rules = run("ip", "-n", net.gateway, "rule").splitlines()
+        own = [at for at, rule in enumerate(rules) if "iif vg" in rule]
+        self.assertEqual(own, [1], "behind that of the local table, before all others")
+        self.assertIn(ANY_V4, rules[2])
+        run("ip", "netns", "exec", net.gateway, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        daemon = net.daemon()
+        self.assertEqual(daemon.reload(), "")
+        forwarding = run("ip", "netns", "exec", net.gateway, "sysctl", "-n", "net.ipv4.conf.vg.forwarding")
+        self.assertEqual(forwarding.strip(), "0")
+        net.dial(ANY_V4, 5432)
+        daemon.accept()
+        # One that somebody has put before ours.
+        run("ip", "-n", net.gateway, "rule", "del", *around)
+        net.netd.send_signal(signal.SIGSTOP)
+        run("ip", "-n", net.gateway, "rule", "del", "iif", "vg")
+        run("ip", "-n", net.gateway, "rule", "add", "pref", "0", *around)
+        net.netd.send_signal(signal.SIGCONT)
+        wait_for(lambda: "iif vg" in run("ip", "-n", net.gateway, "rule"), what="our rule again")
+        wait_for(lambda: "a routing rule stands before ours" in net.log_text(), what="a word of it")
+        self.assert_silent(net, lambda: net.start_dialling(ANY_V4, 5432))
+        self.assertTrue(daemon.nothing_arrived())
+        run("ip", "-n", net.gateway, "rule", "del", "pref", "0", *around)
+        self.assertTrue(net.dial(ANY_V4, 5432, seconds=10))
+        daemon.accept()
+
     # Who lives, who dies.
 
     def test_netd_dead_connections_go_on_and_new_ones_come(self):

@@ -24,6 +24,14 @@ std::string command_of(std::string line) {
   return line;
 }
 
+std::string below(const std::filesystem::path& root, std::string command) {
+  for (const char* top : {"/etc/", "/var/lib/", "/usr/local/"})
+    for (std::size_t at = 0; (at = command.find(top, at)) != std::string::npos;
+         at += root.native().size() + 1)
+      command.insert(at, root.native());
+  return command;
+}
+
 int run_in_bash(const std::string& command, const std::filesystem::path& root) {
   const auto script = root / "script";
   std::ofstream(script) << command << "\n";
@@ -74,6 +82,64 @@ TEST_CASE("an authority with another hash is not trusted: the tunnel does not co
   CHECK(compare(hash) == 0);
 }
 
+TEST_CASE("what fails while the tunnel comes up leaves nothing behind") {
+  namespace fs = std::filesystem;
+  const clawpatrol::tests::TemporaryDirectory made;
+  const fs::path state = made.path / "var/lib/clawpatrol-agent/wg0";
+  fs::create_directories(made.path / "bin");
+  for (const char* tool : {"curl", "wget"}) {
+    std::ofstream(made.path / "bin" / tool) << "#!/bin/sh\n[ -z \"$http_proxy\" ] || touch proxied\nexit 1\n";
+    fs::permissions(made.path / "bin" / tool, fs::perms::owner_all);
+  }
+  auto lines = hook_lines(Hooks::linux_tools, facts);
+  const std::string path = "export http_proxy=http://x; PATH=" + (made.path / "bin").native() + ":$PATH\n";
+  CHECK(run_in_bash(path + "(" + below(made.path, command_of(lines[0])) + ")", made.path) != 0);
+  CHECK_FALSE(fs::exists(state));
+  CHECK_FALSE(fs::exists(made.path / "proxied"));
+  fs::create_directories(state);
+  std::ofstream(state / "ca.crt") << "another\n";
+  CHECK(run_in_bash("(" + below(made.path, command_of(lines[1])) + ")", made.path) != 0);
+  CHECK_FALSE(fs::exists(state));
+}
+
+TEST_CASE("resolv.conf is taken over and given back as it is, whatever happened in between") {
+  namespace fs = std::filesystem;
+  const clawpatrol::tests::TemporaryDirectory made;
+  const fs::path file = made.path / "etc/resolv.conf";
+  for (const char* directory : {"bin", "etc", "var/lib/clawpatrol-agent/wg0"})
+    fs::create_directories(made.path / directory);
+  for (const char* tool : {"bash", "cat", "grep", "mv", "readlink", "rm"})
+    fs::create_symlink(std::string("/bin/") + tool, made.path / "bin" / tool);
+  auto run = [&](const char* when) {
+    for (const std::string& line : hook_lines(Hooks::linux_tools, facts))
+      if (line.starts_with(when) && line.find("nameserver") != std::string::npos)
+        CHECK(run_in_bash(
+                  "PATH=" + (made.path / "bin").native() + "\n(" + below(made.path, command_of(line)) + ")",
+                  made.path) == 0);
+    std::ifstream in(file);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  const std::string ours = "nameserver 10.86.0.1\n", first = "search x\nnameserver 9.9.9.9\n";
+  CHECK(run("PostUp") == ours);  // there was none
+  run("PostDown");
+  CHECK_FALSE(fs::exists(file));
+  std::ofstream(file) << first;
+  CHECK(run("PostUp") == ours);
+  CHECK(run("PostUp") == ours);  // after a machine that lost its power
+  CHECK(run("PostDown") == first);
+  run("PostUp");
+  std::ofstream(file) << "nameserver 8.8.8.8\n";  // by DHCP
+  CHECK(run("PostDown") == "nameserver 8.8.8.8\n");
+  run("PostUp");
+  CHECK(run("PostDown") == "nameserver 8.8.8.8\n");
+  fs::remove(file);
+  fs::create_symlink(made.path / "etc/stub", file);  // a link to nowhere
+  CHECK(run("PostUp") == ours);
+  run("PostDown");
+  CHECK(fs::is_symlink(file));
+  CHECK_FALSE(fs::exists(file));
+}
+
 TEST_CASE("wg-quick down ends well beside another tunnel, and where the system's tools fail") {
   namespace fs = std::filesystem;
   const clawpatrol::tests::TemporaryDirectory made;
@@ -87,12 +153,7 @@ TEST_CASE("wg-quick down ends well beside another tunnel, and where the system's
   }
   for (const std::string& line : hook_lines(Hooks::linux_tools, facts)) {
     if (line.find("/ca.crt)") != std::string::npos || line.find("curl") != std::string::npos) continue;
-    if (line.find("nameserver") != std::string::npos) continue;  // must fail where names would not be found
-    std::string command = command_of(line);
-    for (const char* top : {"/etc/", "/var/lib/", "/usr/local/"})
-      for (std::size_t at = 0; (at = command.find(top, at)) != std::string::npos;
-           at += root.native().size() + 1)
-        command.insert(at, root.native());
+    const std::string command = below(root, command_of(line));
     INFO(command);
     CHECK(run_in_bash("set -o pipefail; PATH=" + (root / "bin").native() + ":$PATH\n(" + command + ")",
                       root) == 0);

@@ -59,15 +59,6 @@ Done replace_placeholder(const CredentialConfig& config, const Value& value, Req
   return replaced == 1 ? Done() : refused(config.name, "its placeholder is not at its place any more");
 }
 
-std::string json_escaped(std::string_view text) {
-  std::string out;
-  for (char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out;
-}
-
 Done replace_in_body(const CredentialConfig& config, const Value& value, RequestHead& head,
                      std::string* body) {
   if (!body) return refused(config.name, "its place is in the body, which is too long");

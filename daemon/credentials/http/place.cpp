@@ -203,6 +203,28 @@ void add_at_place(RequestHead& head, const SecretPlace& place, std::string_view 
   }
 }
 
+std::string json_escaped(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+std::vector<std::string> written_at(const SecretPlace& place, std::string_view value) {
+  std::vector<std::string> forms;
+  if (place.kind == Kind::query || place.kind == Kind::sigv4) forms.push_back(percent_encoded(value));
+  if (place.kind == Kind::json) forms.push_back(json_escaped(value));
+  if (place.kind != Kind::basic) return forms;
+  // Behind a user of any length; of the digits those that are the value's alone.
+  for (std::size_t before = 0; before < 3; ++before) {
+    const std::size_t begin = (before * 8 + 5) / 6, end = (before + value.size()) * 8 / 6;
+    forms.push_back(base64_encoded(std::string(before, '\0').append(value)).substr(begin, end - begin));
+  }
+  return forms;
+}
+
 std::string_view unusable_at(const SecretPlace& place, std::string_view value) {
   const bool control = std::ranges::any_of(value, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   if (control) return "it has a control byte in it";

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "parsers/http/message.h"
 #include "policy/credential.h"
@@ -24,6 +25,12 @@ std::expected<std::size_t, std::string_view> rewrite_place(http::RequestHead& he
 
 // One more, with this value, where there is none. Not for sigv4 and json.
 void add_at_place(http::RequestHead& head, const SecretPlace& place, std::string_view value);
+
+// As a string of JSON has it, without its quotes; of text without control bytes.
+std::string json_escaped(std::string_view text);
+
+// What stands in a request where this value has been put there, and is not the value itself. Secrets.
+std::vector<std::string> written_at(const SecretPlace& place, std::string_view value);
 
 // Whether a value can stand there at all; why not, a literal, or "".
 std::string_view unusable_at(const SecretPlace& place, std::string_view value);

@@ -51,7 +51,7 @@ Done CleanResponse::head(http::ResponseHead& head) {
   in_heads_ += scrub(patterns_, head.fields);
   if (head.status < 200 || !head.has_body) return {};
   const std::vector<std::string> codings = codings_of(head.fields);
-  decoder_ = http::make_decoder(codings);
+  decoder_ = http::make_decoder(codings, http::Members::many);
   if (!decoder_) return std::unexpected("a coding that the gateway cannot look into");
   decodes_ = std::ranges::any_of(codings, [](const std::string& coding) { return coding != "identity"; });
   if (decodes_ && is_part_) return std::unexpected("a part of a compressed body");

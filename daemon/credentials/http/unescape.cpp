@@ -17,29 +17,50 @@ Unescape::Reading Unescape::read() const {
   }
 }
 
-// `digits` hexadecimal digits from pending_[from] on.
-Unescape::Reading Unescape::hex(std::size_t from, std::size_t digits) const {
+// What `digits` hexadecimal digits from pending_[from] on say.
+std::expected<std::uint32_t, Unescape::Reading> Unescape::hex(std::size_t from, std::size_t digits) const {
   std::uint32_t code = 0;
   for (std::size_t i = from; i < from + digits; ++i) {
-    if (i == size_) return {};
+    if (i == size_) return std::unexpected(Reading{});
     const int digit = hex_digit(static_cast<char>(pending_[i].byte));
-    if (digit < 0) return literal();
+    if (digit < 0) return std::unexpected(literal());
     code = code << 4 | static_cast<std::uint32_t>(digit);
   }
-  if (digits == 2) return {from + digits, 1, {static_cast<unsigned char>(code)}};
-  return character(from + digits, code);
+  return code;
+}
+
+Unescape::Reading Unescape::byte(std::size_t from) const {
+  const auto code = hex(from, 2);
+  return code ? Reading{from + 2, 1, {static_cast<unsigned char>(*code)}} : code.error();
 }
 
 Unescape::Reading Unescape::percent() const {
-  return hex(1, 2);
+  return byte(1);
+}
+
+// What is beyond the basic plane is written as two halves.
+Unescape::Reading Unescape::utf16() const {
+  constexpr std::size_t half = 6;
+  const auto high = hex(2, 4);
+  if (!high) return high.error();
+  const Reading alone = character(half, *high);
+  if (*high < 0xd800 || *high > 0xdbff) return alone;
+  for (std::size_t i = half; i < half + 2; ++i) {
+    if (i == size_) return {};
+    if (pending_[i].byte != pending_[i - half].byte) return alone;
+  }
+  const auto low = hex(half + 2, 4);
+  if (!low) return low.error().used == 0 ? Reading{} : alone;
+  if (*low < 0xdc00 || *low > 0xdfff) return alone;
+  return character(2 * half, 0x10000 + ((*high - 0xd800) << 10) + (*low - 0xdc00));
 }
 
 // Those of JSON, and \x41 and \' beside them.
 Unescape::Reading Unescape::backslash() const {
   if (size_ == 1) return {};
   switch (pending_[1].byte) {
-    case 'u': return hex(2, 4);
-    case 'x': return hex(2, 2);
+    case 'u': return utf16();
+    case 'x': return byte(2);
     case 'n': return {2, 1, {'\n'}};
     case 'r': return {2, 1, {'\r'}};
     case '/':
@@ -71,15 +92,21 @@ Unescape::Reading Unescape::entity() const {
     if (digit < 0 || (!sixteen && digit > 9)) return literal();
     code = code * (sixteen ? 16 : 10) + static_cast<std::uint32_t>(digit);
   }
-  return size_ >= longest_escape ? literal() : Reading{};
+  return size_ >= longest_entity ? literal() : Reading{};
 }
 
-// As UTF-8. What is none of the basic plane is in no secret that could be told from it.
+// As UTF-8; no character at all is none of a secret's.
 Unescape::Reading Unescape::character(std::size_t used, std::uint32_t code) {
   auto byte = [](std::uint32_t value) { return static_cast<unsigned char>(value); };
   if (code < 0x80) return {used, 1, {byte(code)}};
   if (code < 0x800) return {used, 2, {byte(0xc0 | code >> 6), byte(0x80 | (code & 63))}};
-  return {used, 3, {byte(0xe0 | (code >> 12 & 15)), byte(0x80 | (code >> 6 & 63)), byte(0x80 | (code & 63))}};
+  if (code > 0x10ffff) return {used, 1, {'?'}};
+  if (code < 0x10000)
+    return {used, 3, {byte(0xe0 | code >> 12), byte(0x80 | (code >> 6 & 63)), byte(0x80 | (code & 63))}};
+  return {used,
+          4,
+          {byte(0xf0 | code >> 18), byte(0x80 | (code >> 12 & 63)), byte(0x80 | (code >> 6 & 63)),
+           byte(0x80 | (code & 63))}};
 }
 
 }  // namespace clawpatrol::credentials

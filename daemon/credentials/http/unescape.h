@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <expected>
 
 namespace clawpatrol::credentials {
 
@@ -44,13 +45,14 @@ class Unescape {
   static constexpr bool is_special(unsigned char c) { return is_escape(c) || c == '\r' || c == '\n'; }
 
  private:
-  static constexpr std::size_t longest_escape = 10;  // &#x000041;
+  static constexpr std::size_t longest_escape = 12;  // \ud83d\ude00
+  static constexpr std::size_t longest_entity = 10;  // &#x000041;
   static constexpr std::size_t most_line_ends = 4;   // in a row that are left out
 
   struct Reading {
     std::size_t used = 0;  // of pending_; 0: more must come
     std::size_t size = 0;
-    std::array<unsigned char, 3> bytes{};
+    std::array<unsigned char, 4> bytes{};
   };
 
   template <class Emit>
@@ -64,7 +66,10 @@ class Unescape {
   Reading percent() const;
   Reading backslash() const;
   Reading entity() const;
-  Reading hex(std::size_t from, std::size_t digits) const;
+  Reading utf16() const;
+  // Or what to do where there is none.
+  std::expected<std::uint32_t, Reading> hex(std::size_t from, std::size_t digits) const;
+  Reading byte(std::size_t from) const;
   Reading literal() const { return {1, 1, {pending_[0].byte}}; }
   static Reading character(std::size_t used, std::uint32_t code);
 

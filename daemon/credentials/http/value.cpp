@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <optional>
 #include <vector>
 
 #include "daemon/credentials/http/jwt.h"
 #include "daemon/credentials/http/place.h"
+#include "daemon/credentials/wiped_frees.h"
 #include "parsers/http1/text.h"
 
 namespace clawpatrol::credentials {
@@ -171,19 +173,59 @@ OAuthGrant grant_of(const CredentialConfig& config) {
   return config.tokens ? config.tokens->grant : OAuthGrant::client_credentials;
 }
 
-// Two credentials may have one value.
-void add_needles(std::vector<Needle>& needles, const CredentialConfig& config, const Value& value) {
-  for (const Secret* part : {&value.secret, &value.session_token, &value.refresh_token}) {
-    const std::string_view text = part->reveal();
-    if (text.size() >= shortest_needle && std::ranges::find(needles, text, &Needle::text) == needles.end())
-      needles.push_back({text, config.placeholder});
+// Each byte taken for a character, as servers do that know fields of HTTP as Latin-1 alone.
+std::string latin1_in_utf8(std::string_view bytes) {
+  std::string out;
+  for (unsigned char c : bytes) {
+    if (c >= 0x80) out += static_cast<char>(0xc0 | c >> 6);
+    out += static_cast<char>(c < 0x80 ? c : 0x80 | (c & 63));
   }
+  return out;
 }
 
+// What is looked for in responses: secrets, and how they were sent, since who is sent something may say it
+// back as it came, in base64 too.
+class Needles {
+ public:
+  void add(const CredentialConfig& config, const Value& value) {
+    const WipedFrees wiped;
+    for (const Secret* part : {&value.secret, &value.session_token, &value.refresh_token}) {
+      const std::string_view text = part->reveal();
+      if (text.size() < shortest_needle) continue;
+      add(text, config.placeholder);
+      add_made(latin1_in_utf8(text), config.placeholder);
+      for (const std::string& form : written_at(config.place, text)) add_made(form, config.placeholder);
+    }
+  }
+  bool empty() const { return needles_.empty(); }
+  std::shared_ptr<const Patterns> patterns() const {
+    return empty() ? nullptr : std::make_shared<const Patterns>(needles_);
+  }
+
+ private:
+  // Two credentials may have one value.
+  bool has(std::string_view text) const {
+    return std::ranges::find(needles_, text, &Needle::text) != needles_.end();
+  }
+  void add(std::string_view text, const std::string& stand_in) {
+    if (!has(text)) needles_.push_back({text, stand_in});
+  }
+  // What is longer than is looked for is found by its beginning.
+  void add_made(std::string_view text, const std::string& stand_in) {
+    text = text.substr(0, longest_needle);
+    if (has(text) || text.size() < shortest_needle) return;
+    made_.emplace_back(text);
+    add(made_.back().reveal(), stand_in);
+  }
+
+  std::vector<Needle> needles_;
+  std::deque<Secret> made_;
+};
+
 std::shared_ptr<const Patterns> patterns_of(const CredentialConfig& config, const Value& value) {
-  std::vector<Needle> needles;
-  add_needles(needles, config, value);
-  return needles.empty() ? nullptr : std::make_shared<const Patterns>(needles);
+  Needles needles;
+  needles.add(config, value);
+  return needles.patterns();
 }
 
 }  // namespace
@@ -239,9 +281,9 @@ std::shared_ptr<const Patterns> Values::patterns(const Store& store,
                                                  const std::vector<Sent>& tokens) {
   std::string names;
   Together together;
-  std::vector<Needle> needles;
+  Needles needles;
   auto add = [&](const CredentialConfig& config, std::shared_ptr<const Value> value) {
-    add_needles(needles, config, *value);
+    needles.add(config, *value);
     together.values.push_back(std::move(value));
   };
   for (const CredentialConfig* config : credentials) {
@@ -257,7 +299,7 @@ std::shared_ptr<const Patterns> Values::patterns(const Store& store,
   }
   Together& kept = together_[names];
   if (kept.values != together.values) {
-    together.patterns = std::make_shared<const Patterns>(needles);
+    together.patterns = needles.patterns();
     kept = std::move(together);
   }
   return kept.patterns;

@@ -220,8 +220,11 @@ Task<Sent> Http1Agent::send_all(std::string_view bytes, Deadline deadline) {
 http1::ResponseForm Http1Agent::form_of(const ResponseHead& head) {
   using http1::BodyEnd;
   http1::ResponseForm form;
+  form.asked = head_.method == "HEAD" ? http1::Asked::head : http1::Asked::ordinary;
   if (head.has_body)
     form.end = head.content_length ? BodyEnd::length : minor_version_ ? BodyEnd::chunked : BodyEnd::by_close;
+  else if (http1::may_have_body(head.status, form.asked))
+    form.end = BodyEnd::length;  // HTTP/2 can end a response with its head
   // Whether an agent that was not told to continue sends its body all the same cannot be known.
   const bool unknown_rest = head_.expects_continue && !body_begun_ && !body_over_;
   if (form.end == BodyEnd::by_close || unknown_rest) last_ = true;
@@ -242,7 +245,7 @@ Task<Sent> Http1Agent::send_head(const ResponseHead& head, Deadline deadline) {
   if (changes) changed_ = last_ = true;
   if (changes || head.status >= 200) answered_ = true;
   body_end_ = form.end;
-  length_left_ = form.end == http1::BodyEnd::length ? *head.content_length : 0;
+  length_left_ = form.end == http1::BodyEnd::length ? head.content_length.value_or(0) : 0;
   head_waits_ = form.end != http1::BodyEnd::none;
   if (head_waits_) co_return Sent{};
   Sent sent = co_await send_all(out_, deadline);

@@ -39,7 +39,8 @@ TEST_CASE("a wg-quick configuration is complete, and everything goes through the
         "PRIVATE\n"
         "DNS = 10.86.0.1, fd86::1\nMTU = 1420\n\n[Peer]\nPublicKey = "
         "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
-        "Endpoint = gw.example.com:51820\nAllowedIPs = 0.0.0.0/0, ::/0\nPersistentKeepalive = 25\n");
+        "Endpoint = gw.example.com:51820\nAllowedIPs = 0.0.0.0/0, ::/0, 10.86.0.1/32, "
+        "fd86::1/128\nPersistentKeepalive = 25\n");
 }
 
 TEST_CASE("a private key that never was on the gateway is asked for in a comment") {

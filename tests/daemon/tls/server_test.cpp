@@ -257,6 +257,32 @@ TEST_CASE("old versions, renegotiation and suites without forward secrecy are re
   CHECK(SSL_do_handshake(again.ssl()) != 1);
 }
 
+TEST_CASE("attack 28: a client that changes its keys without end is one that is gone; now and then it may") {
+  Client client(test_authority().certificate_pem());
+  client.begin("api.example");
+  Served served(client, serving("api.example"));
+  REQUIRE(served.connected);
+  std::array<char, 64> space;
+  std::size_t count = 0;
+  auto change_keys = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      REQUIRE(SSL_key_update(client.ssl(), SSL_KEY_UPDATE_NOT_REQUESTED) == 1);
+      REQUIRE(SSL_do_handshake(client.ssl()) == 1);
+    }
+    served.server->received(client.take_to_send());
+    return served.server->read(space, count);
+  };
+  for (int i = 0; i < 4; ++i) CHECK(change_keys(8) == Session::Result::needs_bytes);
+  SSL_write(client.ssl(), "hello", 5);
+  served.server->received(client.take_to_send());
+  CHECK(served.server->read(space, count) == Session::Result::done);
+  CHECK(count == 5);
+  // All at once, of which not all is looked at.
+  CHECK(change_keys(1000) == Session::Result::failed);
+  CHECK(served.server->failure() == "TLS failed: the other side changes its keys without end");
+  CHECK(served.server->has_unread());
+}
+
 TEST_CASE("close_notify is said and heard") {
   Client client(test_authority().certificate_pem());
   client.begin("api.example");

@@ -88,12 +88,18 @@ TEST_CASE("a response is written with the one way in which the agent learns wher
         "HTTP/1.1 200 OK\r\nX-A: 1\r\nTransfer-Encoding: chunked\r\n\r\n");
   CHECK(written(head, {.end = BodyEnd::by_close, .connection = "close"}) ==
         "HTTP/1.1 200 OK\r\nX-A: 1\r\nConnection: close\r\n\r\n");
-  CHECK(written(head, {.end = BodyEnd::none, .connection = ""}) == "HTTP/1.1 200 OK\r\nX-A: 1\r\n\r\n");
+  CHECK(written(head, {.end = BodyEnd::none, .connection = "", .asked = Asked::head}) ==
+        "HTTP/1.1 200 OK\r\nX-A: 1\r\n\r\n");
+  CHECK(written(head, {.end = BodyEnd::length, .connection = ""}) ==
+        "HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 0\r\n\r\n");
+  // Which would last until the connection ends.
+  CHECK(written(head, {.end = BodyEnd::none, .connection = ""}).starts_with("refused"));
   head.content_length = 5;
   CHECK(written(head, {.end = BodyEnd::length, .connection = "keep-alive"}) ==
         "HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n");
-  CHECK(written(head, {.end = BodyEnd::none, .connection = ""}) ==
+  CHECK(written(head, {.end = BodyEnd::none, .connection = "", .asked = Asked::head}) ==
         "HTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 5\r\n\r\n");
+  CHECK(written(head, {.end = BodyEnd::none, .connection = ""}).starts_with("refused"));
   head = {.status = 101, .fields = {}, .has_body = false, .content_length = {}, .upgrade = "websocket"};
   CHECK(written(head, {.end = BodyEnd::none, .connection = "Upgrade"}) ==
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
