@@ -182,6 +182,19 @@ class TakenAway(Access):
     def running(self):
         return self.lab.admin("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)'")
 
+    def test_20_what_runs_is_cancelled(self):
+        """attack 20: a statement that runs when its connection is ended is not carried out behind it"""
+        sleeping = "UPDATE users SET name = 'behind' FROM pg_sleep(2) WHERE id = 1"
+        session = self.session().send(wire.query(sleeping))
+        at_work = f"SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = $${sleeping}$$"
+        wait_until(lambda: self.lab.admin(at_work) == "1", "the statement at work")
+        flow, = [flow["id"] for flow in map(json.loads, self.lab.cpctl("flows", "-o", "json").stdout.splitlines())
+                 if flow["type"] == "flow" and flow["state"] == "active"]
+        self.killed_by_id(flow)
+        self.assertEqual(wire.error_codes(session.until("E")), ["57P01"])
+        wait_until(lambda: self.lab.admin(at_work) == "0", "its end", 1)
+        self.assertEqual(self.lab.admin("SELECT name FROM users WHERE id = 1"), "user1")
+
     def test_20_others_go_on(self):
         """attack 20: a change ends the connections that it concerns, and no other"""
         others, own = self.session(namespace=self.lab.other_agent), self.session()

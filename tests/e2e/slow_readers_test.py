@@ -116,6 +116,12 @@ class SlowReaders(unittest.TestCase):
         flows = map(json.loads, self.lab.cpctl("flows", "-o", "json").stdout.splitlines())
         return sum(flow["bytes_up"] + flow["bytes_down"] for flow in flows if flow["type"] == "flow")
 
+    def test_a_response_that_ends_with_its_head(self):
+        """In HTTP/2 it needs no length: in HTTP/1.1 it must have one, or it lasts until the connection ends."""
+        url = "https://large.internal:9093/go"
+        said = self.spawn("curl", "-sS", "--http1.1", "--max-time", "5", "-w", "%{http_code} %{num_connects}\n", url, url).communicate()[0]
+        self.assertEqual(said.decode(), "200 1\n200 0\n")
+
     def test_an_agent_that_does_not_read(self):
         for name, (version, scheme, port) in PAIRS.items():
             with self.subTest(name), self.peak():

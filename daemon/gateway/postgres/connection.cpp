@@ -241,7 +241,10 @@ std::optional<Denial> Connection::close_asked() const {
   return Denial{.code = "57P01", .message = "terminating connection: " + *why, .detail = {}, .hint = {}};
 }
 
+// A server goes on with what it has begun, though nobody is there any more, and would commit it: it is told to
+// cancel it.
 void Connection::close_now() {
+  cancel([] {});
   server_.shut_down(SHUT_RDWR);
   // Before there is a session every wait but the server's is for bytes of the agent, which can still be told.
   if (!session_) {
