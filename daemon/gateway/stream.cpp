@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t most_at_once = 32 << 10;   // two records
 constexpr unsigned most_in_a_row = 4;            // receives that do not go through the ring
+constexpr unsigned most_reads_in_a_row = 64;     // of what has been received
 constexpr std::size_t longest_write = 64 << 10;  // what is held encrypted at a time
 constexpr std::size_t most_answers = 64 << 10;   // to who asks for new keys and never lets us write
 
@@ -89,11 +90,16 @@ Task<std::int32_t> Stream::receive_some(Deadline deadline) {
 // Never sends: the other side may be sending too, and take nothing before that has been read. What it must be
 // answered (a key update) goes before what is written next (RFC 8446, 4.6.3).
 Task<std::int32_t> Stream::recv_encrypted(std::span<char> space, Deadline deadline) {
+  // Records may hold a byte each, and thousands of them have come at once.
+  if (reads_++ >= most_reads_in_a_row) {
+    reads_ = 0;
+    (void)co_await ring_.sleep_until(Deadline::after(Clock::duration::zero()));
+  }
   std::size_t count = 0;
   Session::Result result = tls_->rests() ? Session::Result::needs_bytes : tls_->read(space, count);
   while (result == Session::Result::needs_bytes && tls_->to_send() <= most_answers) {
     if (at_once_++ >= most_in_a_row) {
-      at_once_ = 0;
+      at_once_ = reads_ = 0;
       const std::int32_t ready = co_await ring_.poll(fd(), POLLIN, deadline);
       if (ready < 0) co_return ready;
     }

@@ -69,6 +69,7 @@ class Stream {
   std::size_t sent_ = 0;   // of it
   bool flushing_ = false;  // who has begun to, waits for the socket to take it
   unsigned at_once_ = 0;   // bytes taken without a wait, so many times in a row
+  unsigned reads_ = 0;     // of encrypted bytes, likewise
 };
 
 class [[nodiscard]] Stream::Recv {

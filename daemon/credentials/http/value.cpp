@@ -9,6 +9,7 @@
 
 #include "daemon/credentials/http/jwt.h"
 #include "daemon/credentials/http/place.h"
+#include "daemon/credentials/http/unescape.h"
 #include "daemon/credentials/wiped_frees.h"
 #include "parsers/http1/text.h"
 
@@ -183,6 +184,16 @@ std::string latin1_in_utf8(std::string_view bytes) {
   return out;
 }
 
+std::string unescaped(std::string_view text) {
+  std::string out;
+  Unescape unescape;
+  const auto take = [&](Token token) { out += static_cast<char>(token.byte); };
+  for (std::size_t i = 0; i < text.size(); ++i)
+    unescape.feed({static_cast<unsigned char>(text[i]), i, i + 1}, take);
+  if (!unescape.idle()) out.append(text.substr(unescape.pending_since()));
+  return out;
+}
+
 // What is looked for in responses: secrets, and how they were sent, since who is sent something may say it
 // back as it came, in base64 too.
 class Needles {
@@ -194,6 +205,10 @@ class Needles {
       if (text.size() < shortest_needle) continue;
       add(text, config.placeholder);
       add_made(latin1_in_utf8(text), config.placeholder);
+      // A secret that reads like something escaped is found where readings undo that too.
+      const std::string once = unescaped(text);
+      add_made(once, config.placeholder);
+      add_made(unescaped(once), config.placeholder);
       for (const std::string& form : written_at(config.place, text)) add_made(form, config.placeholder);
     }
   }

@@ -47,8 +47,9 @@ Task<bool> Exchange::check_body() {
 
 // What may be sent of the body.
 std::expected<std::string_view, credentials::Refusal> Exchange::guarded(std::string_view bytes) {
-  return body_guard_ ? body_guard_->feed(bytes)
-                     : std::expected<std::string_view, credentials::Refusal>(bytes);
+  if (!body_guard_) return bytes;
+  PeerTurns::Work work(flow_.worker().turns(), flow_.claimed().peer->id);
+  return body_guard_->feed(bytes);
 }
 
 // Whichever of them this request gets, if any: a server may show it what it kept of another.

@@ -195,6 +195,7 @@ Task<void> Exchange::upload(UpstreamExchange& server) {
       break;
     }
     over = part->end;
+    co_await flow_.worker().turns().turn(flow_.claimed().peer->id);
     if (discarding_) break;
     auto passed = guarded(part->bytes);
     if (!passed) {
@@ -306,8 +307,13 @@ Task<bool> Exchange::send_response_head(ResponseHead head) {
 
 Task<std::expected<void, Error>> Exchange::send_clean(std::string_view bytes) {
   do {
-    if (auto fed = clean_->feed(bytes); !fed)
-      co_return std::unexpected(Error{EPROTO, "the response's body: " + std::string(fed.error())});
+    co_await flow_.worker().turns().turn(flow_.claimed().peer->id);
+    std::expected<void, std::string_view> fed;
+    {
+      PeerTurns::Work work(flow_.worker().turns(), flow_.claimed().peer->id);
+      fed = clean_->feed(bytes);
+    }
+    if (!fed) co_return std::unexpected(Error{EPROTO, "the response's body: " + std::string(fed.error())});
     auto sent = co_await send_down(clean_->text());
     if (!sent) co_return std::unexpected(Error{sent.error().code, "the agent: " + sent.error().what});
   } while (!bytes.empty() || clean_->more());

@@ -1,6 +1,7 @@
 // attack 18: what a request becomes with its credential.
 #include "daemon/credentials/http/inject.h"
 
+#include "daemon/credentials/http/scrub.h"
 #include "parsers/http1/write.h"
 #include "tests/daemon/credentials/http/requests.h"
 #include "tests/daemon/credentials/http/written.h"
@@ -102,6 +103,42 @@ TEST_CASE("attack 18: a value that could be read as more than one is refused") {
   CHECK(
       value("type = 'aws'", R"({"access_key_id": "A", "access_key_id": "B", "secret_access_key": "abcd"})") ==
       "value: its 'access_key_id' stands twice");
+}
+
+TEST_CASE("attack 16: what was sent is looked for as it was sent, and as servers read it") {
+  struct Case {
+    const char* lines;
+    std::string stored, said;
+    bool as_sent = false;  // and so in base64 too
+  };
+  const std::string password = "S3cr3tTok/en+Value98765\\43210", latin = "p\u00e4ssw\u00f6rd-\u00fcn\u00ef";
+  for (const Case& each :
+       {Case{"type = 'basic'", "user:" + password, base64("user:" + password), true},
+        Case{"type = 'basic'", "use:" + password, base64("use:" + password), true},
+        Case{"type = 'query'\nname = 'key'", password, "S3cr3tTok%2Fen%2BValue98765%5C43210", true},
+        Case{"type = 'bearer'\nat = 'json:/key'", password, "S3cr3tTok/en+Value98765\\\\43210", true},
+        Case{"type = 'bearer'", latin, "p\u00c3\u00a4ssw\u00c3\u00b6rd-\u00c3\u00bcn\u00c3\u00af", true},
+        Case{"type = 'bearer'", latin, R"(p\u00c3\u00a4ssw\u00c3\u00b6rd-\u00c3\u00bcn\u00c3\u00af)"},
+        Case{"type = 'bearer'", "p@ss\U0001F600word-secret", R"(p@ss\ud83d\ude00word-secret)"},
+        Case{"type = 'bearer'", R"(+1P3l2-j@Vt%90\G)", R"(+1P3l2-j@Vt%90\\G)"},
+        Case{"type = 'bearer'", "g|T7%fCew9^>(Zb[", R"(g|T7%fCew9^\u003e(Zb[)"},
+        Case{"type = 'bearer'", R"(a%41b&lt;c\\d-e)", R"(a%41b&amp;lt;c\\d-e)"}}) {
+    auto policy = policy_with("'c'", bearer("c", each.lines));
+    auto value = read_value(policy->credentials.at("c"), each.stored);
+    INFO(each.lines << " " << each.stored);
+    REQUIRE(value);
+    std::vector<std::string> ways = {each.said};
+    if (each.as_sent)
+      ways.insert(ways.end(), {base64("x: " + each.said + "\r\n"), base64("12: " + each.said)});
+    for (const std::string& said : ways) {
+      INFO(said);
+      std::string text = "before " + said + " behind";
+      CHECK(scrub(value->patterns, text) > 0);
+      std::size_t same = 0;
+      for (std::size_t i = 0; i < said.size(); ++i) same += text[7 + i] == said[i] ? 1 : 0;
+      CHECK(same * 2 < said.size());
+    }
+  }
 }
 
 TEST_CASE("attack 17: at injection the host is asked for once more") {
