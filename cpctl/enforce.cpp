@@ -49,7 +49,11 @@ std::optional<std::string> read_file(const fs::path& path) {
 }
 
 // Whole or not at all, with the owner and mode of the file that was there. "", or why not.
-std::string replace_file(const fs::path& path, std::string_view text) {
+// A link stays one: what it names is replaced.
+std::string replace_file(const fs::path& named, std::string_view text) {
+  std::error_code failure;
+  const fs::path path = fs::canonical(named, failure);
+  if (failure) return failure.message();
   struct stat before{};
   if (::stat(path.c_str(), &before) != 0) return std::strerror(errno);
   const fs::path aside = path.native() + ".new";

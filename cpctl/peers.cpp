@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -74,14 +76,30 @@ std::string addresses_text(const Message& peer) {
 }
 
 // What is not the configuration goes to standard error, so that `cpctl peers add NAME > wg0.conf` is one.
+// wg-quick calls the interface what the file is called.
+bool names_an_interface(std::string_view file) {
+  constexpr std::size_t longest = 15;
+  if (!file.ends_with(".conf")) return false;
+  file.remove_suffix(5);
+  return !file.empty() && file.size() <= longest && std::ranges::all_of(file, [](unsigned char c) {
+    return std::isalnum(c) || std::string_view("_=+.-").contains(static_cast<char>(c));
+  });
+}
+
+std::string up_command(const std::filesystem::path& file) {
+  const std::string name = file.filename().native();
+  if (names_an_interface(name)) return "wg-quick up ./" + printable(name);
+  return "call it clawpatrol.conf there (wg-quick takes names of at most 15 characters), and: wg-quick up "
+         "./clawpatrol.conf";
+}
+
 void say_what_next(Console& console, const NewPeerRequest& request, const Message& answer,
                    std::string_view what) {
   Message peer = answer.object("peer");
   console.err(fmt::format("peer '{}' is {}: {}\n", printable(request.name), what, addresses_text(peer)));
   if (!request.write_to.empty()) {
-    console.err(fmt::format("its configuration is in {}; on the agent: wg-quick up ./{}\n",
-                            printable(request.write_to.native()),
-                            printable(request.write_to.filename().native())));
+    console.err(fmt::format("its configuration is in {}; on the agent: {}\n",
+                            printable(request.write_to.native()), up_command(request.write_to)));
   }
   if (std::string line = shown(answer, "wg_set"); !line.empty()) {
     console.err("the interface is yours; let the peer in with:\n  " + line + "\n");
@@ -245,9 +263,12 @@ int peers_hold(Context context, const std::optional<std::string>& name, Held hel
     return exit_ok;
   }
   const std::string who = name ? "peer '" + printable(*name) + "'" : "every peer";
-  context.console.line(held == Held::yes
-                           ? who + " is locked out: what was in flight is cut, and nothing new gets in"
-                           : who + " is let in again" + (name ? "" : ", but for those that are paused"));
+  if (held == Held::yes)
+    context.console.line(who + " is locked out: what was in flight is cut, and nothing new gets in");
+  else if (name && answer->flag("locked_down"))
+    context.console.line(who + " is not paused any more; everybody is locked out until `cpctl unlock --all`");
+  else
+    context.console.line(who + " is let in again" + (name ? "" : ", but for those that are paused"));
   return exit_ok;
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 
 #include "cpctl/commands.h"
@@ -22,7 +23,22 @@ constexpr std::chrono::seconds watch_interval{1};
 struct Snapshot {
   Message health;
   std::vector<Message> flows;
+  std::string kept_out;  // whom an operator keeps out; "": nobody
 };
+
+// Netd's word. That it does not answer is said by the gateway's health.
+std::string kept_out(const Context& context) {
+  constexpr std::chrono::seconds patience(2);
+  auto client = control::Client::connect(context.paths.run / "peers.sock");
+  if (!client || !client->send(command("list").text(), "")) return "";
+  auto answer = Message::parse(client->next(patience).value_or(""));
+  if (!answer || !answer->flag("ok")) return "";
+  if (answer->flag("locked_down")) return "every peer, by a lockdown: `cpctl unlock --all` ends it";
+  std::string names;
+  for (const Message& peer : answer->list("peers"))
+    if (peer.flag("paused")) names += (names.empty() ? "" : ", ") + shown(peer, "name");
+  return names.empty() ? "" : names + ": `cpctl peers resume NAME` ends it";
+}
 
 std::string gateway_line(const Console& console, const Message& health) {
   std::string mode = shown(health, "mode");
@@ -118,11 +134,13 @@ std::vector<std::string> view(const Console& console, const Snapshot& snapshot, 
   std::vector<std::string> lines{gateway_line(console, health)};
   lines.push_back(audit_part(console, health.object("audit")) + "  " +
                   netd_part(console, health.object("netd")));
+  if (!snapshot.kept_out.empty())
+    lines.push_back(console.paint(Style::bad, "kept out") + "  " + snapshot.kept_out);
   add_reasons(lines, console, "refused", counted_reasons(health, "refusals", "count"));
   add_reasons(lines, console, "dropped", counted_reasons(health, "drops", "packets"));
   lines.emplace_back();
   if (snapshot.flows.empty()) {
-    bool alone = health.object("netd").natural_or_zero("peers") == 0;
+    bool alone = health.object("netd").natural_or_zero("peers") == 0 && snapshot.kept_out.empty();
     lines.push_back(alone ? "no live flows; add an agent with `cpctl peers add NAME`"
                           : "no live flows; an agent that connects to an endpoint appears here");
     return lines;
@@ -132,7 +150,7 @@ std::vector<std::string> view(const Console& console, const Snapshot& snapshot, 
   return lines;
 }
 
-int take(Daemon& daemon, Snapshot& snapshot, Rates* rates) {
+int take(const Context& context, Daemon& daemon, Snapshot& snapshot, Rates* rates) {
   Snapshot fresh;
   int result = daemon.ask(command("status"), [&](const Message& line) {
     if (line.text_or_empty("type") == "status") fresh.health = line;
@@ -140,6 +158,7 @@ int take(Daemon& daemon, Snapshot& snapshot, Rates* rates) {
     return true;
   });
   if (result != exit_ok) return result;
+  if (!context.console.json()) fresh.kept_out = kept_out(context);
   snapshot = std::move(fresh);
   if (rates) rates->take(snapshot.flows, std::chrono::steady_clock::now());
   return result;
@@ -149,7 +168,7 @@ int take(Daemon& daemon, Snapshot& snapshot, Rates* rates) {
 int watch_on_screen(const Context& context, std::unique_ptr<Daemon> daemon, Rates* rates) {
   Console& console = context.console;
   Snapshot snapshot;
-  int result = take(*daemon, snapshot, rates);
+  int result = take(context, *daemon, snapshot, rates);
   if (result != exit_ok) return result;
   Screen screen(console);
   for (;;) {
@@ -164,7 +183,7 @@ int watch_on_screen(const Context& context, std::unique_ptr<Daemon> daemon, Rate
     if (event == Screen::Event::resized) continue;
     console.forget_held_errors();
     if (result != exit_ok) daemon = Daemon::connect(context, Service::gateway);
-    result = daemon ? take(*daemon, snapshot, rates) : exit_unreachable;
+    result = daemon ? take(context, *daemon, snapshot, rates) : exit_unreachable;
   }
 }
 
@@ -177,7 +196,7 @@ int show(const Context& context, Follow watch, Rates* rates) {
   }
   for (;;) {
     Snapshot snapshot;
-    if (int result = take(*daemon, snapshot, rates); result != exit_ok) return result;
+    if (int result = take(context, *daemon, snapshot, rates); result != exit_ok) return result;
     if (!console.json()) {
       for (const std::string& line : view(console, snapshot, rates)) console.line(line);
     }

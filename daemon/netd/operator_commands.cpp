@@ -74,7 +74,7 @@ std::string answer_hold(const json& request, std::uint32_t uid, Hold hold, const
   const std::string name = text_of(request, "name");
   if (all != name.empty()) return refusal("either a name, or all");
   auto done = requests.hold({.name = name, .hold = hold, .uid = uid});
-  return done ? accepted(json::object()) : refusal(done.error());
+  return done ? accepted({{"locked_down", requests.all_held()}}) : refusal(done.error());
 }
 
 std::string answer_list(const OperatorRequests& requests) {

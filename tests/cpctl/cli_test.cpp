@@ -103,6 +103,35 @@ TEST_CASE("empty states say what to do next") {
   CHECK(contains(status.out, "netd NOT CONNECTED"));
 }
 
+TEST_CASE("status says whom an operator keeps out") {
+  FakeDaemon daemon;
+  daemon.on("status", {R"({"v":1,"type":"status","mode":"enforce","netd":{"connected":true,"peers":0}})"});
+  FakeDaemon netd("peers.sock", daemon.directory.path);
+  const auto says = [&](const char* answer) {
+    netd.on("list", {answer});
+    return cpctl(daemon, {"status"}).out;
+  };
+  const std::string locked = says(R"({"ok":true,"locked_down":true,"peers":[{"name":"a","paused":false}]})");
+  CHECK(locked.find("kept out  every peer, by a lockdown: `cpctl unlock --all` ends it\n") !=
+        std::string::npos);
+  CHECK(locked.find("peers add") == std::string::npos);
+  CHECK(
+      says(
+          R"({"ok":true,"locked_down":false,"peers":[{"name":"a","paused":true},{"name":"b","paused":true}]})")
+          .find("kept out  a, b: `cpctl peers resume NAME` ends it\n") != std::string::npos);
+  CHECK(says(R"({"ok":true,"locked_down":false,"peers":[{"name":"a","paused":false}]})").find("kept out") ==
+        std::string::npos);
+}
+
+TEST_CASE("resuming a peer does not end a lockdown of everybody, and says so") {
+  FakeDaemon netd("peers.sock");
+  netd.on("release", {R"({"ok":true,"locked_down":true})"});
+  CHECK(cpctl(netd, {"peers", "resume", "a"}).out ==
+        "peer 'a' is not paused any more; everybody is locked out until `cpctl unlock --all`\n");
+  netd.on("release", {R"({"ok":true,"locked_down":false})"});
+  CHECK(cpctl(netd, {"peers", "resume", "a"}).out == "peer 'a' is let in again\n");
+}
+
 TEST_CASE("exit status 3: no daemon, and what to do about it") {
   TemporaryDirectory empty;
   Result result = cpctl({"--run", empty.path.native(), "status"});
@@ -376,6 +405,12 @@ TEST_CASE("peers add prints the configuration alone on standard output, and what
   CHECK(contains(result.err, "wg set wg-demo peer x"));
   CHECK(contains(result.err, "mind\\u{1b}this"));
   CHECK(netd.seen().back() == R"({"v":1,"command":"add","name":"b","public_key":"K="}|)");
+  const auto written = [&](const std::string& file) {
+    return cpctl(netd, {"peers", "add", "b", "--no-hooks", "-O", (netd.directory.path / file).native()}).err;
+  };
+  CHECK(contains(written("fifteen-letters.conf"), "on the agent: wg-quick up ./fifteen-letters.conf\n"));
+  for (const char* file : {"sixteen-letters-.conf", "odd name.conf", "plain"})
+    CHECK(contains(written(file), "wg-quick up ./clawpatrol.conf\n"));
 }
 
 TEST_CASE("what cannot be written ends with 1, and a private key that is lost with it is named") {

@@ -285,6 +285,20 @@ TEST_CASE("enforce changes the mode of [gateway] and nothing else") {
   CHECK_FALSE(enforcing("[gateway]\nmode = \"enforce\" # not observe\n"));
 }
 
+TEST_CASE("cpctl enforce changes what a link names, and the link stays one") {
+  namespace fs = std::filesystem;
+  FakeDaemon daemon;
+  daemon.on("reload", {R"({"v":1,"type":"reloaded","generation":4,"digest":"0123456789abcdef"})"});
+  const fs::path link = daemon.directory.path / "clawpatrol.toml", file = daemon.directory.path / "kept.toml";
+  std::ofstream(file) << "schema = 1\n[gateway]\nmode = \"observe\"\n";
+  fs::create_symlink(file, link);
+  CHECK(clawpatrol::cpctl::cpctl(daemon, {"enforce", "--config", daemon.directory.path.native()}).status ==
+        0);
+  CHECK(fs::is_symlink(link));
+  std::ifstream in(file);
+  CHECK(std::string(std::istreambuf_iterator<char>(in), {}) == "schema = 1\n[gateway]\nmode = \"enforce\"\n");
+}
+
 TEST_CASE("cpctl enforce puts the file back where the daemon refuses it") {
   FakeDaemon daemon;
   const auto file = daemon.directory.path / "clawpatrol.toml";
