@@ -241,8 +241,8 @@ std::optional<Denial> Connection::close_asked() const {
   return Denial{.code = "57P01", .message = "terminating connection: " + *why, .detail = {}, .hint = {}};
 }
 
-// A server goes on with what it has begun, though nobody is there any more, and would commit it: it is told to
-// cancel it.
+// A server goes on with what it has begun, though nobody is there any more, and would commit it: it is told
+// to cancel it.
 void Connection::close_now() {
   cancel([] {});
   server_.shut_down(SHUT_RDWR);
