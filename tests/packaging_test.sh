@@ -36,6 +36,37 @@ for document in $documents; do
   done
 done
 
+# Files that documents name in the source are there; without an ending it is the module's.
+for file in $(grep -ohE '`(bpf|cpctl|daemon|packaging|parsers|policy|scripts|tests)/[A-Za-z0-9_/.-]+`' "$source"/README.md "$source"/docs/*.md | tr -d '`' | grep -v NAME | sort -u); do
+  [ -e "$source/$file" ] || compgen -G "$source/$file.*" >/dev/null || complain "a document names '$file', which is not there"
+done
+
+# The package depends on what its units run and its daemon reads, unless every Debian has it; and the machine that it is tested on gets
+# nothing of that by another way.
+depends=$(sed -nE 's/^Depends: //p' "$source/packaging/debian/control" | tr -d ' ' | tr ',' '\n')
+for program in $(grep -hE '^Exec' "$source"/packaging/debian/*.service | grep -oE '(^|[=+!:@ -])/(usr/)?s?bin/[a-z0-9-]+' | grep -oE '/.*' | grep -vE '/(clawpatrol|cpctl)' | sort -u) /etc/ssl/certs/ca-certificates.crt; do
+  case $program in
+    /etc/ssl/*) owner=ca-certificates ;;  # made when that is installed: no package has the file
+    *) owner=$(dpkg -S "$program" "$(realpath "$program")" 2>/dev/null | grep -v '^diversion ' | sed -n '1s/:.*//p' || true) ;;
+  esac
+  [ -n "$owner" ] || { complain "no package has $program"; continue; }
+  [ "$(dpkg-query -W -f '${Essential}' "$owner" 2>/dev/null)" = yes ] || grep -qxF "$owner" <<<"$depends" ||
+    complain "$program is of $owner, which the package does not depend on"
+done
+for package in $(sed -nE 's/^beside="(.*)"/\1/p' "$source/tests/vm/package" | tr ',' ' '); do
+  ! grep -qxF "$package" <<<"$depends" || complain "tests/vm/package puts $package into its machine, so that it cannot see whether Depends brings it"
+done
+
+# A counter appears when it first counts: what is compared with an hour ago counts as none where there is nothing of then.
+for alert in "$source"/packaging/prometheus/*.yml; do
+  python3 - "$alert" <<'PYTHON' || complain "$alert: an alert is silent where an hour ago nothing had been counted"
+import re, sys
+text = re.sub(r"\s+", " ", open(sys.argv[1]).read())
+looks_back = re.findall(r"\(sum by \(([^)]*)\) \((rate\([^()]*\[\w+\]) offset \w+\)\) or 0 \* sum by \(\1\) \(\2\)\)\)", text)
+sys.exit(len(re.findall(r" offset \d", text)) != len(looks_back) or not looks_back)
+PYTHON
+done
+
 # What an alert looks for in a label is what the daemon says there.
 reasons=$(grep -ohE 'reason=~?"[^"]*"' "$source"/packaging/prometheus/*.yml "$source"/packaging/grafana/*.json | grep -v '\$' | sed -E 's/.*"(.*)"/\1/' | sort -u)
 [ -n "$reasons" ] || complain "no alert looks for a reason"
