@@ -39,10 +39,17 @@ std::string write_private(const std::filesystem::path& path, std::string_view te
   return fsync(fd.get()) == 0 ? "" : std::strerror(errno);
 }
 
-int key_is_lost(Console& console, const std::string& what, const std::string& why, const std::string& name) {
+// An added peer would be refused under its name a second time; a known one gets another key by another
+// rotation.
+int key_is_lost(Console& console, const std::string& what, const std::string& why, const std::string& name,
+                bool known) {
   console.complain(
       fmt::format("cannot write {}: {}", what, why),
-      fmt::format("The peer is added, and its private key is lost: run `cpctl peers rm {}` and add it again.",
+      known ? fmt::format("The peer's new private key is lost, and its old one is good no more: run "
+                          "`cpctl peers rotate {}` again.",
+                          name)
+            : fmt::format(
+                  "The peer is added, and its private key is lost: run `cpctl peers rm {}` and add it again.",
                   name));
   return exit_no;
 }
@@ -153,11 +160,19 @@ struct Client {
 };
 
 // Asks netd for it, and adds the hooks. Nothing: the operator has been told, `status` is what to end with.
+// Found out before anything is changed: a peer whose new key cannot be kept has none that works.
+std::string unwritable(const std::filesystem::path& file) {
+  if (file.empty()) return "";
+  if (access(file.c_str(), F_OK) == 0) return "it is there already";
+  const auto directory = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+  return access(directory.c_str(), W_OK | X_OK) == 0 ? "" : std::strerror(errno);
+}
+
 std::optional<Client> new_client(Context context, std::string_view verb, const NewPeerRequest& request,
                                  int& status) {
   Console& console = context.console;
-  if (!request.write_to.empty() && access(request.write_to.c_str(), F_OK) == 0) {
-    console.complain(fmt::format("cannot write '{}': it is there already", request.write_to.native()),
+  if (const std::string why = unwritable(request.write_to); !why.empty()) {
+    console.complain(fmt::format("cannot write '{}': {}", request.write_to.native(), why),
                      "Name another file with -O; nothing was changed.");
     status = exit_no;
     return std::nullopt;
@@ -202,9 +217,10 @@ void show_qr(Console& console, const std::string& configuration) {
 // Prints or writes what new_client() gave.
 int hand_over(Context context, std::string_view type, const NewPeerRequest& request, const Client& client) {
   Console& console = context.console;
+  const bool known = type == "peer_rotated";
   if (!request.write_to.empty()) {
     if (std::string why = write_private(request.write_to, client.configuration); !why.empty())
-      return key_is_lost(console, "'" + request.write_to.native() + "'", why, request.name);
+      return key_is_lost(console, "'" + request.write_to.native() + "'", why, request.name, known);
   }
   if (console.json()) {
     console.line(versioned(type, client.answer, client.configuration));
@@ -214,7 +230,7 @@ int hand_over(Context context, std::string_view type, const NewPeerRequest& requ
     print_configuration(console, client.configuration);
   }
   if (console.broken() && request.write_to.empty() && request.public_key.empty())
-    return key_is_lost(console, "the configuration", std::strerror(console.broken_by()), request.name);
+    return key_is_lost(console, "the configuration", std::strerror(console.broken_by()), request.name, known);
   return exit_ok;
 }
 

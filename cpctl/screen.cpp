@@ -35,11 +35,12 @@ Screen::Screen(Console& console) : console_(console) {
     now.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
     tcsetattr(console_.in(), TCSANOW, &now);
   }
-  console_.out("\x1b[?1049h\x1b[?25l\x1b[H\x1b[2J");
+  // A line that is longer than the screen is wide must not take two.
+  console_.out("\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[H\x1b[2J");
 }
 
 Screen::~Screen() {
-  console_.out("\x1b[?25h\x1b[?1049l");
+  console_.out("\x1b[?7h\x1b[?25h\x1b[?1049l");
   if (before_) tcsetattr(console_.in(), TCSANOW, &*before_);
   console_.release_errors();
 }

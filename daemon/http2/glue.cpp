@@ -145,6 +145,7 @@ void Session::response_came(StreamId id, Stream& stream, Body body) {
   stream.arriving.clear();
   if (!head) return fault_of_peer(id);
   stream.has_head = head->status >= 200;
+  if (!stream.has_head && ++stream.interim > most_interim) return fault_of_peer(id);
   events_.push_back(ResponseCame{id, std::move(*head)});
   if (body == Body::none) stream_ended(id, {});
 }

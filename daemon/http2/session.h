@@ -42,6 +42,9 @@ struct Limits {
   std::size_t dropped = 256 << 10;  // of a request that has been answered, before it is broken off
 };
 
+// Heads below 200 of one response: no window holds them back, and each can be as long as a head may be.
+inline constexpr unsigned most_interim = 16;
+
 // What the peer sent. Views are of the bytes that were given to receive().
 struct RequestCame {
   StreamId stream;
@@ -115,6 +118,7 @@ class Session {
     std::size_t arriving_bytes = 0;
     std::string method;
     bool has_head = false;    // the last one
+    unsigned interim = 0;     // heads of a response, below 200
     bool ended = false;       // by the peer
     bool answered = false;    // the last frame of our side has gone
     bool unwanted = false;    // the rest of the request is

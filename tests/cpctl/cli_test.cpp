@@ -426,10 +426,14 @@ TEST_CASE("what cannot be written ends with 1, and a private key that is lost wi
   CHECK(into_full({"peers", "add", "b"}) == 1);
   CHECK(into_full({"peers", "add", "b", "-o", "json"}) == 1);
   CHECK(into_full({"peers", "add", "b", "--public-key", "K="}) == 1);
+  netd.on("rotate", {R"({"v":1,"ok":true,"config":"[Interface]\n","peer":{"name":"b","addresses":[]}})"});
+  CHECK(into_full({"peers", "rotate", "b"}) == 1);
   std::string said(4096, '\0');
   said.resize(static_cast<std::size_t>(pread(err.get(), said.data(), said.size(), 0)));
   CHECK(contains(said, "cannot write the configuration: No space left on device"));
   CHECK(contains(said, "its private key is lost: run `cpctl peers rm b`"));
+  CHECK(
+      contains(said, "new private key is lost, and its old one is good no more: run `cpctl peers rotate b`"));
   CHECK(contains(said, "cannot write the output: No space left on device"));
 }
 
@@ -446,6 +450,9 @@ TEST_CASE("peers add -O writes a new file that only its owner can read, and neve
   Result again = cpctl(netd, {"peers", "add", "c", "-O", file.native()});
   CHECK(again.status == 1);
   CHECK(contains(again.err, "it is there already"));
+  again = cpctl(netd, {"peers", "rotate", "b", "-O", (netd.directory.path / "nowhere/wg0.conf").native()});
+  CHECK(again.status == 1);
+  CHECK(contains(again.err, "No such file or directory"));
   CHECK(netd.seen().size() == 1);
 }
 

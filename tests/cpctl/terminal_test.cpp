@@ -147,6 +147,7 @@ TEST_CASE("status -w redraws in place, never clears what it is about to draw, an
   std::string text = terminal.read_until();
   CHECK(status == 0);
   CHECK(contains(text, "\x1b[?1049h"));
+  CHECK(contains(text, "\x1b[?7l"));  // a long line takes one, and no more
   CHECK(text.ends_with("\x1b[?25h\x1b[?1049l"));
   std::size_t first_frame = text.find("\x1b[?2026h");
   CHECK_FALSE(contains(text.substr(first_frame), "\x1b[2J"));

@@ -19,7 +19,7 @@ constexpr auto continue_time = std::chrono::seconds(1);
 // For the agent to end the body of a request that has been answered.
 constexpr auto ending_time = std::chrono::seconds(5);
 constexpr std::uint64_t most_discarded = 256 << 10;
-constexpr int most_interim = 16;  // heads below 200 of one response
+constexpr unsigned most_interim = http2::most_interim;  // of HTTP/1.1 too
 
 // RFC 6455, 4.2.2: what only a server that means it can know to answer.
 bool accepts(const ResponseHead& head, std::string_view key) {
@@ -191,6 +191,7 @@ Task<void> Exchange::upload(UpstreamExchange& server) {
     if (!part) {
       if (why_.empty()) why_ = "the agent's body: " + part.error().what;
       malformed_body_ = part.error().code == EPROTO;
+      cut_body_ = part.error().code == ECONNRESET;
       server.break_off();
       break;
     }
@@ -242,7 +243,7 @@ Task<std::expected<ResponseHead, Error>> Exchange::read_head(UpstreamExchange& s
 // True: nothing has come, and the request may be sent again on another connection.
 Task<bool> Exchange::download(UpstreamUse& connection) {
   UpstreamExchange& server = connection.exchange();
-  for (int interim = 0; interim <= most_interim; ++interim) {
+  for (unsigned interim = 0; interim <= most_interim; ++interim) {
     flow_.flow().set_wait();
     auto head = co_await read_head(server);
     if (!head) {
@@ -284,7 +285,11 @@ Task<bool> Exchange::download(UpstreamUse& connection) {
     // An agent that did not ask does not expect it.
     if (head->status == 100 && !outgoing_.expects_continue) continue;
     auto sent = co_await agent_.send_head(*head, stall_deadline());
-    if (!sent) break;
+    if (sent) continue;
+    server.break_off();
+    agent_.break_off();
+    why_ = "an interim response's head: " + sent.error().what;
+    co_return false;
   }
   server.break_off();
   co_await fail(502, "malformed-response", "The server's response is malformed.",
@@ -396,6 +401,11 @@ Task<void> Exchange::fail(int status, std::string_view type, std::string_view to
     status = 403;
     type = "credential";
     told = why_ = refused_body_;
+  }
+  if (cut_body_) {
+    status_ = status = 400;
+    type = "malformed";
+    told = "The connection ended before the request's body did.";
   }
   if (malformed_body_) {
     flow_.worker().shared().refusals.count("malformed request", flow_.claimed().peer->id);

@@ -110,6 +110,7 @@ class Exchange {
   std::optional<credentials::ChunkSigner> chunk_signer_;
   std::string refused_body_;  // why it goes no further; "": it does
   bool malformed_body_ = false;
+  bool cut_body_ = false;  // the agent has ended before it did
   std::optional<credentials::CleanResponse> clean_{std::in_place, nullptr};
   std::uint64_t action_ = 0;
   Clock::time_point begun_{};  // to be looked at

@@ -10,6 +10,13 @@ using websocket::Payload;
 using websocket::Sender;
 using websocket::unmask;
 
+namespace {
+
+// Of the heads of a message's frames.
+constexpr std::size_t most_overhead = 64 << 10;
+
+}  // namespace
+
 std::string frame_counts_json(const FrameCounts& counts) {
   std::string members;
   for (Opcode opcode :
@@ -80,7 +87,12 @@ void WebSocketRelay::take(const FrameHead& head, std::string_view raw, std::stri
     text_.clear();
   }
   (judged_ ? out : held_).append(raw);
-  if (!judged_ && head.message == Opcode::binary) ask(Unknown::not_applicable);
+  if (judged_) return;
+  // Frames that bring nothing are held too.
+  if (head.message == Opcode::binary)
+    ask(Unknown::not_applicable);
+  else if (held_.size() > setting_.limit + most_overhead)
+    ask(Unknown::over_limit);
 }
 
 void WebSocketRelay::take(const Payload& payload, std::string_view raw, std::string& out) {

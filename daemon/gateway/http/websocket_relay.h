@@ -72,6 +72,8 @@ class WebSocketRelay {
   std::uint64_t message_bytes() const { return message_bytes_; }  // of it, as far as they have come
   void allow();
   std::string_view why() const { return why_; }
+  // Bytes of memory that this direction takes.
+  std::size_t held() const { return arrived_.size() + held_.size() + text_.size(); }
 
   // Whether a frame of ours may stand behind what has gone on.
   bool between_frames() const;

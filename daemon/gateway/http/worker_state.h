@@ -24,7 +24,14 @@ class HeldBodies {
     ~Share() { bodies_.give_back(peer_id_, taken_); }
     Share(const Share&) = delete;
     Share& operator=(const Share&) = delete;
-    // False: the peer has as much as it may have.
+    // So much in all, from now on. False: the peer has as much as it may have.
+    bool hold(std::size_t bytes) {
+      if (bytes > taken_) return take(bytes - taken_);
+      bodies_.give_back(peer_id_, taken_ - bytes);
+      taken_ = bytes;
+      return true;
+    }
+    // So much more.
     bool take(std::size_t bytes) {
       std::size_t& held = bodies_.held_[peer_id_];
       if (held + bytes > most_per_peer) return false;

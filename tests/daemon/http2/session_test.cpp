@@ -400,6 +400,23 @@ TEST_CASE("what is no HTTP/2, and what breaks it, ends the connection with a wor
   CHECK(hear(with_settings(frame(headers, end_headers | end_stream, 1, "\x80"))).why != "");
 }
 
+TEST_CASE("attack 28: a server that says 103 without end is not heard any more after a few") {
+  Session client(Role::client, Scheme::https, Limits{});
+  REQUIRE(client.request(request("GET", "/", false)));
+  std::string out, bytes = frame(settings, 0, 0, "");
+  client.take_output(out, 1 << 20);
+  for (int i = 0; i < 10'000; ++i) bytes += frame(headers, end_headers, 1, block({{":status", "103"}}));
+  client.receive(bytes, start);
+  client.take_output(out, 1 << 20);
+  std::size_t heads = 0, broken = 0;
+  for (const Event& event : client.take_events()) {
+    heads += std::holds_alternative<ResponseCame>(event) ? 1 : 0;
+    broken += std::holds_alternative<Closed>(event) && std::get<Closed>(event).code != NGHTTP2_NO_ERROR;
+  }
+  CHECK(heads == most_interim);
+  CHECK(broken == 1);
+}
+
 TEST_CASE("a server that pushes, or answers what is malformed, is not heard") {
   for (const std::string& bytes :
        {frame(push_promise, end_headers, 1, std::string("\0\0\0\2", 4) + block(get_fields)),

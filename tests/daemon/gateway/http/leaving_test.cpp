@@ -134,6 +134,20 @@ TEST_CASE("agents that send no more cost nothing while the server thinks, and ke
   }
 }
 
+TEST_CASE(
+    "an agent that sends no more in the midst of its body is told that it was cut, and not that a server "
+    "failed") {
+  Gateway gateway({.rules = allow_all});
+  Side agent = gateway.agent();
+  agent.send("POST / HTTP/1.1\r\nHost: " + gateway.authority() + "\r\nContent-Length: 9\r\n\r\nabc");
+  Side server = gateway.server();
+  server.until("abc");
+  agent.end_sending();
+  const std::string answer = agent.until("body did.");
+  CHECK(answer.starts_with("HTTP/1.1 400 "));
+  CHECK(gateway.logs(R"("code":"400")"));
+}
+
 TEST_CASE("an agent that has sent no more and then is reset is gone") {
   Gateway gateway({.rules = allow_all});
   Side agent = gateway.agent();

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "daemon/gateway/http/worker_state.h"
+
 using namespace clawpatrol;
 using namespace clawpatrol::http;
 using websocket::Opcode;
@@ -113,6 +115,34 @@ TEST_CASE("a message that is too long to be seen is judged as that, and then goe
   const Heard heard = hear(relay, begin + end + next, 7);
   CHECK(heard.out == begin + end + next);
   CHECK(heard.asked == std::vector<std::string>{"up text over a limit", "up text short"});
+}
+
+TEST_CASE(
+    "attack 28: a message of frames that bring nothing is judged as too long, and its peer's memory has a "
+    "bound") {
+  OpenPings own, other;
+  WebSocketRelay relay(seeing(Sender::client, 10), own, other);
+  std::string frames = up(0x01, "");
+  for (int i = 0; i < 20'000; ++i) frames += up(0x00, "");
+  std::string out;
+  relay.receive(frames);
+  CHECK(relay.next(out) == WebSocketRelay::Next::message);
+  CHECK(*relay.facets().opcode == "text");
+  CHECK(relay.facets().text.why() == clawpatrol::Unknown::over_limit);
+  CHECK(relay.held() >= frames.size() - 100);
+  relay.allow();
+  CHECK(relay.next(out) == WebSocketRelay::Next::more);
+  CHECK(out == frames);
+  CHECK(relay.held() < 16);
+
+  clawpatrol::http::HeldBodies bodies;
+  clawpatrol::http::HeldBodies::Share one(bodies, 1), two(bodies, 1), of_another(bodies, 2);
+  const std::size_t most = clawpatrol::http::HeldBodies::most_per_peer;
+  CHECK(one.hold(most - 10));
+  CHECK_FALSE(two.hold(11));
+  CHECK(of_another.hold(most));
+  CHECK(one.hold(most - 11));
+  CHECK(two.hold(11));
 }
 
 TEST_CASE("control frames carry nothing past rules that see messages, and keep-alives still work") {
