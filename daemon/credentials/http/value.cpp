@@ -209,7 +209,8 @@ class Needles {
       const std::string once = unescaped(text);
       add_made(once, config.placeholder);
       add_made(unescaped(once), config.placeholder);
-      for (const std::string& form : written_at(config.place, text)) add_made(form, config.placeholder);
+      for (const std::string& form : written_at(config.place, text))
+        if (form.size() >= shortest_digits) add_made(form, config.placeholder);
     }
   }
   bool empty() const { return needles_.empty(); }
