@@ -7,7 +7,8 @@ namespace {
 // stands in a list with `||`, where that does not hold. It then runs no PostDown: whatever fails takes back
 // what was done, and once something is trusted nothing fails. wg-quick puts the interface's name for %i, and
 // takes what follows a `#` for a comment: there is none, and no other `%`.
-// Proxies of the machine's are not on this way.
+
+// Past the machine's proxies, which are not in the tunnel.
 constexpr const char* up_fetch =
     R"sh(d=DIR; unset http_proxy all_proxy ALL_PROXY; mkdir -p $d && for f in ca.crt env.sh; do { command -v curl >/dev/null && curl -q -fsS --retry 3 --max-time 20 -o $d/$f http://GATEWAY/$f; } || wget -q -T 20 -O $d/$f http://GATEWAY/$f || { echo "clawpatrol: the gateway did not give /$f; is this peer's profile there, and its time not over?" >&2; rm -rf $d; exit 1; }; done)sh";
 

@@ -82,7 +82,6 @@ std::string addresses_text(const Message& peer) {
   return all;
 }
 
-// What is not the configuration goes to standard error, so that `cpctl peers add NAME > wg0.conf` is one.
 // wg-quick calls the interface what the file is called.
 bool names_an_interface(std::string_view file) {
   constexpr std::size_t longest = 15;
@@ -100,6 +99,7 @@ std::string up_command(const std::filesystem::path& file) {
          "./clawpatrol.conf";
 }
 
+// What is not the configuration goes to standard error, so that `cpctl peers add NAME > wg0.conf` is one.
 void say_what_next(Console& console, const NewPeerRequest& request, const Message& answer,
                    std::string_view what) {
   Message peer = answer.object("peer");
@@ -159,7 +159,6 @@ struct Client {
   std::string configuration;
 };
 
-// Asks netd for it, and adds the hooks. Nothing: the operator has been told, `status` is what to end with.
 // Found out before anything is changed: a peer whose new key cannot be kept has none that works.
 std::string unwritable(const std::filesystem::path& file) {
   if (file.empty()) return "";
@@ -168,6 +167,7 @@ std::string unwritable(const std::filesystem::path& file) {
   return access(directory.c_str(), W_OK | X_OK) == 0 ? "" : std::strerror(errno);
 }
 
+// Asks netd for it, and adds the hooks. Nothing: the operator has been told, `status` is what to end with.
 std::optional<Client> new_client(Context context, std::string_view verb, const NewPeerRequest& request,
                                  int& status) {
   Console& console = context.console;

@@ -170,7 +170,7 @@ void Netd::reconcile_or_log() {
 
 // In an order in which nothing is open for a moment: the rule that routes what the filter lets in; the filter
 // on the interface, which drops everything until it is told of it; then the tables; and only then is our
-// interface up.
+// interface up. What is not steered any more goes the other way round: its rule is the last to go.
 std::expected<void, Error> Netd::reconcile() {
   if (auto done = follow_own_addresses(); !done) return done;
   if (config_.makes_interface())
@@ -185,6 +185,7 @@ std::expected<void, Error> Netd::reconcile() {
   if (!table) return std::unexpected(table.error());
   if (auto done = steering_->tell(*table); !done) return done;
   drop_stale_filters(*links);
+  if (auto done = netlink_->unsteer(steering_rule, config_.steered()); !done) return done;
   if (!config_.makes_interface()) return {};
   for (const Link& link : named(*links, {config_.interface})) {
     if (auto done = sync_tunnel_addresses(link.index); !done) return done;
@@ -452,7 +453,7 @@ std::vector<PeerEntry> Netd::admitted() const {
 std::expected<void, Error> teardown() {
   auto netlink = Netlink::open();
   if (!netlink) return std::unexpected(netlink.error());
-  if (auto done = netlink->steer(steering_rule, {}); !done) return done;
+  if (auto done = netlink->unsteer(steering_rule, {}); !done) return done;
   auto links = netlink->links();
   if (!links) return std::unexpected(links.error());
   for (const Link& link : *links) {

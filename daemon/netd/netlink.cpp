@@ -91,6 +91,10 @@ std::optional<Address> address_of(int family, nlattr* attribute) {
   return address;
 }
 
+bool has(const std::vector<std::string>& list, const std::string& name) {
+  return std::ranges::find(list, name) != list.end();
+}
+
 // Says in the kernel itself whose an interface is, so that it is known without a configuration.
 constexpr std::string_view our_alias = "clawpatrol-netd";
 
@@ -364,43 +368,66 @@ std::expected<bool, Error> Netlink::comes_first(const SteeringRule& rule,
     if (!all) return std::unexpected(all.error());
     const auto last = std::ranges::find_if(all->rbegin(), all->rend(), &FoundRule::ours);
     for (auto each = last; each != all->rend(); ++each) {
-      const bool concerned =
-          each->interface.empty() || std::ranges::find(interfaces, each->interface) != interfaces.end();
+      const bool concerned = each->interface.empty() || has(interfaces, each->interface);
       if (!each->ours && each->table != RT_TABLE_LOCAL && concerned) return false;
     }
   }
   return true;
 }
 
-std::expected<void, Error> Netlink::steer_family(int family, const SteeringRule& rule,
-                                                 const std::vector<std::string>& interfaces) {
+// The interfaces of the rules that are ours.
+std::expected<std::vector<std::string>, Error> Netlink::steered(int family, const SteeringRule& rule) {
   auto all = rules(family, rule);
   if (!all) return std::unexpected(all.error());
-  std::vector<std::string> present;
-  for (const FoundRule& each : *all)
-    if (each.ours) present.push_back(each.interface);
-  auto has = [](const std::vector<std::string>& list, const std::string& name) {
-    return std::find(list.begin(), list.end(), name) != list.end();
-  };
+  std::vector<std::string> names;
+  for (FoundRule& each : *all)
+    if (each.ours) names.push_back(std::move(each.interface));
+  return names;
+}
+
+std::expected<void, Error> Netlink::steer_family(int family, const SteeringRule& rule,
+                                                 const std::vector<std::string>& interfaces) {
+  auto present = steered(family, rule);
+  if (!present) return std::unexpected(present.error());
   if (!interfaces.empty())
     if (auto done = change_route(RTM_NEWROUTE, family, rule); !done) return done;
   for (const std::string& name : interfaces)
-    if (!has(present, name))
+    if (!has(*present, name))
       if (auto done = change_rule(RTM_NEWRULE, family, rule, name); !done) return done;
-  for (const std::string& name : present)
-    if (!has(interfaces, name))
-      if (auto done = change_rule(RTM_DELRULE, family, rule, name); !done) return done;
-  if (interfaces.empty()) (void)change_route(RTM_DELROUTE, family, rule);  // it may never have been there
   return {};
 }
+
+std::expected<void, Error> Netlink::unsteer_family(int family, const SteeringRule& rule,
+                                                   const std::vector<std::string>& except) {
+  auto present = steered(family, rule);
+  if (!present) return std::unexpected(present.error());
+  for (const std::string& name : *present)
+    if (!has(except, name))
+      if (auto done = change_rule(RTM_DELRULE, family, rule, name); !done) return done;
+  if (except.empty()) (void)change_route(RTM_DELROUTE, family, rule);  // it may never have been there
+  return {};
+}
+
+namespace {
+
+// A machine without IPv6 has nothing to steer there.
+std::expected<void, Error> unless_without(std::expected<void, Error> done) {
+  if (!done && (done.error().code == NLE_OPNOTSUPP || done.error().code == NLE_AF_NOSUPPORT)) return {};
+  return done;
+}
+
+}  // namespace
 
 std::expected<void, Error> Netlink::steer(const SteeringRule& rule,
                                           const std::vector<std::string>& interfaces) {
   if (auto done = steer_family(AF_INET, rule, interfaces); !done) return done;
-  auto done = steer_family(AF_INET6, rule, interfaces);
-  // A machine without IPv6 has nothing to steer there.
-  if (!done && (done.error().code == NLE_OPNOTSUPP || done.error().code == NLE_AF_NOSUPPORT)) return {};
-  return done;
+  return unless_without(steer_family(AF_INET6, rule, interfaces));
+}
+
+std::expected<void, Error> Netlink::unsteer(const SteeringRule& rule,
+                                            const std::vector<std::string>& except) {
+  if (auto done = unsteer_family(AF_INET, rule, except); !done) return done;
+  return unless_without(unsteer_family(AF_INET6, rule, except));
 }
 
 namespace {

@@ -60,9 +60,11 @@ class Netlink {
   // Every destination that any table but the kernel's own has a route to, the default route aside.
   std::expected<std::vector<Prefix>, Error> routed_prefixes();
 
-  // Rules `iif NAME fwmark MARK lookup TABLE` for exactly these interfaces, both families, and `local
-  // default` in that table. With no interface: none of both.
+  // Rules `iif NAME fwmark MARK lookup TABLE` for these interfaces, both families, and `local default` in
+  // that table.
   std::expected<void, Error> steer(const SteeringRule& rule, const std::vector<std::string>& interfaces);
+  // Takes away those for any other interface; with none left, the route too.
+  std::expected<void, Error> unsteer(const SteeringRule& rule, const std::vector<std::string>& except);
   // Whether no rule but that of the kernel's local table, or one for other interfaces, stands before those:
   // it could route around them what the filter let in.
   std::expected<bool, Error> comes_first(const SteeringRule& rule,
@@ -77,12 +79,15 @@ class Netlink {
   std::expected<void, Error> change_route(int type, int family, const SteeringRule& rule);
   std::expected<void, Error> steer_family(int family, const SteeringRule& rule,
                                           const std::vector<std::string>& interfaces);
+  std::expected<void, Error> unsteer_family(int family, const SteeringRule& rule,
+                                            const std::vector<std::string>& except);
   struct FoundRule {
     std::string interface;  // "": any
     std::uint32_t table = 0;
     bool ours = false;
   };
   std::expected<std::vector<FoundRule>, Error> rules(int family, const SteeringRule& rule);
+  std::expected<std::vector<std::string>, Error> steered(int family, const SteeringRule& rule);
 
   NlSocket socket_;
 };

@@ -29,13 +29,13 @@ std::expected<std::uint32_t, Unescape::Reading> Unescape::hex(std::size_t from, 
   return code;
 }
 
-Unescape::Reading Unescape::byte(std::size_t from) const {
+Unescape::Reading Unescape::hex_byte(std::size_t from) const {
   const auto code = hex(from, 2);
   return code ? Reading{from + 2, 1, {static_cast<unsigned char>(*code)}} : code.error();
 }
 
 Unescape::Reading Unescape::percent() const {
-  return byte(1);
+  return hex_byte(1);
 }
 
 // What is beyond the basic plane is written as two halves.
@@ -60,7 +60,7 @@ Unescape::Reading Unescape::backslash() const {
   if (size_ == 1) return {};
   switch (pending_[1].byte) {
     case 'u': return utf16();
-    case 'x': return byte(2);
+    case 'x': return hex_byte(2);
     case 'n': return {2, 1, {'\n'}};
     case 'r': return {2, 1, {'\r'}};
     case '/':

@@ -69,7 +69,7 @@ class Unescape {
   Reading utf16() const;
   // Or what to do where there is none.
   std::expected<std::uint32_t, Reading> hex(std::size_t from, std::size_t digits) const;
-  Reading byte(std::size_t from) const;
+  Reading hex_byte(std::size_t from) const;
   Reading literal() const { return {1, 1, {pending_[0].byte}}; }
   static Reading character(std::size_t used, std::uint32_t code);
 

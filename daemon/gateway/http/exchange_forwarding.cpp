@@ -403,7 +403,7 @@ Task<void> Exchange::fail(int status, std::string_view type, std::string_view to
     told = why_ = refused_body_;
   }
   if (cut_body_) {
-    status_ = status = 400;
+    status = 400;
     type = "malformed";
     told = "The connection ended before the request's body did.";
   }

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <thread>
@@ -73,6 +74,24 @@ Task<void> talk(Ring& ring, Stream& stream, std::shared_ptr<const tls::ClientCon
   co_await reading;
 }
 
+// Of what each turn of the ring has read, the most: as many calls.
+struct Reads {
+  std::size_t now = 0, most = 0, all = 0;
+};
+
+Task<void> count_reads(Ring& ring, Stream& stream, std::shared_ptr<const tls::ClientContext> context,
+                       std::size_t wanted, Reads& reads) {
+  ring.on_turn_begin([&reads] { reads.now = 0; });
+  auto encrypted = co_await stream.encrypt(context, {.name = "db.internal"}, Deadline::after(10s));
+  std::array<char, 64> space;
+  while (encrypted && reads.all < wanted) {
+    if (co_await stream.recv(space, Deadline::after(10s)) <= 0) break;
+    reads.most = std::max(reads.most, ++reads.now);
+    ++reads.all;
+  }
+  ring.stop();
+}
+
 Heard converse(bool says_goodbye, const std::string& text) {
   static const tls::Signed root = tls::authority("root");
   const tls::Signed identity = tls::sign(tls::ec_key(), {}, &root);
@@ -110,4 +129,38 @@ TEST_CASE("an end that was not announced is none") {
   REQUIRE(heard.encrypted);
   CHECK(heard.text == text);
   CHECK(heard.end == -ECONNRESET);
+}
+
+TEST_CASE("attack 28: records of a byte each, thousands at once, leave the ring's others their turns") {
+  const tls::Signed root = tls::authority("root");
+  auto context = *tls::ClientContext::create(tls::Verify::full, root.pem());
+  int fds[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+  Fd server_end(fds[1]);
+  tls::Server server(tls::sign(tls::ec_key(), {}, &root));
+  constexpr std::size_t records = 4000;
+  std::thread peer([&] {
+    SSL_set_fd(server.ssl(), server_end.get());
+    if (SSL_accept(server.ssl()) != 1) return;
+    BIO* written = BIO_new(BIO_s_mem());
+    SSL_set0_wbio(server.ssl(), written);
+    for (std::size_t i = 0; i < records; ++i) SSL_write(server.ssl(), "x", 1);
+    char* bytes = nullptr;
+    const long size = BIO_get_mem_data(written, &bytes);
+    for (long sent = 0; sent < size;) {
+      const ssize_t count = ::write(server_end.get(), bytes + sent, static_cast<std::size_t>(size - sent));
+      if (count <= 0) return;
+      sent += count;
+    }
+  });
+  auto ring = *Ring::create({});
+  Reads reads;
+  {
+    Stream stream(*ring, Fd(fds[0]));
+    Task<void> reading = count_reads(*ring, stream, context, records, reads);
+    ring->run();
+    peer.join();
+  }
+  CHECK(reads.all == records);
+  CHECK(reads.most < 64);  // and not all of them
 }

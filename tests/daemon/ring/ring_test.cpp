@@ -249,7 +249,7 @@ TEST_CASE("operations that complete as they are submitted keep no other from its
   };
   Task<void> hearing = hear();
   std::thread speaker([&] {
-    std::this_thread::sleep_for(20ms);
+    std::this_thread::sleep_for(20ms);  // so that it comes while the others are busy
     (void)!::write(quiet.right.get(), "hello", 5);
   });
   ring->run();

@@ -94,4 +94,12 @@ endpoint = "api"
 verdict = "allow"
 )toml";
 
+// Both ends of a WebSocket, and the heads that came to the server and to the agent. `fields` are of the
+// request, `answer` of the 101.
+struct Opened {
+  Side agent, server;
+  std::string request, response;
+};
+Opened open_websocket(const Gateway& gateway, const std::string& fields = "", const std::string& answer = "");
+
 }  // namespace clawpatrol::http::lab

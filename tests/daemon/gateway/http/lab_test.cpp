@@ -155,4 +155,20 @@ bool Gateway::logs(std::string_view text) const {
   return false;
 }
 
+Opened open_websocket(const Gateway& gateway, const std::string& fields, const std::string& answer) {
+  Side agent = gateway.agent();
+  agent.send("GET /chat HTTP/1.1\r\nHost: " + gateway.authority() +
+             "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+             fields + "\r\n");
+  Side server = gateway.server();
+  std::string request = server.head();
+  server.send(
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" +
+      answer + "\r\n");
+  std::string response = agent.head();
+  return {std::move(agent), std::move(server), std::move(request), std::move(response)};
+}
+
 }  // namespace clawpatrol::http::lab

@@ -122,7 +122,7 @@ TEST_CASE("agents that send no more cost nothing while the server thinks, and ke
       servers.back().head();
     }
     for (Side& agent : agents) agent.end_sending();
-    const std::clock_t before = std::clock();
+    const std::clock_t before = std::clock();  // what they cost in a while in which nothing happens
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     CHECK(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC < 0.1);
     Side other = gateway.agent();
@@ -162,21 +162,12 @@ TEST_CASE("an agent that has sent no more and then is reset is gone") {
 
 TEST_CASE("an agent whose WebSocket has ended and then is reset is gone") {
   Gateway gateway({.rules = allow_all});
-  Side agent = gateway.agent();
-  agent.send("GET /chat HTTP/1.1\r\nHost: " + gateway.authority() +
-             "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
-  Side server = gateway.server();
-  server.head();
-  server.send(
-      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
-  agent.head();
-  agent.end_sending();
-  CHECK(server.rest() == "");
-  server.send("\x82\x02go");  // which goes on as long as somebody may read
-  CHECK(agent.exactly(4) == "\x82\x02go");
-  agent.reset();
+  Opened ws = open_websocket(gateway);
+  ws.agent.end_sending();
+  CHECK(ws.server.rest() == "");
+  ws.server.send("\x82\x02go");  // which goes on as long as somebody may read
+  CHECK(ws.agent.exactly(4) == "\x82\x02go");
+  ws.agent.reset();
   CHECK(gateway.logs(R"("the agent left")"));
 }
 

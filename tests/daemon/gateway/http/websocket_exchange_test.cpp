@@ -1,6 +1,7 @@
 // WebSockets through the whole gateway.
 #include <catch2/catch.hpp>
 
+#include "daemon/gateway/http/worker_state.h"
 #include "parsers/websocket/frame.h"
 #include "tests/daemon/gateway/http/lab.h"
 
@@ -32,34 +33,13 @@ endpoint = "api"
 verdict = "allow"
 )toml";
 
-struct Opened {
-  Side agent, server;
-  std::string request;
-};
-
-Opened open(const Gateway& gateway, const std::string& fields = "", const std::string& answer = "") {
-  Side agent = gateway.agent();
-  agent.send("GET /chat HTTP/1.1\r\nHost: " + gateway.authority() +
-             "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
-             fields + "\r\n");
-  Side server = gateway.server();
-  std::string request = server.head();
-  server.send(
-      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" +
-      answer + "\r\n");
-  agent.head();
-  return {std::move(agent), std::move(server), std::move(request)};
-}
-
 }  // namespace
 
 TEST_CASE("a WebSocket's frames go both ways as they are, and are counted in its outcome") {
   Gateway gateway({.rules = allow_all});
   {
-    Opened ws = open(gateway, "Sec-WebSocket-Extensions: x-unknown, permessage-deflate\r\n",
-                     "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    Opened ws = open_websocket(gateway, "Sec-WebSocket-Extensions: x-unknown, permessage-deflate\r\n",
+                               "Sec-WebSocket-Extensions: permessage-deflate\r\n");
     CHECK(ws.request.contains("Sec-WebSocket-Extensions: permessage-deflate\r\n"));
     ws.agent.send(up(0xc1, "zzz") + up(0x89, "there?"));
     CHECK(ws.server.exactly(9 + 12) == up(0xc1, "zzz") + up(0x89, "there?"));
@@ -71,7 +51,7 @@ TEST_CASE("a WebSocket's frames go both ways as they are, and are counted in its
 
 TEST_CASE("attack 12: a message that a rule denies goes nowhere, and both sides are told with 1008") {
   Gateway gateway({.rules = by_words});
-  Opened ws = open(gateway, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+  Opened ws = open_websocket(gateway, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
   CHECK_FALSE(ws.request.contains("Extensions"));  // messages that rules see are not compressed
   ws.agent.send(up(0x81, "hello"));
   CHECK(ws.server.exactly(11) == up(0x81, "hello"));
@@ -98,7 +78,7 @@ endpoint = "api"
 verdict = "allow"
 )toml"});
   {
-    Opened ws = open(gateway);
+    Opened ws = open_websocket(gateway);
     const std::string fine = up(0x81, R"({"op":"say"})");
     ws.agent.send(fine);
     CHECK(ws.server.exactly(fine.size()) == fine);
@@ -106,7 +86,7 @@ verdict = "allow"
     CHECK(ws.agent.until("No admin").starts_with("\x88"));
     CHECK(ws.server.rest() == up(0x88, "\x03\xf0"));
   }
-  Opened ws = open(gateway);
+  Opened ws = open_websocket(gateway);
   ws.agent.send(up(0x81, "op admin"));
   CHECK(ws.agent.until("could not be evaluated").starts_with("\x88"));
 }
@@ -114,12 +94,12 @@ verdict = "allow"
 TEST_CASE("attack 12: what a server says is judged too, and what is malformed ends both ways") {
   Gateway gateway({.rules = by_words});
   {
-    Opened ws = open(gateway);
+    Opened ws = open_websocket(gateway);
     ws.server.send(down(0x81, "the secret"));
     CHECK(ws.agent.until("No secrets").starts_with("\x88"));
     CHECK(ws.server.rest() == up(0x88, "\x03\xf0"));
   }
-  Opened ws = open(gateway);
+  Opened ws = open_websocket(gateway);
   ws.agent.send(down(0x81, "not masked"));
   CHECK(ws.agent.until("without a mask").starts_with("\x88"));
   CHECK(ws.server.rest() == up(0x88, "\x03\xf0"));
@@ -127,15 +107,32 @@ TEST_CASE("attack 12: what a server says is judged too, and what is malformed en
 
 TEST_CASE("attack 12: an extension that was not offered does not open a WebSocket") {
   Gateway gateway({.rules = allow_all});
-  Side agent = gateway.agent();
-  agent.send("GET /chat HTTP/1.1\r\nHost: " + gateway.authority() +
-             "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
-  Side server = gateway.server();
-  server.head();
-  server.send(
-      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
-      "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
-  CHECK(agent.head().starts_with("HTTP/1.1 502"));
+  const Opened ws = open_websocket(gateway, "", "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+  CHECK(ws.response.starts_with("HTTP/1.1 502"));
+}
+
+TEST_CASE("attack 28: what waits for a verdict on a peer's WebSockets counts together, and has a bound") {
+  Gateway gateway({.rules = by_words});
+  // A message that goes on: it is held as it came, and without its mask.
+  const std::string piece(60'000, 'x');
+  std::string begun = up(0x01, "");
+  for (int i = 0; i < 16; ++i) {
+    const std::uint16_t size = 60'000;
+    begun += std::string{'\0', '\xfe', static_cast<char>(size >> 8), static_cast<char>(size & 255)} +
+             std::string(4, '\0') + piece;
+  }
+  std::vector<Opened> held;
+  const std::size_t fitting = clawpatrol::http::HeldBodies::most_per_peer / (2 * 16 * piece.size());
+  for (std::size_t i = 0; i < fitting; ++i) {
+    held.push_back(open_websocket(gateway));
+    held.back().agent.send(begun);
+  }
+  Opened last = open_websocket(gateway);
+  last.agent.send(begun);
+  CHECK(last.agent.until("waits for its verdict").starts_with("\x88"));
+  CHECK(last.server.rest() == up(0x88, "\x03\xf0"));
+  held.clear();  // gives it back
+  Opened next = open_websocket(gateway);
+  next.agent.send(begun + up(0x80, "end"));
+  CHECK(next.server.until("end").size() == begun.size() + up(0x80, "end").size());
 }
