@@ -4,7 +4,7 @@ import shutil
 import unittest
 
 import wire
-from lab import POLICY, wait_until
+from lab import BUILD, POLICY, ROOT, run, wait_until
 from shared_lab import SharedLab
 
 LOGINS = '[[rule]]\nname = "logins"\nendpoint = "pg-prod"\non = ["login", "cancel"]\ncondition = "true"\nverdict = "allow"\n'
@@ -66,6 +66,33 @@ class Observe(SharedLab):
         self.assertEqual(self.lab.admin("SELECT count(*) FROM users"), "100")
         again = self.lab.cpctl("enforce", check=False)
         self.assertEqual(again.returncode, 1, "it enforces already")
+
+
+class AsWritten(SharedLab):
+    setting = Observe.setting
+
+    def test_docs_operate(self):
+        """docs/operate.md, "Observe first", word for word, with what is installed where an operator has it"""
+        self.assertEqual(wire.rows(self.session().simple(SEEN)), [["user1"]])
+        wait_until(lambda: any(line.get("guard") == "observe" for line in self.lab.audit_lines()), "the audit line")
+        (self.lab.config / "conf.d").mkdir()  # as the package has it
+        text = (ROOT / "docs" / "operate.md").read_text()
+        commands = text.split("## Observe first")[1].split("```")[1]
+        self.assertEqual(commands.count("cpctl "), 5)
+        places = {self.lab.config: "/etc/clawpatrol", self.lab.state: "/var/lib/clawpatrol", self.lab.run_dir: "/run/clawpatrol"}
+        mounts = "".join(f"mkdir -p {at} && mount --bind {each} {at}\n" for each, at in places.items())
+        top = self.lab.directory / "tmp"
+        top.mkdir()
+        for directory in ("/etc", "/var/lib", "/run"):  # to be made in, and to be gone with this process
+            (top / directory[1:]).mkdir(parents=True)
+            mounts = f"mount -t overlay -o lowerdir={directory},upperdir={top}{directory},workdir=$(mktemp -d -p {top}) none {directory}\n" + mounts
+        script = f"set -e\nmount --make-rprivate /\n{mounts}export PATH={BUILD}/cpctl:$PATH TMPDIR={top}\nset -x\n{commands}"
+        done = run(*self.lab.inside(self.lab.gateway, "unshare", "-m", "bash", "-c", script), check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("0 wider, 0 narrower", done.stdout, "what was seen goes on")
+        self.assertIn('mode = "enforce"', (self.lab.config / "clawpatrol.toml").read_text())
+        self.assertEqual(wire.rows(self.session().simple(SEEN)), [["user1"]])
+        self.assertEqual(wire.error_codes(self.session().simple(NOT_SEEN[1])), ["42501"])
 
 
 if __name__ == "__main__":
