@@ -3,6 +3,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <limits>
+
 namespace clawpatrol {
 
 Analysts::Analysts(std::size_t threads) {
@@ -18,14 +20,32 @@ Analysts::~Analysts() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-bool Analysts::analyse(std::uint32_t peer_id, std::string text, sql::Options options, Done done) {
+bool Analysts::begin(std::uint32_t peer_id, std::size_t bytes, Work work) {
+  return add(peer_id, {bytes, std::move(work)}, waiting_per_peer);
+}
+
+Task<void> Analysts::finish(Ring& ring, std::uint32_t peer_id, Work work) {
+  Event changed(ring);
+  bool done = false;
+  auto work_and_tell = [&] {
+    work();
+    ring.post([&] {
+      done = true;
+      changed.notify();
+    });
+  };
+  add(peer_id, {0, work_and_tell}, std::numeric_limits<std::size_t>::max());
+  while (!done) co_await changed.wait(Deadline::never());  // work ends by itself
+}
+
+bool Analysts::add(std::uint32_t peer_id, Job job, std::size_t most) {
   {
     std::lock_guard lock(mutex_);
     Queue& queue = waiting_[peer_id];
     // The first is always taken, so that no queue is left empty.
-    if (!queue.jobs.empty() && queue.bytes + text.size() > waiting_per_peer) return false;
-    queue.bytes += text.size();
-    queue.jobs.push_back({std::move(text), std::move(options), std::move(done)});
+    if (!queue.jobs.empty() && queue.bytes + job.bytes > most) return false;
+    queue.bytes += job.bytes;
+    queue.jobs.push_back(std::move(job));
   }
   wake_.notify_one();
   return true;
@@ -46,10 +66,10 @@ void Analysts::serve() {
     Queue& queue = next->second;
     Job job = std::move(queue.jobs.front());
     queue.jobs.pop_front();
-    queue.bytes -= job.text.size();
+    queue.bytes -= job.bytes;
     if (queue.jobs.empty()) waiting_.erase(next);
     lock.unlock();
-    job.done(std::make_shared<const sql::Analysis>(sql::analyse(job.text, job.options)));
+    job.work();
     job = {};
     lock.lock();
   }

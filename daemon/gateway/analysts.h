@@ -1,5 +1,5 @@
-// Threads that analyse the texts that are too long for a ring's own thread. Peers are served in turn, and
-// each may have so many waiting (attacks.md, 28).
+// Threads for what takes too long on a ring's own: a long statement is analysed here, a long body read.
+// Peers are served in turn, and each may have so much waiting (attacks.md, 28).
 #pragma once
 
 #include <condition_variable>
@@ -7,37 +7,41 @@
 #include <deque>
 #include <functional>
 #include <map>
-#include <memory>
 #include <mutex>
-#include <string>
 #include <thread>
 #include <vector>
 
-#include "policy/sql/analysis.h"
+#include "daemon/ring/ring.h"
+#include "daemon/ring/task.h"
 
 namespace clawpatrol {
 
 class Analysts {
  public:
-  // A text of up to this is analysed where it is met: at most about 0.2 ms.
+  // A text of up to this is read where it is met: that takes at most about 0.2 ms.
   static constexpr std::size_t longest_at_once = 4 << 10;
   static constexpr std::size_t waiting_per_peer = 16 << 20;  // bytes of text
-  using Done = std::function<void(std::shared_ptr<const sql::Analysis>)>;
+  using Work = std::function<void()>;
 
   explicit Analysts(std::size_t threads = 2);
-  ~Analysts();  // what waits is dropped, and its `done` not called
+  ~Analysts();  // what has begun is finished, what waits is dropped
   Analysts(const Analysts&) = delete;
   Analysts& operator=(const Analysts&) = delete;
 
-  // `done` is called on one of the threads. False: the peer has too many waiting, and nothing will come.
-  bool analyse(std::uint32_t peer_id, std::string text, sql::Options options, Done done);
+  // `work` on `bytes` of text runs on one of the threads. False: the peer has too much waiting, and it never
+  // will.
+  bool begin(std::uint32_t peer_id, std::size_t bytes, Work work);
+
+  // The same for a task of `ring`, which waits until it is done. How much may wait is for the caller to
+  // bound.
+  Task<void> finish(Ring& ring, std::uint32_t peer_id, Work work);
 
  private:
   struct Job {
-    std::string text;
-    sql::Options options;
-    Done done;
+    std::size_t bytes = 0;
+    Work work;
   };
+  bool add(std::uint32_t peer_id, Job job, std::size_t most);
   void serve();
 
   std::mutex mutex_;

@@ -36,8 +36,8 @@ class Histogram {
 };
 
 struct Latencies {
-  // What was judged in one go: read, analysed and decided. A text that `analysts` read is counted without
-  // that.
+  // What was judged in one go: read, analysed and decided. A statement that `analysts` read is counted
+  // without that.
   Histogram decision;
   Histogram added;       // from there until it was recorded and could go on
   Histogram audit_sync;  // from an action's line until it was on the disk, where the action waits for that

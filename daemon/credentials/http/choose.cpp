@@ -13,6 +13,7 @@
 #include "parsers/base64.h"
 #include "parsers/http/target.h"
 #include "parsers/http1/text.h"
+#include "parsers/json.h"
 
 namespace clawpatrol::credentials {
 namespace {
@@ -90,8 +91,32 @@ struct Message {
   std::optional<std::string> body;
 };
 
-// Takes the one placeholder out of its place; what is left is where none may stand.
-std::expected<void, Refusal> take_out(const CredentialConfig& credential, Message& message) {
+std::unexpected<Refusal> not_alone(const CredentialConfig& credential) {
+  return refused(fmt::format("The placeholder of credential \"{}\" may stand once, at {} alone.",
+                             credential.name, text_of(credential.place)));
+}
+
+bool is_json_text(std::string_view within) {
+  return read_json_document(fmt::format("\"{}\"", within)).has_value();
+}
+
+// Where it was.
+std::expected<std::size_t, Refusal> take_out_of_body(const CredentialConfig& credential, std::string& body) {
+  auto range = json_string_at(body, credential.place.name);
+  if (!range) return refused(fmt::format("{}.", range.error()));
+  const std::string_view text = std::string_view(body).substr(range->begin, range->end - range->begin);
+  const std::size_t at = text.find(credential.placeholder);
+  if (at == std::string_view::npos) return not_alone(credential);
+  const std::size_t end = at + credential.placeholder.size();
+  if (!is_json_text(text.substr(0, at)) || !is_json_text(text.substr(end))) return not_alone(credential);
+  body.erase(range->begin + at, credential.placeholder.size());
+  return range->begin + at;
+}
+
+// Takes the one placeholder out of its place; what is left is where none may stand. Where in the body it was,
+// if there.
+std::expected<std::size_t, Refusal> take_out(const CredentialConfig& credential, Message& message) {
+  if (credential.place.kind == Kind::json && message.body) return take_out_of_body(credential, *message.body);
   std::size_t holding = 0, more = 0;
   auto without = [&](std::string value) -> std::optional<std::string> {
     const std::size_t at = value.find(credential.placeholder);
@@ -102,17 +127,10 @@ std::expected<void, Refusal> take_out(const CredentialConfig& credential, Messag
     ++holding;
     return value.erase(at, credential.placeholder.size());
   };
-  if (credential.place.kind == Kind::json && message.body) {
-    auto range = json_string_at(*message.body, credential.place.name);
-    if (!range) return refused(fmt::format("{}.", range.error()));
-    auto next = without(message.body->substr(range->begin, range->end - range->begin));
-    message.body->replace(range->begin, range->end - range->begin, *next);
-  } else if (auto counted = rewrite_place(message.head, credential.place, without); !counted) {
-    return refused(fmt::format("{}.", counted.error()));
-  }
-  if (holding == 1 && more == 0) return {};
-  return refused(fmt::format("The placeholder of credential \"{}\" may stand once, at {} alone.",
-                             credential.name, text_of(credential.place)));
+  auto counted = rewrite_place(message.head, credential.place, without);
+  if (!counted) return refused(fmt::format("{}.", counted.error()));
+  if (holding == 1 && more == 0) return 0;
+  return not_alone(credential);
 }
 
 Chosen by_placeholder(const Placeholders& placeholders, const Candidates& candidates, const Asking& asking,
@@ -128,12 +146,13 @@ Chosen by_placeholder(const Placeholders& placeholders, const Candidates& candid
   }
   if (ours.size() > 1)
     return refused(fmt::format("Placeholders of several credentials: {}.", names_of(ours)));
-  if (auto taken = take_out(*ours.front(), message); !taken) return std::unexpected(taken.error());
+  auto taken = take_out(*ours.front(), message);
+  if (!taken) return std::unexpected(taken.error());
   const std::string rest = text_of(message.head) + std::string(1, '\0') + message.body.value_or("");
   if (!found_in(placeholders, rest).empty())
     return refused(fmt::format("The placeholder of credential \"{}\" may stand at {} alone.",
                                ours.front()->name, text_of(ours.front()->place)));
-  return Choice{.credential = ours.front(), .way = Way::placeholder};
+  return Choice{.credential = ours.front(), .way = Way::placeholder, .placeholder_at = *taken};
 }
 
 // Whether the agent's tool has signed the request: what there is to sign anew.

@@ -54,6 +54,8 @@ struct Choice {
   const CredentialConfig* client_certificate = nullptr;  // of the connection; null: none
   // The whole body is to be read, and choose() asked again with it: a credential's place is in there.
   bool needs_body = false;
+  // Where in the body the placeholder stands, for a place that is in there: as itself, not within an escape.
+  std::size_t placeholder_at = 0;
 
   // As the facet and the audit line have it.
   std::string_view name() const {

@@ -5,12 +5,12 @@
 
 #include <algorithm>
 
-#include "daemon/credentials/http/json_place.h"
 #include "daemon/credentials/http/place.h"
 #include "daemon/credentials/process_secrets.h"
 #include "daemon/credentials/wiped_frees.h"
 #include "parsers/http1/text.h"
 #include "parsers/http1/write.h"
+#include "parsers/json.h"
 
 namespace clawpatrol::credentials {
 namespace {
@@ -59,20 +59,23 @@ Done replace_placeholder(const CredentialConfig& config, const Value& value, Req
   return replaced == 1 ? Done() : refused(config.name, "its placeholder is not at its place any more");
 }
 
-Done replace_in_body(const CredentialConfig& config, const Value& value, RequestHead& head,
+bool reads_as(std::string_view json, std::string_view value) {
+  auto read = read_json_document(fmt::format("\"{}\"", json));
+  return read && read->text() && *read->text() == value;
+}
+
+Done replace_in_body(const CredentialConfig& config, const Value& value, std::size_t at, RequestHead& head,
                      std::string* body) {
   if (!body) return refused(config.name, "its place is in the body, which is too long");
   if (!http::value_of(head.fields, "content-encoding").empty())
     return refused(config.name, "its place is in the body, which is compressed");
-  auto range = json_string_at(*body, config.place.name);
-  if (!range) return refused(config.name, range.error());
-  const std::size_t at = body->find(config.placeholder, range->begin);
-  if (at == std::string::npos || at + config.placeholder.size() > range->end)
+  if (!std::string_view(*body).substr(std::min(at, body->size())).starts_with(config.placeholder))
     return refused(config.name, "its placeholder is not at its place any more");
-  body->replace(at, config.placeholder.size(), json_escaped(value.secret.reveal()));
-  auto again = json_string_at(*body, config.place.name);
-  if (!again || again->begin != range->begin)
+  // choose() has read all around it, and this much is short.
+  const std::string text = json_escaped(value.secret.reveal());
+  if (!reads_as(text, value.secret.reveal()))
     return refused(config.name, "the body would not be read as it was");
+  body->replace(at, config.placeholder.size(), text);
   if (head.content_length) head.content_length = body->size();
   return {};
 }
@@ -122,7 +125,7 @@ std::expected<std::optional<ChunkSigner>, Refusal> inject(const Giving& how, Req
     if (!made) return refused(config.name, made.error());
     if (made->chunks != ChunkSignature::none) signer.emplace(*made, how.value);
   } else if (config.place.kind == Kind::json) {
-    done = replace_in_body(config, how.value, head, body);
+    done = replace_in_body(config, how.value, how.choice.placeholder_at, head, body);
   } else if (how.choice.way == Way::placeholder) {
     done = replace_placeholder(config, how.value, head);
   } else {

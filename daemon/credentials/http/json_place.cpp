@@ -48,7 +48,7 @@ class Walk {
     while (next() == '"') {
       const TextRange key = string();
       take();  // the colon
-      if (decoded(text_.substr(key.begin, key.end - key.begin)) == name) return true;
+      if (is(text_.substr(key.begin, key.end - key.begin), name)) return true;
       value();
       if (next() == ',') take();
     }
@@ -81,10 +81,10 @@ class Walk {
     } while (depth > 0);
   }
 
-  static std::optional<std::string> decoded(std::string_view within) {
+  static bool is(std::string_view within, std::string_view name) {
+    if (!within.contains('\\')) return within == name;
     auto document = read_json_document("\"" + std::string(within) + "\"");
-    if (!document || !document->text()) return std::nullopt;
-    return *document->text();
+    return document && document->text() && *document->text() == name;
   }
 
   std::string_view text_;

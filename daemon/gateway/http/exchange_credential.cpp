@@ -19,7 +19,9 @@ Task<bool> Exchange::choose_credential() {
   if (choice && choice->needs_body && body_state_ == BodyState::unread) {
     const bool held = co_await hold_body();
     if (!held) co_return false;
-    if (held_all_) choice = credentials::choose(*policy_, *placeholders_, asking(), head(), held_);
+    if (held_all_)
+      co_await read_held(
+          [&] { choice = credentials::choose(*policy_, *placeholders_, asking(), head(), held_); });
   }
   if (!choice) {
     co_await refuse(403, "credential", "credential that cannot be chosen", choice.error().what);
@@ -38,7 +40,9 @@ Task<bool> Exchange::choose_credential() {
 }
 
 Task<bool> Exchange::check_body() {
-  auto passed = guarded(held_);
+  if (!body_guard_) co_return true;
+  std::expected<std::string_view, credentials::Refusal> passed;
+  co_await read_held([&] { passed = body_guard_->feed(held_); });
   if (passed && !held_all_) held_back_ = held_.size() - passed->size();
   if (passed) co_return true;
   co_await refuse(403, "credential", "placeholder out of its place", passed.error().what);

@@ -126,12 +126,12 @@ Task<bool> Exchange::judge() {
   if (!chosen) co_return false;
   while (true) {
     std::expected<Seen, std::string_view> seen = std::unexpected("");
-    {
-      PeerTurns::Work work(flow_.worker().turns(), flow_.claimed().peer->id);
-      work.count_in(flow_.worker().shared().latencies.decision);
+    co_await read_held([&] {
+      const Clock::time_point begun = Clock::now();
       seen = flow_.judge().see(*policy_, request());
       if (seen) opinion_ = flow_.judge().consider(*policy_, *seen, credential_);
-    }
+      flow_.worker().shared().latencies.decision.add(Clock::now() - begun);
+    });
     if (!seen) {
       const bool trace = head().method == "TRACE";
       co_await refuse(trace ? 405 : 400, "malformed", trace ? "TRACE" : "request with two readings",
@@ -145,6 +145,24 @@ Task<bool> Exchange::judge() {
     if (body_state_ == BodyState::unread) break;  // it did not come in time
   }
   co_return co_await check_body();
+}
+
+// A short body may be a long one once it is decoded.
+Task<void> Exchange::read_held(Analysts::Work work) {
+  const bool coded = !held_.empty() && !value_of(head().fields, "content-encoding").empty();
+  return read_where_it_may(coded || held_.size() > Analysts::longest_at_once, std::move(work));
+}
+
+// What is long would hold up every other peer of this worker (attacks.md, 28).
+Task<void> Exchange::read_where_it_may(bool is_long, Analysts::Work work) {
+  const std::uint32_t peer = flow_.claimed().peer->id;
+  if (is_long) {
+    flow_.flow().set_wait();
+    co_await flow_.worker().shared().analysts->finish(flow_.worker().ring(), peer, std::move(work));
+  } else {
+    PeerTurns::Work turn(flow_.worker().turns(), peer);
+    work();
+  }
 }
 
 // While the gateway observes, what no rule was for is recorded as a rule for it would need it. The options of

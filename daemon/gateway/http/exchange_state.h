@@ -10,6 +10,7 @@
 #include "daemon/credentials/http/body_guard.h"
 #include "daemon/credentials/http/inject.h"
 #include "daemon/credentials/http/response.h"
+#include "daemon/gateway/analysts.h"
 #include "daemon/gateway/http/dial.h"
 #include "daemon/gateway/http/problem.h"
 #include "daemon/gateway/http/served_flow.h"
@@ -36,6 +37,8 @@ class Exchange {
   Request request() const;
   Task<bool> judge();  // false: the agent has been answered
   bool records_body() const;
+  Task<void> read_held(Analysts::Work work);  // what goes through all of held_
+  Task<void> read_where_it_may(bool is_long, Analysts::Work work);
   Task<bool> hold_body();  // false: the body cannot be read; the agent has been answered or is gone
   Task<bool> record();     // false: the agent has been answered
   Task<void> refuse(int status, std::string_view type, std::string_view guard, std::string_view why);

@@ -150,20 +150,19 @@ Task<void> Exchange::end_websocket(Socket& socket, std::string reason) {
 Task<std::string> Exchange::judge_message(const WebSocketRelay& frames) {
   Judge::Generation policy = flow_.judge().take_generation();
   if (!policy || !flow_.judge().stands()) co_return "the gateway does not serve this connection any more";
-  WsFacets facets = frames.facets();
-  if (policy->reads(flow_.claimed().endpoint_facets.name, ActionType::message, FacetId::ws_json))
-    websocket::read_json(facets);
+  const Clock::time_point begun = Clock::now();
   Seen seen = seen_;
-  seen.ws = std::make_shared<const WsFacets>(facets);
-  seen.kind = *facets.direction == "up" ? ActionKind::write : ActionKind::read;
+  seen.kind = *frames.facets().direction == "up" ? ActionKind::write : ActionKind::read;
   Opinion opinion;
-  Clock::time_point begun;
-  {
-    PeerTurns::Work work(flow_.worker().turns(), flow_.claimed().peer->id);
-    work.count_in(flow_.worker().shared().latencies.decision);
-    begun = work.begun();
+  co_await read_where_it_may(frames.message_bytes() > Analysts::longest_at_once, [&] {
+    const Clock::time_point work_begun = Clock::now();
+    WsFacets facets = frames.facets();
+    if (policy->reads(flow_.claimed().endpoint_facets.name, ActionType::message, FacetId::ws_json))
+      websocket::read_json(facets);
+    seen.ws = std::make_shared<const WsFacets>(std::move(facets));
     opinion = flow_.judge().consider(*policy, seen, credential_);
-  }
+    flow_.worker().shared().latencies.decision.add(Clock::now() - work_begun);
+  });
   if (opinion.observed && !credential_.empty()) opinion.allowed = opinion.observed = false;
   Judge::Line line =
       flow_.judge().record({.policy = policy,
@@ -171,7 +170,7 @@ Task<std::string> Exchange::judge_message(const WebSocketRelay& frames) {
                             .opinion = opinion,
                             .verdict = opinion.allowed ? ActionVerdict::allow : ActionVerdict::deny,
                             .credential = credential_,
-                            .text = "message " + *facets.direction + " " + *facets.opcode + " " +
+                            .text = "message " + *seen.ws->direction + " " + *seen.ws->opcode + " " +
                                     std::to_string(frames.message_bytes()) + " bytes",
                             .parent = action_});
   const bool recorded = co_await flow_.judge().commit(line);

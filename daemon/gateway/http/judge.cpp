@@ -20,7 +20,8 @@ Judge::Judge(Worker& worker, const ClaimedFlow& flow)
       shared_(worker.shared()),
       flow_(*flow.flow),
       peer_(flow.peer),
-      facets_(facets_of_flow(flow)),
+      of_flow_(facets_of_flow(flow)),
+      facets_(of_flow_),
       lines_(*facets_, flow_.id) {}
 
 Judge::Generation Judge::take_generation() {
@@ -40,7 +41,7 @@ bool Judge::stands() const {
 }
 
 std::expected<Seen, std::string_view> Judge::see(const Policy& policy, const Request& request) const {
-  const EndpointConfig& endpoint = policy.endpoints.find(facets_->endpoint.name)->second;
+  const EndpointConfig& endpoint = policy.endpoints.find(of_flow_->endpoint.name)->second;
   // What is asked of a Kubernetes body is in its JSON whatever the rules read: the audit line names the
   // object.
   const bool parses = endpoint.type == EndpointType::kubernetes ||
@@ -56,12 +57,14 @@ std::expected<Seen, std::string_view> Judge::see(const Policy& policy, const Req
     seen.http = std::make_shared<const HttpFacets>(std::move(facets->http));
     seen.k8s = std::make_shared<const K8sFacets>(std::move(facets->k8s));
     seen.kind = facets->kind;
+    seen.in_line = facets_json(*seen.http, seen.k8s.get());
     return seen;
   }
   auto facets = facets_of(request, options);
   if (!facets) return std::unexpected(facets.error());
   seen.http = std::make_shared<const HttpFacets>(std::move(*facets));
   seen.kind = raised(kind_of(request), *seen.http);
+  seen.in_line = facets_json(*seen.http, nullptr);
   return seen;
 }
 
@@ -70,9 +73,9 @@ Opinion Judge::consider(const Policy& policy, const Seen& seen, std::string_view
   action.type = seen.ws ? ActionType::message : ActionType::request;
   action.ws = seen.ws.get();
   action.kind = seen.kind;
-  action.peer = &facets_->peer;
-  action.endpoint = &facets_->endpoint;
-  action.dest = &facets_->dest;
+  action.peer = &of_flow_->peer;
+  action.endpoint = &of_flow_->endpoint;
+  action.dest = &of_flow_->dest;
   action.credential = credential;
   action.now_unix_ns = now_unix_ns();
   action.http = seen.http.get();
@@ -104,12 +107,12 @@ Judge::Line Judge::record(const Entry& entry) {
   record.reason = entry.opinion.decision.reason;
   record.guard = entry.opinion.observed ? "observe" : entry.opinion.guard;
   record.text = entry.text;
-  std::string facets;
+  std::string_view facets;
   if (entry.seen) {
     record.http = entry.seen->http;
     record.ws = entry.seen->ws;
     record.k8s = entry.seen->k8s;
-    facets = facets_json(*entry.seen->http, entry.seen->k8s.get());
+    facets = entry.seen->in_line;
   }
   Line line{.action = record.id,
             .text = lines_.action(record, facets, ""),

@@ -21,6 +21,7 @@ struct Seen {
   std::shared_ptr<const HttpFacets> http;  // shared with the record of the action
   std::shared_ptr<const K8sFacets> k8s;    // null where the endpoint is no Kubernetes API
   ActionKind kind = ActionKind::exec;
+  std::string in_line = {};                      // what the audit line says of it, in JSON
   std::shared_ptr<const WsFacets> ws = nullptr;  // of a message; the others are of the request that opened it
 };
 
@@ -37,7 +38,8 @@ class Judge {
   // Whether that stands now, after a wait: what was judged before it may go out.
   bool stands() const;
 
-  // The error, a literal, says why the request is refused whatever the rules say.
+  // Any thread may see and consider. The error, a literal, says why the request is refused whatever the rules
+  // say.
   std::expected<Seen, std::string_view> see(const Policy& policy, const Request& request) const;
   Opinion consider(const Policy& policy, const Seen& seen, std::string_view credential) const;
 
@@ -67,6 +69,7 @@ class Judge {
   std::shared_ptr<const Peer> peer_;
   std::optional<Grant> grant_;
   Generation policy_;
+  const std::shared_ptr<const FlowFacets> of_flow_;
   std::shared_ptr<const FlowFacets> facets_;  // with the credential of the request that was recorded last
   AuditLines lines_;
   Generation counted_;                              // of the request that was recorded last

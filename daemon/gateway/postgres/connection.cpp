@@ -52,8 +52,8 @@ Task<void> Connection::serve() {
   claimed_.flow->set_state("startup");
   const Deadline deadline =
       Deadline::after(std::chrono::duration_cast<Clock::duration>(policy_->limits.handshake));
-  judge_.analyse_long_texts([this](std::string text, const sql::Options& options, Analysts::Done done) {
-    return analyse_elsewhere(std::move(text), options, std::move(done));
+  judge_.analyse_long_texts([this](std::string text, const sql::Options& options, Judge::Analysed analysed) {
+    return analyse_elsewhere(std::move(text), options, std::move(analysed));
   });
   claimed_.flow->on_close_request([ring = &worker_.ring(), weak = weak_from_this()](const std::string&) {
     ring->post([weak] {
@@ -278,17 +278,20 @@ Task<void> Connection::leave_when_at_rest(std::shared_ptr<Connection> connection
   self.progress_.notify();
 }
 
-bool Connection::analyse_elsewhere(std::string text, const sql::Options& options, Analysts::Done done) {
-  auto arrive = [ring = &worker_.ring(), weak = weak_from_this(), done = std::move(done)](auto analysis) {
-    ring->post([weak, done, analysis = std::move(analysis)] {
+bool Connection::analyse_elsewhere(std::string text, const sql::Options& options, Judge::Analysed analysed) {
+  const std::size_t bytes = text.size();
+  auto work = [ring = &worker_.ring(), weak = weak_from_this(), text = std::move(text), options,
+               analysed = std::move(analysed)] {
+    auto analysis = std::make_shared<const sql::Analysis>(sql::analyse(text, options));
+    ring->post([weak, analysed, analysis = std::move(analysis)] {
       auto connection = weak.lock();
       if (!connection) return;
-      done(analysis);
+      analysed(analysis);
       ++connection->server_turns_;
       connection->progress_.notify();
     });
   };
-  return worker_.shared().analysts->analyse(claimed_.peer->id, std::move(text), options, std::move(arrive));
+  return worker_.shared().analysts->begin(claimed_.peer->id, bytes, std::move(work));
 }
 
 void Connection::issue_key(std::size_t secret_size) {

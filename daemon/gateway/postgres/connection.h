@@ -62,7 +62,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<void> say_farewell();
   void note_outcomes();
 
-  bool analyse_elsewhere(std::string text, const sql::Options& options, Analysts::Done done);
+  bool analyse_elsewhere(std::string text, const sql::Options& options, Judge::Analysed analysed);
   std::optional<Denial> close_asked() const;  // by whoever may end the flow
   void close_now();
   bool rests() const;  // between transactions, and for a while

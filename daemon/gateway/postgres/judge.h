@@ -97,7 +97,8 @@ class Judge {
   void set_server_encoding(std::string_view server_encoding);
   // Where long texts are analysed: calls what it is given on this ring, later, or answers false. Without it
   // they are analysed at once.
-  using Elsewhere = std::function<bool(std::string text, const sql::Options& options, Analysts::Done done)>;
+  using Analysed = std::function<void(std::shared_ptr<const sql::Analysis>)>;
+  using Elsewhere = std::function<bool(std::string text, const sql::Options& options, Analysed analysed)>;
   void analyse_long_texts(Elsewhere elsewhere) { elsewhere_ = std::move(elsewhere); }
   // Null: it is not ready; ask again for the same text once it is.
   std::shared_ptr<const sql::Analysis> analyse(std::string_view text);

@@ -140,6 +140,14 @@ TEST_CASE("a place in the body needs the body, and has its placeholder there alo
   CHECK(chosen(policy, post + "\r\nX-A: {{pat}}", R"({"auth": []})").starts_with("the body has nothing"));
 }
 
+TEST_CASE("a placeholder that stands within an escape is not its place's") {
+  auto policy =
+      policy_with("'pat'", bearer("pat", "type = 'bearer'\nat = 'json:/k'\nplaceholder = 'npm_placeholder'"));
+  const std::string post = "POST / HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: 9";
+  CHECK(chosen(policy, post, R"({"k": "\\npm_placeholder"})") == "pat by placeholder");
+  CHECK(chosen(policy, post, R"({"k": "\npm_placeholder"})").starts_with("The placeholder"));
+}
+
 TEST_CASE("a client certificate is the connection's, beside what the request gets") {
   auto policy = policy_with("'cert', 'pat'", bearer("pat") + bearer("cert", "type = 'mtls'"));
   CHECK(chosen(policy, get) == "cert with pat by slot");

@@ -37,6 +37,7 @@ Serving::Serving(std::size_t audit_bytes) : directory_(scratch("clawpatrol-gw"))
                                                .on_head = {}}));
   shared_.audit_budget = std::make_unique<audit::PeerBudget>(
       audit::PeerBudget::Options{.bytes_per_second = 1, .burst = audit_bytes});
+  shared_.analysts = std::make_unique<Analysts>();
   shared_.credentials = std::move(*credentials::Store::open(directory_ / "credentials"));
 }
 

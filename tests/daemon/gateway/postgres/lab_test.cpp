@@ -160,7 +160,6 @@ Gateway::Gateway(Setup setup) : setup_(std::move(setup)), serving_(setup_.audit_
   shared().policy.replace(load(setup_.rules));
   if (!setup_.password.empty()) REQUIRE(shared().credentials->set("pg", setup_.password));
   shared().cancel_keys = std::make_unique<CancelKeys>();
-  shared().analysts = std::make_unique<Analysts>();
   shared().authority = *tls::Authority::open(*tls::make_authority(std::time(nullptr)));
   shared().leaves = std::make_unique<Leaves>(*shared().authority);
   shared().server_context = *tls::ServerContext::create();
