@@ -36,6 +36,7 @@ std::optional<Answered> first_answer(const Paths& paths, Service service, const 
   const char* unit = netd ? "clawpatrol-netd" : "clawpatrold";
   auto client = control::Client::connect(paths.run / (netd ? "peers.sock" : "control.sock"));
   std::string why = client ? "it does not answer" : client.error().what;
+  bool forbidden = !client && client.error().code == EACCES;
   if (client && client->send(request.text()))
     if (auto line = client->next(patience))
       if (auto message = control::Message::parse(*line)) {
@@ -44,9 +45,14 @@ std::optional<Answered> first_answer(const Paths& paths, Service service, const 
         const bool known = ::getsockopt(client->fd(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0;
         if (message->text_or_empty("type") != "end" && (!message->has("ok") || message->flag("ok")))
           return Answered{std::move(*message), known ? std::optional<int>(who.pid) : std::nullopt};
-        why = message->text_or_empty("error").empty() ? "it refuses to say" : message->text_or_empty("error");
+        const control::Message of_gateway = message->object("error");
+        const control::Message& error = of_gateway.is_null() ? *message : of_gateway;
+        why = error.text_or_empty(of_gateway.is_null() ? "error" : "message");
+        if (why.empty()) why = "it refuses to say";
+        forbidden = error.text_or_empty("code") == "forbidden";
       }
-  findings.push_back({Health::bad, unit, why, std::string("systemctl status ") + unit});
+  findings.push_back(
+      {Health::bad, unit, why, forbidden ? "sudo cpctl doctor" : fmt::format("systemctl status {}", unit)});
   return std::nullopt;
 }
 

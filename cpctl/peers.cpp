@@ -122,6 +122,15 @@ std::string handshake_text(const Message& peer) {
   return now > *when ? duration_text(now - *when) + " ago" : "now";
 }
 
+// Whether it is let in, and for how long.
+Cell standing(const Message& peer) {
+  if (std::string blocked = shown(peer, "blocked"); !blocked.empty())
+    return {"BLOCKED: " + blocked, Style::bad};
+  auto now = static_cast<std::uint64_t>(std::time(nullptr));
+  const std::uint64_t ends = peer.natural_or_zero("expires_at");
+  return {ends > now ? "ends in " + duration_text(ends - now) : ""};
+}
+
 }  // namespace
 
 namespace {
@@ -309,7 +318,6 @@ int peers_list(Context context) {
                {"KEY", Align::left, 8, 3},
                {"", Align::left, 8}});
   for (const Message& peer : answer->list("peers")) {
-    std::string blocked = shown(peer, "blocked");
     table.row({{shown(peer, "name"), Style::bold},
                {addresses_text(peer)},
                {shown(peer, "profile")},
@@ -318,7 +326,7 @@ int peers_list(Context context) {
                {bytes_text(peer.natural_or_zero("rx_bytes"))},
                {bytes_text(peer.natural_or_zero("tx_bytes"))},
                {shown(peer, "public_key"), Style::dim},
-               {blocked.empty() ? "" : "BLOCKED: " + blocked, Style::bad}});
+               standing(peer)});
   }
   if (table.rows() == 0) {
     console.line("no peers; `cpctl peers add NAME` makes one and prints its configuration");

@@ -23,21 +23,34 @@ constexpr std::chrono::seconds watch_interval{1};
 struct Snapshot {
   Message health;
   std::vector<Message> flows;
-  std::string kept_out;  // whom an operator keeps out; "": nobody
+  Message peers;  // netd's; null where it does not answer, which the gateway's health says
 };
 
-// Netd's word. That it does not answer is said by the gateway's health.
-std::string kept_out(const Context& context) {
+Message netds_peers(const Context& context) {
   constexpr std::chrono::seconds patience(2);
   auto client = control::Client::connect(context.paths.run / "peers.sock");
-  if (!client || !client->send(command("list").text(), "")) return "";
+  if (!client || !client->send(command("list").text(), "")) return {};
   auto answer = Message::parse(client->next(patience).value_or(""));
-  if (!answer || !answer->flag("ok")) return "";
-  if (answer->flag("locked_down")) return "every peer, by a lockdown: `cpctl unlock --all` ends it";
+  return answer && answer->flag("ok") ? std::move(*answer) : Message();
+}
+
+// Whom an operator keeps out; "": nobody.
+std::string kept_out(const Message& peers) {
+  if (peers.flag("locked_down")) return "every peer, by a lockdown: `cpctl unlock --all` ends it";
   std::string names;
-  for (const Message& peer : answer->list("peers"))
+  for (const Message& peer : peers.list("peers"))
     if (peer.flag("paused")) names += (names.empty() ? "" : ", ") + shown(peer, "name");
   return names.empty() ? "" : names + ": `cpctl peers resume NAME` ends it";
+}
+
+std::string kept_out_json(const Message& peers) {
+  std::vector<std::string> paused;
+  for (const Message& peer : peers.list("peers"))
+    if (peer.flag("paused")) paused.push_back(peer.text_or_empty("name"));
+  return control::message_of_type("kept_out")
+      .add("everybody", peers.flag("locked_down"))
+      .add_json("paused", control::json_texts(paused))
+      .text();
 }
 
 std::string gateway_line(const Console& console, const Message& health) {
@@ -134,13 +147,13 @@ std::vector<std::string> view(const Console& console, const Snapshot& snapshot, 
   std::vector<std::string> lines{gateway_line(console, health)};
   lines.push_back(audit_part(console, health.object("audit")) + "  " +
                   netd_part(console, health.object("netd")));
-  if (!snapshot.kept_out.empty())
-    lines.push_back(console.paint(Style::bad, "kept out") + "  " + snapshot.kept_out);
+  const std::string out = kept_out(snapshot.peers);
+  if (!out.empty()) lines.push_back(console.paint(Style::bad, "kept out") + "  " + out);
   add_reasons(lines, console, "refused", counted_reasons(health, "refusals", "count"));
   add_reasons(lines, console, "dropped", counted_reasons(health, "drops", "packets"));
   lines.emplace_back();
   if (snapshot.flows.empty()) {
-    bool alone = health.object("netd").natural_or_zero("peers") == 0 && snapshot.kept_out.empty();
+    bool alone = health.object("netd").natural_or_zero("peers") == 0 && out.empty();
     lines.push_back(alone ? "no live flows; add an agent with `cpctl peers add NAME`"
                           : "no live flows; an agent that connects to an endpoint appears here");
     return lines;
@@ -158,7 +171,7 @@ int take(const Context& context, Daemon& daemon, Snapshot& snapshot, Rates* rate
     return true;
   });
   if (result != exit_ok) return result;
-  if (!context.console.json()) fresh.kept_out = kept_out(context);
+  fresh.peers = netds_peers(context);
   snapshot = std::move(fresh);
   if (rates) rates->take(snapshot.flows, std::chrono::steady_clock::now());
   return result;
@@ -197,9 +210,10 @@ int show(const Context& context, Follow watch, Rates* rates) {
   for (;;) {
     Snapshot snapshot;
     if (int result = take(context, *daemon, snapshot, rates); result != exit_ok) return result;
-    if (!console.json()) {
+    if (!console.json())
       for (const std::string& line : view(console, snapshot, rates)) console.line(line);
-    }
+    else if (!snapshot.peers.is_null())
+      console.line(kept_out_json(snapshot.peers));
     if (watch == Follow::no || console.broken()) return exit_ok;
     // Not a terminal: one snapshot after the other, for as long as somebody reads.
     timespec second{watch_interval.count(), 0};

@@ -118,6 +118,9 @@ TEST_CASE("status says whom an operator keeps out") {
           .find("kept out  a, b: `cpctl peers resume NAME` ends it\n") != std::string::npos);
   CHECK(says(R"({"ok":true,"locked_down":false,"peers":[{"name":"a","paused":false}]})").find("kept out") ==
         std::string::npos);
+  netd.on("list", {R"({"ok":true,"locked_down":false,"peers":[{"name":"a","paused":true},{"name":"b"}]})"});
+  CHECK(contains(cpctl(daemon, {"status", "-o", "json"}).out,
+                 R"({"v":1,"type":"kept_out","everybody":false,"paused":["a"]})"));
 }
 
 TEST_CASE("exit status 3: no daemon, and what to do about it") {

@@ -153,3 +153,15 @@ TEST_CASE("doctor ends with 1 where something is bad, and says so in JSON too") 
                          "--config", empty.path.native()});
   CHECK(result.out.find(R"("type":"finding","health":"bad","subject":"clawpatrold")") != std::string::npos);
 }
+
+TEST_CASE("doctor tells who is no operator to come as one, and why both daemons refuse") {
+  FakeDaemon gateway;
+  gateway.on("status", control::answer_failure("forbidden", "uid 7 may not use the control socket"));
+  FakeDaemon netd("peers.sock", gateway.directory.path);
+  netd.on("list", {R"({"v":1,"ok":false,"code":"forbidden","error":"permission denied by netd"})"});
+  const std::string out = cpctl::cpctl(gateway, {"doctor"}).out;
+  CHECK(out.find("uid 7 may not use the control socket") != std::string::npos);
+  CHECK(out.find("permission denied by netd") != std::string::npos);
+  CHECK(out.find("sudo cpctl doctor") != std::string::npos);
+  CHECK(out.find("systemctl status clawpatrol") == std::string::npos);
+}

@@ -153,6 +153,9 @@ TEST_CASE("peers list and rm, and a refusal of netd's") {
   CHECK(contains(list.out, "b     10.86.0.2"));
   CHECK(contains(list.out, "never"));
   CHECK(contains(list.out, "2.0 KiB"));
+  netd.on("list", {R"({"v":1,"ok":true,"peers":[{"name":"b","blocked":"","expires_at":)" +
+                   std::to_string(std::time(nullptr) + 7250) + "}]}"});
+  CHECK(contains(cpctl(netd, {"peers", "list"}).out, "ends in 2h00m"));
   CHECK(contains(cpctl(netd, {"peers", "list", "-o", "json"}).out,
                  R"({"v":1,"type":"peers","peers":[{"name":"b")"));
   Result gone = cpctl(netd, {"peers", "rm", "z"});
