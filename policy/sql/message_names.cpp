@@ -13,10 +13,10 @@ bool may_undo_path(Effect effect) {
 
 }  // namespace
 
-MessageNames::Target MessageNames::find(const Statement& runs) const {
-  const Space space = runs.effect == Effect::fetch ? Space::cursors : Space::statements;
+MessageNames::Target MessageNames::find(const Statement& names) const {
+  const Space space = names.effect == Effect::fetch ? Space::cursors : Space::statements;
   for (const Name& known : names_ | std::views::reverse) {
-    if (known.space != space || known.name != runs.name) continue;
+    if (known.space != space || known.name != names.name) continue;
     if (known.statement == nullptr) return {Where::uncertain};
     return {Where::here, known.statement};
   }

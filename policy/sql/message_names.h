@@ -21,8 +21,8 @@ class MessageNames {
     Where where = Where::elsewhere;
     const Statement* statement = nullptr;  // only here
   };
-  // Of a statement whose effect is `execute` or `fetch`.
-  Target find(const Statement& runs) const;
+  // The name of a statement that runs, fetches or prepares by it.
+  Target find(const Statement& names) const;
 
   // After a statement, which stays where it is as long as this does. `whole` is it with what it runs by name;
   // `unread`: there, or before, is code that nobody has read.

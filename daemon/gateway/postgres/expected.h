@@ -126,11 +126,11 @@ struct Expected {
   // It may change the search path; where nothing else can come of it, `becomes` is what it is then.
   bool changes_path = false;
   std::optional<sql::SearchPathPointer> becomes;
-  sql::SearchPathPointer path;     // before anything in it ran
-  bool may_undo_path = false;      // it ends a transaction, or a part of one
-  bool drops_unnamed = false;      // a Query drops the unnamed statement and portal
-  std::string name;                // the agent's, of a statement or portal that it defines or closes
-  std::unique_ptr<Denial> denial;  // it is poison, and this is what its error becomes
+  sql::SearchPathPointer path;                    // before anything in it ran
+  bool may_undo_path = false;                     // it ends a transaction, or a part of one
+  bool drops_unnamed = false;                     // a Query drops the unnamed statement and portal
+  std::string name;                               // the agent's, of what it defines, closes or asks for
+  std::unique_ptr<Denial> denial;                 // it is poison, and this is what its error becomes
   std::shared_ptr<const sql::Analysis> analysis;  // of a Query that changes names or savepoints
   std::shared_ptr<Prepared> statement;            // of an Execute, and of a statement's Describe
   std::uint64_t epoch = 0;                        // before anything in it ran

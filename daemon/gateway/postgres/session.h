@@ -185,7 +185,6 @@ class Session {
   bool refuse_too_much(Asked asked, const Frame& frame, std::string_view unnamed);
   std::string new_name() { return std::string(own_prefix) + std::to_string(++names_given_); }
   std::optional<std::string_view> agents_name(std::string_view upstream) const;
-  std::string with_agents_names(std::string_view text) const;
   void drop_unnamed(Expected& entry);
 
   // The search path.
@@ -215,6 +214,8 @@ class Session {
   enum class Onward : std::uint8_t { pass, drop, replace };
   Onward answer(const Frame& frame, std::string& replacement);
   Onward on_error(const Frame& frame, std::string& replacement);
+  // An error or notice of the server, as it would be if names were the agent's.
+  Onward names_as_the_agents(const Frame& frame, std::string_view missing, std::string& replacement) const;
   Onward on_ready(const Frame& frame);
   Onward on_acknowledged(const Frame& frame);
   Onward on_complete(const Frame& frame);
@@ -223,6 +224,7 @@ class Session {
   Onward on_copy_in(const Frame& frame);
   Onward on_parameter(const Frame& frame);
   Onward unexpected(std::string_view why);
+  void forget_portals_but(const Expected& entry);
   void apply(const sql::Statement& statement, std::size_t index, const Expected& entry);
   void apply_to_savepoints(const sql::Statement& statement, Moment when);
   void accept(const Expected& entry);

@@ -306,6 +306,7 @@ bool Session::on_describe(const Frame& frame) {
   if (!*found) return refuse(asked, frame, "34000", no_portal(describe->name));
   const std::size_t begins = up_.size();
   Expected& entry = begin(asked, frame);
+  entry.name = describe->name;
   append_describe(up_, Target::portal, (*found)->upstream);
   finish(entry, begins);
   return true;
@@ -375,6 +376,7 @@ bool Session::on_execute(const Frame& frame) {
   }
   const std::size_t begins = up_.size();
   Expected& entry = begin(Asked::execute, frame);
+  entry.name = execute->portal;
   entry.action = ruling.action;
   entry.statement = portal->statement;
   append_execute(up_, portal->upstream, execute->max_rows);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "daemon/gateway/postgres/session.h"
+#include "parsers/postgres/build.h"
 
 namespace clawpatrol::postgres {
 
@@ -93,9 +94,12 @@ Session::Readiness Session::find_fetched(const sql::Statement& statement, Messag
 // PREPARE and DECLARE share their names with the protocol's statements and portals, which have other names
 // upstream: so the server cannot tell that one is taken.
 Session::Readiness Session::check_new_name(const sql::Statement& statement, Message& message) {
-  if (message.changes_names || message.unread) return Readiness::ready;
+  const bool prepares = statement.effect == Effect::prepare;
+  const bool touched = prepares ? message.names.find(statement).where != sql::MessageNames::Where::elsewhere
+                                : message.changes_names;
+  if (touched || message.unread) return Readiness::ready;
   if (!sql_names_settled()) return Readiness::wait;
-  if (statement.effect == Effect::prepare) {
+  if (prepares) {
     auto found = find_statement(statement.name);
     if (!found) return Readiness::wait;
     if (*found && !(*found)->by_sql)
@@ -155,9 +159,12 @@ std::optional<std::string_view> Session::agents_name(std::string_view upstream) 
   return portals_.name_of(is);
 }
 
-// An error of the server as it would be if names were the agent's.
-std::string Session::with_agents_names(std::string_view text) const {
-  constexpr std::size_t most = 8;  // more in one error is a text about something else
+// `missing`: what it says is not there, if it does.
+Session::Onward Session::names_as_the_agents(const Frame& frame, std::string_view missing,
+                                             std::string& replacement) const {
+  constexpr std::size_t most = 8;  // more in one message is a text about something else
+  std::string_view text = frame.body;
+  if (!frame.whole() || text.find(own_prefix) == text.npos) return Onward::pass;
   std::string out;
   for (std::size_t count = 0; count < most; ++count) {
     const std::size_t begin = text.find(own_prefix);
@@ -166,10 +173,13 @@ std::string Session::with_agents_names(std::string_view text) const {
         std::min(text.find_first_not_of("0123456789", begin + own_prefix.size()), text.size());
     const std::string_view upstream = text.substr(begin, end - begin);
     out += text.substr(0, begin);
-    out += agents_name(upstream).value_or(upstream);
+    out += agents_name(upstream).value_or(missing.empty() ? upstream : missing);
     text.remove_prefix(end);
   }
-  return out.append(text);
+  out += text;
+  append_header(replacement, frame.type, out.size());
+  replacement += out;
+  return Onward::replace;
 }
 
 }  // namespace clawpatrol::postgres

@@ -7,6 +7,20 @@
 #include "parsers/postgres/build.h"
 
 namespace clawpatrol::postgres {
+namespace {
+
+// What an error says is not there: gone with its transaction, or dropped in the same message, it has no name
+// here any more, but in what asked for it. "": it says nothing of the kind.
+std::string_view missing_name(const Expected& entry, std::string_view code) {
+  if (code != "34000" && code != "26000") return "";
+  if (entry.asked == Asked::execute || entry.asked == Asked::describe_portal) return entry.name;
+  const bool in_query = entry.asked == Asked::query && entry.analysis;
+  return in_query && entry.at_statement < entry.analysis->statements.size()
+             ? std::string_view(entry.analysis->statements[entry.at_statement].name)
+             : "";
+}
+
+}  // namespace
 
 std::size_t Session::from_server(std::string_view bytes, std::string& rewritten, std::string_view& out) {
   rewritten.clear();
@@ -43,8 +57,8 @@ Session::Onward Session::answer(const Frame& frame, std::string& replacement) {
     case 'D':
     case 'd':
     case 'c':
-    case 'A':
-    case 'N': return Onward::pass;
+    case 'A': return Onward::pass;
+    case 'N': return names_as_the_agents(frame, "", replacement);
     case 't': return on_parameter_description(frame);
     case 'V':
       if (queue_.empty() || queue_.front().asked != Asked::function_call)
@@ -208,11 +222,8 @@ Session::Onward Session::on_error(const Frame& frame, std::string& replacement) 
                                .hint = denial.hint,
                                .position = denial.position});
     onward = Onward::replace;
-  } else if (frame.whole() && frame.body.find(own_prefix) != frame.body.npos) {
-    const std::string body = with_agents_names(frame.body);
-    append_header(replacement, 'E', body.size());
-    replacement += body;
-    onward = Onward::replace;
+  } else {
+    onward = names_as_the_agents(frame, missing_name(entry, error->code), replacement);
   }
   note(entry, false, error->code);
   settled_path_.reset();
@@ -310,6 +321,13 @@ void Session::note(Expected& entry, bool ok, std::string_view code) {
   entry.bytes_up = entry.bytes_down = 0;
 }
 
+// What closes all leaves the one that it runs in.
+void Session::forget_portals_but(const Expected& entry) {
+  portals_.forget([&](std::string_view name, const Portal&) {
+    return entry.asked != Asked::execute || name != entry.name;
+  });
+}
+
 // What a completed statement did to names.
 void Session::apply(const sql::Statement& statement, std::size_t index, const Expected& entry) {
   using sql::Effect;
@@ -341,8 +359,8 @@ void Session::apply(const sql::Statement& statement, std::size_t index, const Ex
     }
     case Effect::deallocate: return statements_.set(statement.name, nullptr);
     case Effect::close_cursor: return portals_.set(statement.name, nullptr);
-    case Effect::close_all_cursors: return portals_.forget([](auto, const Portal&) { return true; });
-    case Effect::discard_all: portals_.forget([](auto, const Portal&) { return true; }); [[fallthrough]];
+    case Effect::close_all_cursors: return forget_portals_but(entry);
+    case Effect::discard_all: forget_portals_but(entry); [[fallthrough]];
     case Effect::deallocate_all:
       return statements_.forget([](std::string_view name, const Prepared&) { return !name.empty(); });
     case Effect::savepoint:

@@ -107,11 +107,12 @@ TEST_CASE("attack 3: a name that is made and run by one message is judged as wha
   CHECK(rows(agent.query("PREPARE other AS SELECT 1; EXECUTE p")) == Rows{"9"});
   CHECK(code(agent.query("DEALLOCATE p; EXECUTE p")) == "42501");
   CHECK(rows(agent.query("BEGIN; DECLARE c CURSOR FOR SELECT 5; FETCH c; COMMIT")) == Rows{"5"});
-  // The protocol's statement of that name is another one upstream, and out of the way.
+  // The protocol's statement of that name is another one upstream, so that the server could not tell.
   agent.send(parse("SELECT 1", "s") + raw('S'));
   CHECK(kinds(agent.until('Z')) == "1Z");
-  CHECK(code(agent.query("PREPARE z AS SELECT 1; PREPARE s AS DELETE FROM victim; EXECUTE s")) == "42501");
-  CHECK(rows(agent.query("PREPARE y AS SELECT 1; PREPARE s AS SELECT 6; EXECUTE s")) == Rows{"6"});
+  CHECK(code(agent.query("PREPARE z AS SELECT 1; PREPARE s AS DELETE FROM victim; EXECUTE s")) == "42P05");
+  CHECK(code(agent.query("PREPARE y AS SELECT 1; PREPARE s AS SELECT 6; EXECUTE s")) == "42P05");
+  CHECK(rows(agent.query("DEALLOCATE s; PREPARE s AS SELECT 6; EXECUTE s")) == Rows{"6"});
   CHECK(Server::instance().admin("SELECT count(*) FROM victim") == "1");
 }
 

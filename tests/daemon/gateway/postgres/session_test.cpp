@@ -434,9 +434,25 @@ TEST_CASE("the server's errors name statements and portals as the agent does") {
   agent.send(parse("INSERT INTO t VALUES (1)", "add") + bind("add", "again") + execute("again") +
              execute("again") + raw('S'));
   CHECK(field(agent.until('Z'), 'M') == "portal \"again\" cannot be run");
+  // A portal that goes with its transaction, which ends while more is on its way.
+  agent.send(bind("add", "gone") + raw('S') + execute("gone") + raw('S'));
+  agent.until('Z');
+  CHECK(field(agent.until('Z'), 'M') == "portal \"gone\" does not exist");
+  CHECK(field(agent.query("DEALLOCATE add; DEALLOCATE add"), 'M') ==
+        "prepared statement \"add\" does not exist");
   // Text of the agent's own stays as it is.
   CHECK(field(agent.query("SELECT '_clawpatrol_99'::int"), 'M') ==
         "invalid input syntax for type integer: \"_clawpatrol_99\"");
+}
+
+TEST_CASE("what closes all portals leaves the one that it runs in") {
+  Gateway gateway({.rules = allow_all});
+  Agent agent(gateway.port(), {});
+  agent.send(parse("CLOSE ALL", "all") + bind("all", "p") + bind("all", "q") + execute("p") +
+             bind("all", "q") + bind("all", "p") + raw('S'));
+  auto answer = agent.until('Z');
+  CHECK(kinds(answer) == "122C2EZ");
+  CHECK(code(answer) == "42P03");
 }
 
 TEST_CASE("a cursor's name is free once its transaction has ended, unless it is WITH HOLD") {
