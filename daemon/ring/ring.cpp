@@ -228,12 +228,11 @@ void Ring::stop() {
   post([this] { stopping_ = true; });
 }
 
+// Under the lock to its end: what is posted may be the last that keeps the ring from being destroyed.
 void Ring::post(std::function<void()> action) {
-  {
-    std::lock_guard lock(posts_mutex_);
-    posts_.push_back(std::move(action));
-    if (posts_.size() > 1) return;  // somebody has woken it already
-  }
+  std::lock_guard lock(posts_mutex_);
+  posts_.push_back(std::move(action));
+  if (posts_.size() > 1) return;  // somebody has woken it already
   std::uint64_t one = 1;
   [[maybe_unused]] ssize_t written = ::write(wake_.get(), &one, sizeof one);
 }
