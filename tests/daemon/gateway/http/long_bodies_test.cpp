@@ -1,6 +1,8 @@
 // Attack 28: what takes long to read is read beside the ring, where it holds up no other peer.
 #include <catch2/catch.hpp>
-#include <latch>
+#include <future>
+#include <memory>
+#include <utility>
 
 #include "daemon/gateway/analysts.h"
 #include "tests/daemon/credentials/http/coded.h"
@@ -42,21 +44,24 @@ Setup with_credential(const std::string& rules, const std::string& lines) {
 class Occupied {
  public:
   explicit Occupied(Gateway& gateway) {
-    std::latch begun(2);
-    for (int i = 0; i < 2; ++i)
-      gateway.shared().analysts->begin(0, 0, [&begun, this] {
-        begun.count_down();
-        free_.wait();
+    for (int i = 0; i < 2; ++i) {
+      auto begun = std::make_shared<std::promise<void>>();
+      gateway.shared().analysts->begin(0, 0, [begun, free = std::shared_future(may_go_on_)] {
+        begun->set_value();
+        free.wait();
       });
-    begun.wait();
+      begun->get_future().wait();
+    }
   }
   ~Occupied() { release(); }
   void release() {
-    if (!free_.try_wait()) free_.count_down();
+    if (!std::exchange(released_, true)) free_.set_value();
   }
 
  private:
-  std::latch free_{1};
+  std::promise<void> free_;
+  std::shared_future<void> may_go_on_ = free_.get_future().share();
+  bool released_ = false;
 };
 
 std::string post(const Gateway& gateway, const std::string& body, const std::string& fields = "") {
