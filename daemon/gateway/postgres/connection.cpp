@@ -177,8 +177,10 @@ Deadline Connection::idle_deadline() const {
 
 // The agent has said its last word, or must say no more.
 Task<void> Connection::wait_for_server() {
-  const bool at_once = session_->ending() == Session::Ending::at_once;
-  server_.shut_down(at_once ? SHUT_RDWR : SHUT_WR);
+  if (session_->ending() == Session::Ending::at_once)
+    cut_server();
+  else
+    server_.shut_down(SHUT_WR);
   const Deadline deadline = Deadline::after(drain_time);
   while (!server_done_) {
     const bool in_time = co_await progress_.wait(deadline);
@@ -216,7 +218,10 @@ Task<void> Connection::pump_server() {
     from_server_.consume(used);
     if (session_->ending() == Session::Ending::at_once) break;
   }
-  server_.shut_down(SHUT_RDWR);
+  if (session_->ending() == Session::Ending::at_once)
+    cut_server();
+  else
+    server_.shut_down(SHUT_RDWR);
   co_await say_farewell();
   agent_.shut_down(SHUT_RDWR);
   server_done_ = true;
@@ -241,11 +246,19 @@ std::optional<Denial> Connection::close_asked() const {
   return Denial{.code = "57P01", .message = "terminating connection: " + *why, .detail = {}, .hint = {}};
 }
 
-// A server goes on with what it has begun, though nobody is there any more, and would commit it: it is told
-// to cancel it.
-void Connection::close_now() {
+// A server goes on with what it has begun and with all that it has been sent, though nobody is there any
+// more, and would commit it. The reset is there before the cancel, which needs a connection of its own: the
+// statement at work is cancelled, its answer fails, and what stands behind it is not begun.
+void Connection::cut_server() {
+  if (!session_) return server_.shut_down(SHUT_RDWR);
+  if (std::exchange(cut_, true)) return;
+  if (!session_->in_flight()) return server_.shut_down(SHUT_RDWR);
+  server_.reset();
   cancel([] {});
-  server_.shut_down(SHUT_RDWR);
+}
+
+void Connection::close_now() {
+  cut_server();
   // Before there is a session every wait but the server's is for bytes of the agent, which can still be told.
   if (!session_) {
     agent_.shut_down(SHUT_RD);

@@ -65,6 +65,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool analyse_elsewhere(std::string text, const sql::Options& options, Judge::Analysed analysed);
   std::optional<Denial> close_asked() const;  // by whoever may end the flow
   void close_now();
+  void cut_server();
   bool rests() const;  // between transactions, and for a while
   static Task<void> leave_when_at_rest(std::shared_ptr<Connection> connection);
   void cancel(std::function<void()> done);
@@ -85,6 +86,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Clock::time_point moved_;         // when a byte last came, from either side
   bool at_first_byte_ = true;       // of the agent
   bool server_done_ = false;
+  bool cut_ = false;  // by us
   bool sending_to_agent_ = false;
   std::size_t cancels_ = 0;
   std::optional<UpstreamPlaces::Place> place_;
