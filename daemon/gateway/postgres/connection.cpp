@@ -156,7 +156,7 @@ Task<void> Connection::pump_agent() {
                      .message = "terminating connection due to idle timeout of the gateway",
                      .detail = {},
                      .hint = {}},
-                    Session::Ending::graceful);
+                    session_->within_message() ? Session::Ending::at_once : Session::Ending::graceful);
     }
     if (count <= 0) {
       if (session_->ending() == Session::Ending::graceful) co_await forward(std::nullopt);  // the Terminate

@@ -83,7 +83,8 @@ class Session {
   bool at_boundary() const { return !server_frames_.within_message(); }
   bool in_flight() const { return !queue_.empty(); }
   // Nothing comes of the server before the agent says more.
-  bool awaits_agent() const { return queue_.empty() || copying_ || !flushed_; }
+  bool awaits_agent() const { return queue_.empty() || copying_ || !flushed_ || within_message(); }
+  bool within_message() const { return agent_frames_.within_message(); }  // of the agent's
   // While a cancellation is under way no further message is forwarded, so that it cannot hit the next
   // statement.
   void hold(bool on) { held_ = on; }

@@ -271,6 +271,20 @@ TEST_CASE("an agent that waits for its answer is not idle, and one that owes a C
   CHECK(counted(gateway, "idle for too long") == 1);
 }
 
+TEST_CASE("an agent that owes the rest of a message is idle, and no word of ours goes into it") {
+  Gateway gateway({.rules = allow_all, .settings = "[limits]\nidle = \"1s\"\n"});
+  const std::string of_400000_bytes{'\0', '\x06', '\x1a', '\x80'};
+  Agent asking(gateway.port(), {});
+  asking.send("Q" + of_400000_bytes + "SELECT '" + std::string(300'000, 'x'));
+  Agent copying(gateway.port(), {});
+  copying.send(q("COPY ledger FROM STDIN"));
+  copying.until('G');
+  copying.send("d" + of_400000_bytes + "1\n");
+  CHECK(asking.closed());
+  CHECK(copying.closed());
+  CHECK(counted(gateway, "idle for too long") == 2);
+}
+
 TEST_CASE("attack 27: a long text stands in the log once, whoever sends it") {
   Gateway gateway({.rules = allow_all});
   const std::string text = "SELECT length('" + std::string(3000, 'x') + "')::text";
