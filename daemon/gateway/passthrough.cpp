@@ -19,11 +19,6 @@ namespace {
 // A client that speaks first does so within this; what it names is then known before anything is dialled.
 constexpr auto first_bytes_time = std::chrono::milliseconds(250);
 
-void disconnect(int socket) {
-  const sockaddr nowhere{.sa_family = AF_UNSPEC, .sa_data = {}};
-  connect(socket, &nowhere, sizeof nowhere);
-}
-
 // Of TLS: whom it is for. It must say so.
 std::optional<std::string> name_in(Opening& opening) {
   if (!opening.hello) return std::nullopt;
@@ -42,8 +37,6 @@ struct Relay {
   Idleness idleness{};
   bool broken = false;
 
-  // Resets both sides at once and wakes whatever waits for either: a shutdown would say goodbye first, and a
-  // server cannot tell a reset that follows it from a client that had finished.
   void break_off() {
     broken = true;
     disconnect(agent);

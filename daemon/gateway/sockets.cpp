@@ -57,4 +57,9 @@ void reset(Fd socket) {
   setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort);
 }
 
+void disconnect(int socket) {
+  const sockaddr nowhere{.sa_family = AF_UNSPEC, .sa_data = {}};
+  ::connect(socket, &nowhere, sizeof nowhere);
+}
+
 }  // namespace clawpatrol

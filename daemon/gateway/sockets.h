@@ -25,4 +25,9 @@ std::expected<SocketAddress, Error> peer_address(int fd);   // getpeername(2)
 // Closes with a reset instead of a farewell.
 void reset(Fd socket);
 
+// Resets a connection at once, wakes whatever waits for it, and keeps its descriptor: what waits may be the
+// ring's. A shutdown would say goodbye first, and a server cannot tell a reset that follows it from a client
+// that had finished.
+void disconnect(int socket);
+
 }  // namespace clawpatrol

@@ -230,12 +230,4 @@ void Stream::shut_down(int how) {
   ::shutdown(fd(), how);
 }
 
-// Which close(2) with SO_LINGER would do only once no operation holds the socket any more.
-void Stream::reset() {
-  sockaddr nobody{};
-  nobody.sa_family = AF_UNSPEC;
-  (void)::connect(fd(), &nobody, sizeof nobody);
-  ::shutdown(fd(), SHUT_RDWR);  // where that was refused
-}
-
 }  // namespace clawpatrol

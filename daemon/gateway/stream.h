@@ -50,8 +50,6 @@ class Stream {
   void knock();
   // shutdown(2); says first, as far as the socket takes it at once, that nothing follows.
   void shut_down(int how);
-  // Both ways, and the other side is told by a reset: whatever it says next fails there.
-  void reset();
 
  private:
   Task<std::int32_t> recv_encrypted(std::span<char> space, Deadline deadline);

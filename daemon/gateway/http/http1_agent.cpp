@@ -7,7 +7,7 @@
 
 #include <utility>
 
-#include "daemon/gateway/http/break_off.h"
+#include "daemon/gateway/sockets.h"
 #include "daemon/gateway/spare_text.h"
 
 namespace clawpatrol::http {

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 
 #include "daemon/credentials/wiped_frees.h"
-#include "daemon/gateway/http/break_off.h"
+#include "daemon/gateway/sockets.h"
 #include "parsers/http1/write.h"
 
 namespace clawpatrol::http {

@@ -253,7 +253,7 @@ void Connection::cut_server() {
   if (!session_) return server_.shut_down(SHUT_RDWR);
   if (std::exchange(cut_, true)) return;
   if (!session_->in_flight()) return server_.shut_down(SHUT_RDWR);
-  server_.reset();
+  disconnect(server_.fd());
   cancel([] {});
 }
 
