@@ -19,6 +19,14 @@ ProblemForm form_for(const ClaimedFlow& claimed) {
                                                                            : ProblemForm::problem_json;
 }
 
+// Of a head, and of what is made of it: what is sent on, what rules see, and the other side's own copy.
+std::size_t memory_of(const RequestHead& head) {
+  constexpr std::size_t copies = 4, each = 64;
+  std::size_t bytes = head.target.size();
+  for (const Field& field : head.fields) bytes += field.name.size() + field.value.size() + each;
+  return copies * bytes;
+}
+
 Task<bool> send_answer(AgentExchange& agent, Answer answer) {
   const Deadline deadline = Deadline::after(farewell_time);
   auto sent = co_await agent.send_head(answer.head, deadline);
@@ -78,6 +86,13 @@ Task<void> Exchange::serve() {
                      .id = {}});
     co_return;
   }
+  // Few bytes of HPACK can say many (attacks.md, 28).
+  const std::size_t memory = memory_of(head());
+  if (!held_share_.take(memory)) {
+    co_await refuse(503, "too-many", "heads of requests", "This peer has too much of its requests held.");
+    co_return;
+  }
+  head_memory_ = memory;
   const bool judged = co_await judge();
   if (!judged) co_return;
   const bool allowed = co_await record();

@@ -185,7 +185,7 @@ Task<void> Connection::wait_for_server() {
   while (!server_done_) {
     const bool in_time = co_await progress_.wait(deadline);
     if (!in_time) {
-      server_.shut_down(SHUT_RDWR);
+      cut_server();  // what runs on would count against nobody
       agent_.shut_down(SHUT_RDWR);
       break;
     }

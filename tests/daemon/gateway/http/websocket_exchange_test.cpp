@@ -131,6 +131,19 @@ TEST_CASE("attack 28: what waits for a verdict on a peer's WebSockets counts tog
   last.agent.send(begun);
   CHECK(last.agent.until("waits for its verdict").starts_with("\x88"));
   CHECK(last.server.rest() == up(0x88, "\x03\xf0"));
+  // So do heads.
+  std::string fields;
+  for (int i = 0; i < 60; ++i) fields += "X-Field: " + std::string(1000, 'x') + "\r\n";
+  const std::string request = "GET / HTTP/1.1\r\nHost: " + gateway.authority() + "\r\n";
+  std::vector<Side> waiting, servers;
+  while (true) {
+    waiting.push_back(gateway.agent());
+    waiting.back().send(request + fields + "\r\n");
+    if (!waiting.back().is_quiet()) break;
+    servers.push_back(gateway.server());
+    REQUIRE(waiting.size() < 40);
+  }
+  CHECK(waiting.back().until("held").starts_with("HTTP/1.1 503"));
   held.clear();  // gives it back
   Opened next = open_websocket(gateway);
   next.agent.send(begun + up(0x80, "end"));
