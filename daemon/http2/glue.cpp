@@ -52,14 +52,21 @@ int Session::Glue::block_begins(nghttp2_session*, const nghttp2_frame* frame, vo
   return 0;
 }
 
-// What is over a limit is not kept, but is still read: it may change the table that later heads refer to.
+// What is over a limit is not kept, but is still read: it may change the table that later heads refer to. A
+// head that is far over it is meant to keep us reading (a byte of HPACK can say four thousand): it ends the
+// connection.
 int Session::Glue::field(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
                          std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
                          std::uint8_t, void* self) {
+  constexpr std::size_t most_read = 4;  // times what a head may be
   Stream* stream = static_cast<Session*>(self)->find(frame->hd.stream_id);
   if (!stream) return 0;
   stream->arriving_bytes += name_size + value_size + 4;  // as HTTP/1.1 would write it
   if (stream->arriving_bytes > http1::max_head) stream->refused = "head is too long";
+  if (stream->arriving_bytes > most_read * http1::max_head) {
+    static_cast<Session*>(self)->failure_ = "head is far too long";
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+  }
   if (stream->arriving.size() == max_fields) stream->refused = "too many headers";
   if (stream->refused.empty())
     stream->arriving.push_back(

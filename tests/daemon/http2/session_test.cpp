@@ -366,10 +366,15 @@ TEST_CASE("attack 28: CONTINUATION frames without end, heads without measure, an
   CHECK(hear(with_settings(wide)).events == "1 refused: head is too long\n");
 
   // One literal of 4000 bytes into the table, and then a byte for each time that it is meant: a bomb.
-  std::string bomb = block(get_fields) + '\x40' + hpack_length(1) + "x" + hpack_length(4000) +
-                     std::string(4000, 'y') + std::string(10'000, '\xbe');
-  CHECK(hear(with_settings(frame(headers, end_headers | end_stream, 1, bomb))).events ==
-        "1 refused: head is too long\n");
+  const std::string fuse =
+      block(get_fields) + '\x40' + hpack_length(1) + "x" + hpack_length(4000) + std::string(4000, 'y');
+  const auto bomb = [&](std::size_t times) {
+    return hear(
+        with_settings(frame(headers, end_headers | end_stream, 1, fuse + std::string(times, '\xbe'))));
+  };
+  CHECK(bomb(40).events == "1 refused: head is too long\n");
+  CHECK(bomb(40).why == "");
+  CHECK(bomb(10'000).why == "head is far too long");
 
   std::string many;
   for (int i = 0; i < 101; ++i) many += head(2 * i + 1, post_fields, end_headers);
