@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "parsers/http1/text.h"
+
 namespace clawpatrol::http {
 namespace {
 
@@ -187,6 +189,14 @@ std::unique_ptr<Decoder> make_decoder(const std::vector<std::string>& codings, M
     all = all ? std::make_unique<Both>(std::move(stage), std::move(all)) : std::move(stage);
   }
   return all ? std::move(all) : std::make_unique<Identity>();
+}
+
+bool has_coded_messages(const Fields& fields) {
+  return std::ranges::any_of(fields, [](const Field& field) {
+    const bool says = http1::same_name(field.name, "grpc-encoding") ||
+                      http1::same_name(field.name, "connect-content-encoding");
+    return says && http1::lower_case(http1::trimmed(field.value)) != "identity";
+  });
 }
 
 }  // namespace clawpatrol::http

@@ -11,6 +11,8 @@
 
 #include "parsers/http/decoding.h"
 
+#include "parsers/http/message.h"
+
 namespace clawpatrol::http {
 
 class Decoder {
@@ -35,5 +37,9 @@ inline constexpr std::size_t decoder_step = 64 << 10;
 // "identity", is a decoder that changes nothing.
 std::unique_ptr<Decoder> make_decoder(const std::vector<std::string>& codings,
                                       Members members = Members::one);
+
+// Whether the messages within a body are coded one by one (gRPC, Connect), of which Content-Encoding says
+// nothing.
+bool has_coded_messages(const Fields& fields);
 
 }  // namespace clawpatrol::http

@@ -34,7 +34,9 @@ BodyGuard::BodyGuard(std::shared_ptr<const Placeholders> placeholders, const htt
                      UnknownCoding unknown)
     : placeholders_(std::move(placeholders)), finder_(*placeholders_->patterns()) {
   const std::vector<std::string> codings = codings_of(fields);
-  if (codings.empty() || placeholders_->none()) return;
+  // A server may answer in the coding that it was asked in.
+  refused_ = http::has_coded_messages(fields) && unknown == UnknownCoding::is_refused;
+  if (refused_ || codings.empty() || placeholders_->none()) return;
   decoder_ = http::make_decoder(codings);
   refused_ = !decoder_ && unknown == UnknownCoding::is_refused;
 }

@@ -141,6 +141,9 @@ std::optional<Part> limit_responses(RequestHead& head, std::uint64_t margin) {
   constexpr std::string_view known[] = {"gzip", "x-gzip", "deflate", "br", "zstd", "identity"};
   std::string codings;
   std::erase_if(head.fields, [&](const Field& field) {
+    if (http1::same_name(field.name, "grpc-accept-encoding") ||
+        http1::same_name(field.name, "connect-accept-encoding"))
+      return true;
     if (!http1::same_name(field.name, "accept-encoding")) return false;
     http1::each_member(field.value, [&](std::string_view member) {
       const std::string name = http1::lower_case(http1::trimmed(member.substr(0, member.find(';'))));

@@ -50,6 +50,8 @@ Done CleanResponse::head(http::ResponseHead& head) {
     if (Done narrowed = part_->narrow(head); !narrowed) return narrowed;
   in_heads_ += scrub(patterns_, head.fields);
   if (head.status < 200 || !head.has_body) return {};
+  if (http::has_coded_messages(head.fields))
+    return std::unexpected("messages in a coding that the gateway does not look into");
   const std::vector<std::string> codings = codings_of(head.fields);
   decoder_ = http::make_decoder(codings, http::Members::many);
   if (!decoder_) return std::unexpected("a coding that the gateway cannot look into");

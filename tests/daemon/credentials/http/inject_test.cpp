@@ -160,6 +160,11 @@ TEST_CASE(
       head_of(request("/", "\r\nAccept-Encoding: gzip;q=0.5, dcb, br\r\nAccept-Encoding: *"));
   CHECK_FALSE(limit_responses(head, 100));
   CHECK(head.fields == http::Fields{{"accept-encoding", "gzip;q=0.5, br"}});
+  CHECK_FALSE(limit_responses(head = head_of(request("/",
+                                                     "\r\nGrpc-Accept-Encoding: gzip, identity"
+                                                     "\r\nConnect-Accept-Encoding: gzip")),
+                              100));
+  CHECK(head.fields == http::Fields{{"accept-encoding", "identity"}});
   CHECK_FALSE(limit_responses(head = head_of(request()), 100));
   CHECK(head.fields == http::Fields{{"accept-encoding", "identity"}});
   head = head_of(request("/", "\r\nRange: bytes=200-300\r\nIf-Range: x\r\nAccept-Encoding: gzip"));

@@ -124,6 +124,19 @@ TEST_CASE("a coded body that is cut off, broken, longer than itself or a bomb is
   CHECK(clean("gzip, gzip, gzip, gzip", text, 100) == "!a coding that the gateway cannot look into");
 }
 
+TEST_CASE("attack 16: a response whose messages are coded one by one is withheld") {
+  for (const char* name : {"grpc-encoding", "Connect-Content-Encoding"}) {
+    CleanResponse response(patterns());
+    http::ResponseHead head;
+    head.status = 200;
+    head.has_body = true;
+    head.fields = {{name, " identity"}};
+    CHECK(response.head(head));
+    head.fields = {{name, "gzip"}};
+    CHECK_FALSE(response.head(head));
+  }
+}
+
 TEST_CASE("attack 16: parts that were not asked for are withheld, and heads and trailers are looked into") {
   CleanResponse response(patterns());
   http::ResponseHead part;
