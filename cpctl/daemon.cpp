@@ -106,13 +106,18 @@ int Daemon::lost() {
 }
 
 int Daemon::failed(const control::Message& end) {
-  // netd says the error as a text, the gateway as an object.
-  control::Message error = end.object("error");
-  std::string what = error.is_null() ? end.text_or_empty("error") : error.text_or_empty("message");
-  std::string hint = error.is_null() ? end.text_or_empty("hint") : error.text_or_empty("hint");
-  std::string code = (error.is_null() ? end : error).text_or_empty("code");
-  console_.complain(what.empty() ? fmt::format("{} refused", name_of(service_)) : what, hint);
-  return code == "forbidden" ? exit_unreachable : exit_no;
+  const Failure failure = failure_of(end);
+  console_.complain(failure.what.empty() ? fmt::format("{} refused", name_of(service_)) : failure.what,
+                    failure.hint);
+  return failure.code == "forbidden" ? exit_unreachable : exit_no;
+}
+
+// netd says the error as a text, the gateway as an object.
+Failure failure_of(const control::Message& answer) {
+  const control::Message error = answer.object("error");
+  if (error.is_null())
+    return {answer.text_or_empty("error"), answer.text_or_empty("hint"), answer.text_or_empty("code")};
+  return {error.text_or_empty("message"), error.text_or_empty("hint"), error.text_or_empty("code")};
 }
 
 }  // namespace clawpatrol::cpctl

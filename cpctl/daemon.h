@@ -18,6 +18,12 @@ enum class Service : std::uint8_t { gateway, netd };
 // A request without its first two members.
 control::JsonObject command(std::string_view name);
 
+// What a daemon says where it does not do what it was asked; empty members: it does not say.
+struct Failure {
+  std::string what, hint, code;
+};
+Failure failure_of(const control::Message& answer);
+
 class Daemon {
  public:
   // Null: nobody answers there; the operator has been told, the exit status is exit_unreachable.

@@ -45,11 +45,9 @@ std::optional<Answered> first_answer(const Paths& paths, Service service, const 
         const bool known = ::getsockopt(client->fd(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0;
         if (message->text_or_empty("type") != "end" && (!message->has("ok") || message->flag("ok")))
           return Answered{std::move(*message), known ? std::optional<int>(who.pid) : std::nullopt};
-        const control::Message of_gateway = message->object("error");
-        const control::Message& error = of_gateway.is_null() ? *message : of_gateway;
-        why = error.text_or_empty(of_gateway.is_null() ? "error" : "message");
-        if (why.empty()) why = "it refuses to say";
-        forbidden = error.text_or_empty("code") == "forbidden";
+        const Failure failure = failure_of(*message);
+        why = failure.what.empty() ? "it refuses to say" : failure.what;
+        forbidden = failure.code == "forbidden";
       }
   findings.push_back(
       {Health::bad, unit, why, forbidden ? "sudo cpctl doctor" : fmt::format("systemctl status {}", unit)});
