@@ -20,11 +20,11 @@ Analysts::~Analysts() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-bool Analysts::begin(std::uint32_t peer_id, std::size_t bytes, Work work) {
+bool Analysts::start(std::uint32_t peer_id, std::size_t bytes, Work work) {
   return add(peer_id, {bytes, std::move(work)}, waiting_per_peer);
 }
 
-Task<void> Analysts::finish(Ring& ring, std::uint32_t peer_id, Work work) {
+Task<void> Analysts::run(Ring& ring, std::uint32_t peer_id, Work work) {
   Event changed(ring);
   bool done = false;
   auto work_and_tell = [&] {

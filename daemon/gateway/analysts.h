@@ -30,11 +30,11 @@ class Analysts {
 
   // `work` on `bytes` of text runs on one of the threads. False: the peer has too much waiting, and it never
   // will.
-  bool begin(std::uint32_t peer_id, std::size_t bytes, Work work);
+  bool start(std::uint32_t peer_id, std::size_t bytes, Work work);
 
   // The same for a task of `ring`, which waits until it is done. How much may wait is for the caller to
   // bound.
-  Task<void> finish(Ring& ring, std::uint32_t peer_id, Work work);
+  Task<void> run(Ring& ring, std::uint32_t peer_id, Work work);
 
  private:
   struct Job {

@@ -10,6 +10,7 @@ import unittest
 
 import wire
 from lab import Lab, wait_until
+from shared_lab import SharedLab
 
 
 def carry(gateway, server):
@@ -56,21 +57,16 @@ class FarLab(Lab):
             threading.Thread(target=carry, args=(gateway, server), daemon=True).start()
 
 
-class FarServer(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.lab = FarLab().__enter__()
-        cls.lab.admin("CREATE TABLE ledger (n int)")
+class FarServer(SharedLab):
+    laboratory = FarLab
 
     @classmethod
-    def tearDownClass(cls):
-        cls.lab.__exit__(None, None, None)
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.lab.admin("CREATE TABLE ledger (n int)")
 
     def setUp(self):
         self.lab.admin("TRUNCATE ledger")
-
-    def session(self):
-        return wire.Connection(self.lab.connect()).login()
 
     def active(self):
         return self.lab.admin("SELECT count(*) FROM pg_stat_activity WHERE usename = 'agent_ro' AND state = 'active'")
@@ -94,8 +90,8 @@ class FarServer(unittest.TestCase):
     def test_20_what_is_pipelined(self):
         """attack 20: what stands behind the statement at work is not begun"""
         for end in (self.kill, self.change_credential, self.lock_down):
-            with self.subTest(end.__name__), self.session() as session:
-                session.send(wire.query("SELECT pg_sleep(3)"), *[wire.query(f"INSERT INTO ledger VALUES ({n})") for n in range(200)])
+            with self.subTest(end.__name__):
+                session = self.session().send(wire.query("SELECT pg_sleep(3)"), *[wire.query(f"INSERT INTO ledger VALUES ({n})") for n in range(200)])
                 wait_until(lambda: self.active() == "1", "the statement at work")
                 end()
                 self.assertEqual(wire.error_codes(session.until("E")), ["57P01"])
@@ -116,7 +112,15 @@ class FarServer(unittest.TestCase):
                 pass
             change.join()
             self.assert_nothing_is_done()
-            session.socket.close()
+
+    def test_28_who_takes_no_more(self):
+        """attack 28: a statement whose agent is gone does not go on in nobody's account, once its rows are taken by nobody"""
+        rows = "SELECT repeat('x', 1000) FROM generate_series(1, 10);"  # one packet, and what is left for the next
+        session = self.session().send(wire.query(rows + "SELECT pg_sleep(0.5);" + rows + "SELECT pg_sleep(60)"))
+        wait_until(lambda: self.active() == "1", "the statement at work")
+        session.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        session.socket.close()
+        wait_until(lambda: self.active() == "0", "its end", 10)
 
 
 if __name__ == "__main__":

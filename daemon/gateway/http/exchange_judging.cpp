@@ -158,7 +158,7 @@ Task<void> Exchange::read_where_it_may(bool is_long, Analysts::Work work) {
   const std::uint32_t peer = flow_.claimed().peer->id;
   if (is_long) {
     flow_.flow().set_wait();
-    co_await flow_.worker().shared().analysts->finish(flow_.worker().ring(), peer, std::move(work));
+    co_await flow_.worker().shared().analysts->run(flow_.worker().ring(), peer, std::move(work));
   } else {
     PeerTurns::Work turn(flow_.worker().turns(), peer);
     work();

@@ -120,8 +120,8 @@ class Exchange {
 
   // The part of the body that was read before the verdict.
   std::string held_;
-  HeldBodies::Share held_share_;  // of it, and of the head and its copies
-  std::size_t head_memory_ = 0;
+  HeldBodies::Share held_share_;  // of it
+  HeldBodies::Share head_share_;  // of the head, and of what is made of it
   BodyState body_state_ = BodyState::unread;
   bool held_all_ = false;
   std::size_t held_back_ = 0;  // of its end, by body_guard_, which gives it with what follows

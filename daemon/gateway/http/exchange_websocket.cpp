@@ -97,7 +97,7 @@ Task<bool> Exchange::relay(Socket& socket, Way& way, From& from, To& to) {
       }
     }
     good = good && !socket.ended;
-    if (good && !held_share_.hold(head_memory_ + socket.up.frames.held() + socket.down.frames.held())) {
+    if (good && !held_share_.hold(socket.up.frames.held() + socket.down.frames.held())) {
       co_await end_websocket(socket, "too much of this peer's messages waits for its verdict");
       good = false;
     }

@@ -57,14 +57,14 @@ std::expected<Seen, std::string_view> Judge::see(const Policy& policy, const Req
     seen.http = std::make_shared<const HttpFacets>(std::move(facets->http));
     seen.k8s = std::make_shared<const K8sFacets>(std::move(facets->k8s));
     seen.kind = facets->kind;
-    seen.in_line = facets_json(*seen.http, seen.k8s.get());
+    seen.audit_json = facets_json(*seen.http, seen.k8s.get());
     return seen;
   }
   auto facets = facets_of(request, options);
   if (!facets) return std::unexpected(facets.error());
   seen.http = std::make_shared<const HttpFacets>(std::move(*facets));
   seen.kind = raised(kind_of(request), *seen.http);
-  seen.in_line = facets_json(*seen.http, nullptr);
+  seen.audit_json = facets_json(*seen.http, nullptr);
   return seen;
 }
 
@@ -112,7 +112,7 @@ Judge::Line Judge::record(const Entry& entry) {
     record.http = entry.seen->http;
     record.ws = entry.seen->ws;
     record.k8s = entry.seen->k8s;
-    facets = entry.seen->in_line;
+    facets = entry.seen->audit_json;
   }
   Line line{.action = record.id,
             .text = lines_.action(record, facets, ""),

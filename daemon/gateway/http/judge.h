@@ -21,7 +21,7 @@ struct Seen {
   std::shared_ptr<const HttpFacets> http;  // shared with the record of the action
   std::shared_ptr<const K8sFacets> k8s;    // null where the endpoint is no Kubernetes API
   ActionKind kind = ActionKind::exec;
-  std::string in_line = {};                      // what the audit line says of it, in JSON
+  std::string audit_json = {};                   // what the audit line says of it
   std::shared_ptr<const WsFacets> ws = nullptr;  // of a message; the others are of the request that opened it
 };
 

@@ -54,6 +54,7 @@ Exchange::Exchange(ServedFlow& flow, AgentExchange& agent)
     : flow_(flow),
       agent_(agent),
       held_share_(flow.worker().http().held, flow.claimed().peer->id),
+      head_share_(flow.worker().http().held, flow.claimed().peer->id),
       changed_(flow.worker().ring()) {
   flow_.exchanges_.push_back(this);
   agent_.on_broken_off([this] {
@@ -87,12 +88,10 @@ Task<void> Exchange::serve() {
     co_return;
   }
   // Few bytes of HPACK can say many (attacks.md, 28).
-  const std::size_t memory = memory_of(head());
-  if (!held_share_.take(memory)) {
+  if (!head_share_.take(memory_of(head()))) {
     co_await refuse(503, "too-many", "heads of requests", "This peer has too much of its requests held.");
     co_return;
   }
-  head_memory_ = memory;
   const bool judged = co_await judge();
   if (!judged) co_return;
   const bool allowed = co_await record();

@@ -194,11 +194,13 @@ Task<void> Connection::wait_for_server() {
 
 Task<void> Connection::pump_server() {
   std::string rewritten;
+  bool ended = false;
   while (true) {
     std::span<char> space = from_server_.space();
     if (space.empty()) break;  // a message that must be whole and does not fit
     const int count = co_await server_.recv(space, Deadline::never());
-    if (count <= 0) break;
+    ended = count <= 0;
+    if (ended) break;
     from_server_.received(static_cast<std::size_t>(count));
     moved_ = worker_.ring().now();
     std::string_view out;
@@ -218,10 +220,10 @@ Task<void> Connection::pump_server() {
     from_server_.consume(used);
     if (session_->ending() == Session::Ending::at_once) break;
   }
-  if (session_->ending() == Session::Ending::at_once)
-    cut_server();
-  else
+  if (ended)
     server_.shut_down(SHUT_RDWR);
+  else
+    cut_server();
   co_await say_farewell();
   agent_.shut_down(SHUT_RDWR);
   server_done_ = true;
@@ -304,7 +306,7 @@ bool Connection::analyse_elsewhere(std::string text, const sql::Options& options
       connection->progress_.notify();
     });
   };
-  return worker_.shared().analysts->begin(claimed_.peer->id, bytes, std::move(work));
+  return worker_.shared().analysts->start(claimed_.peer->id, bytes, std::move(work));
 }
 
 void Connection::issue_key(std::size_t secret_size) {

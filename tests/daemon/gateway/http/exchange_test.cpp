@@ -10,11 +10,6 @@ std::string get(const Gateway& gateway, const std::string& target = "/", const s
   return "GET " + target + " HTTP/1.1\r\nHost: " + gateway.authority() + "\r\n" + fields + "\r\n";
 }
 
-std::string post(const Gateway& gateway, const std::string& body, const std::string& fields = "") {
-  return "POST /things HTTP/1.1\r\nHost: " + gateway.authority() + "\r\n" + fields +
-         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
-}
-
 const std::string ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 const char* by_body = R"toml(

@@ -87,6 +87,9 @@ class Gateway {
   clawpatrol::lab::Serving serving_;  // whose flows use all of the above
 };
 
+// A request with a body. `fields` are further lines of its head.
+std::string post(const Gateway& gateway, const std::string& body, const std::string& fields = "");
+
 inline constexpr const char* allow_all = R"toml(
 [[rule]]
 name = "all"

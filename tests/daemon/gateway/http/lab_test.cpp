@@ -155,6 +155,11 @@ bool Gateway::logs(std::string_view text) const {
   return false;
 }
 
+std::string post(const Gateway& gateway, const std::string& body, const std::string& fields) {
+  return "POST /things HTTP/1.1\r\nHost: " + gateway.authority() + "\r\n" + fields +
+         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
 Opened open_websocket(const Gateway& gateway, const std::string& fields, const std::string& answer) {
   Side agent = gateway.agent();
   agent.send("GET /chat HTTP/1.1\r\nHost: " + gateway.authority() +

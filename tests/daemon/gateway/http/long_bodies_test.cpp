@@ -46,7 +46,7 @@ class Occupied {
   explicit Occupied(Gateway& gateway) {
     for (int i = 0; i < 2; ++i) {
       auto begun = std::make_shared<std::promise<void>>();
-      gateway.shared().analysts->begin(0, 0, [begun, free = std::shared_future(may_go_on_)] {
+      gateway.shared().analysts->start(0, 0, [begun, free = std::shared_future(may_go_on_)] {
         begun->set_value();
         free.wait();
       });
@@ -63,11 +63,6 @@ class Occupied {
   std::shared_future<void> may_go_on_ = free_.get_future().share();
   bool released_ = false;
 };
-
-std::string post(const Gateway& gateway, const std::string& body, const std::string& fields = "") {
-  return "POST / HTTP/1.1\r\nHost: " + gateway.authority() + "\r\n" + fields +
-         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
-}
 
 std::string names(int count, const std::string& last) {
   std::string text = "{";
