@@ -39,7 +39,8 @@ constexpr Key keys[] = {
      "further interfaces whose traffic is steered; one that is also `interface` is a WireGuard that the "
      "operator makes, such as wireguard-go's"},
     {"gateway", "mode", Shape::choice, "`\"enforce\"`",
-     "`observe` decides and records, and lets statements pass that a rule or `unmatched` would refuse",
+     "`observe` decides and records, and lets statements and requests pass that a rule or `unmatched` would "
+     "refuse, but for requests that would be given a credential",
      "enforce|observe"},
     {"gateway", "metrics", Shape::string, "",
      "`127.0.0.1:PORT` or `[::1]:PORT`, where Prometheus finds the metrics (as `cpctl metrics` prints them); "
