@@ -315,8 +315,8 @@ int peers_list(Context context) {
                {"HANDSHAKE", Align::left},
                {"FROM", Align::right, 0, 1},
                {"TO", Align::right, 0, 1},
-               {"KEY", Align::left, 8, 3},
-               {"", Align::left, 8}});
+               {"KEY", Align::left, 0, 3},  // a part of one is of no use
+               {"", Align::left, 16}});
   for (const Message& peer : answer->list("peers")) {
     table.row({{shown(peer, "name"), Style::bold},
                {addresses_text(peer)},
