@@ -266,16 +266,31 @@ void Judge::add_long_text(const Subject& subject) {
   if (subject.digest.empty()) subject.digest = sha256_hex(*statement);
   const std::string& digest = subject.digest;
   const bool is_in_batch = std::ranges::find(texts_new_, digest) != texts_new_.end();
-  if (is_in_batch || shared_.written_texts.contains(digest, texts_segment_)) return;
+  if (is_in_batch) return;
+  if (shared_.written_texts.contains(digest, texts_segment_)) {
+    texts_named_.push_back({digest, subject.sql, texts_segment_});
+    return;
+  }
   lines_.push_back(AuditLines::text_line(digest, *statement, now()));
   line_bytes_ += lines_.back().size();
   texts_new_.push_back(digest);
 }
 
 void Judge::committed(bool recorded) {
-  if (texts_new_.empty()) return;
-  if (recorded) shared_.written_texts.add(texts_new_, texts_segment_);
+  if (recorded && !texts_new_.empty()) shared_.written_texts.add(texts_new_, texts_segment_);
+  if (recorded && !texts_named_.empty()) follow_rotation();
   texts_new_.clear();
+  texts_named_.clear();
+}
+
+// A line that has gone into a newer segment than its text would outlive it.
+void Judge::follow_rotation() {
+  const std::uint64_t segment = shared_.audit ? shared_.audit->segment() : 0;
+  for (const NamedText& named : texts_named_) {
+    if (named.segment == segment || shared_.written_texts.contains(named.digest, segment)) continue;
+    notes_.push_back(AuditLines::text_line(named.digest, *named.sql->statement, now()));
+    shared_.written_texts.add(std::span(&named.digest, 1), segment);
+  }
 }
 
 void Judge::outcome(std::uint64_t action, const AuditLines::Outcome& outcome) {

@@ -147,6 +147,7 @@ class Judge {
   Opinion decide_now(ActionType type, ActionKind kind, const Subject& subject, const SqlParams* params) const;
   bool has_credential_of_login() const;
   void add_long_text(const Subject& subject);
+  void follow_rotation();
   std::int64_t now() const;
   audit::Durability durability_of(const Entry& entry) const;
 
@@ -177,6 +178,13 @@ class Judge {
   std::shared_ptr<LongText> long_text_;  // the last one that was asked for
   std::vector<std::string> texts_new_;   // digests of texts in lines that are not yet committed
   std::uint64_t texts_segment_ = 0;      // of the audit log, which they went into
+  // That such lines name, and that stood in the segment that was in use when the line was made.
+  struct NamedText {
+    std::string digest;
+    std::shared_ptr<const SqlFacets> sql;
+    std::uint64_t segment;
+  };
+  std::vector<NamedText> texts_named_;
   std::size_t line_bytes_ = 0;
   std::vector<std::string> lines_;
   std::vector<std::string> notes_;

@@ -302,6 +302,20 @@ TEST_CASE("attack 27: a long text stands in the log once, whoever sends it") {
   CHECK(references == 6);
 }
 
+TEST_CASE("attack 27: a line outlives no long text that it names, though the log rotates between the two") {
+  Gateway gateway({.rules = allow_all});
+  const std::string text = "SELECT length('" + std::string(3000, 'x') + "')::text";
+  Agent agent(gateway.port(), {});
+  agent.query(text);
+  gateway.shared().audit->set_limits({.segment_bytes = 1});  // each group begins one
+  agent.query(text);
+  agent.query("SELECT 1");  // whose group holds what was left of the one before
+  const std::string log = gateway.audit_log();
+  std::size_t texts = 0;
+  for (std::size_t at = 0; (at = log.find(std::string(3000, 'x'), at)) != log.npos; ++at) ++texts;
+  CHECK(texts == 2);
+}
+
 namespace {
 
 std::string member(const std::string& line, const std::string& name) {
