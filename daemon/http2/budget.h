@@ -28,6 +28,7 @@ class Budget {
     left_ -= 1;
     return true;
   }
+  void fill() { left_ = rate_.burst; }
 
  private:
   Rate rate_;

@@ -55,33 +55,45 @@ int Session::Glue::block_begins(nghttp2_session*, const nghttp2_frame* frame, vo
 // What is over a limit is not kept, but is still read: it may change the table that later heads refer to. A
 // head that is far over it is meant to keep us reading (a byte of HPACK can say four thousand): it ends the
 // connection.
+int Session::decoded(Stream* stream, std::size_t bytes) {
+  constexpr std::size_t most_read = 4;  // times what a head may be
+  decoded_ += bytes;
+  if (stream) stream->arriving_bytes += bytes;
+  if (stream && stream->arriving_bytes > http1::max_head) stream->refused = "head is too long";
+  if (stream && stream->arriving_bytes > most_read * http1::max_head) {
+    failure_ = "head is far too long";
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+  }
+  if (decoded_ < decoded_at_once) return 0;
+  decoded_ = 0;
+  paused_ = true;
+  return NGHTTP2_ERR_PAUSE;
+}
+
 int Session::Glue::field(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
                          std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
                          std::uint8_t, void* self) {
-  constexpr std::size_t most_read = 4;  // times what a head may be
-  Stream* stream = static_cast<Session*>(self)->find(frame->hd.stream_id);
-  if (!stream) return 0;
-  stream->arriving_bytes += name_size + value_size + 4;  // as HTTP/1.1 would write it
-  if (stream->arriving_bytes > http1::max_head) stream->refused = "head is too long";
-  if (stream->arriving_bytes > most_read * http1::max_head) {
-    static_cast<Session*>(self)->failure_ = "head is far too long";
-    return NGHTTP2_ERR_CALLBACK_FAILURE;
-  }
+  auto& session = *static_cast<Session*>(self);
+  Stream* stream = session.find(frame->hd.stream_id);
+  const int verdict = session.decoded(stream, name_size + value_size + 4);  // as HTTP/1.1 would write it
+  if (!stream) return verdict;
   if (stream->arriving.size() == max_fields) stream->refused = "too many headers";
   if (stream->refused.empty())
     stream->arriving.push_back(
         {std::string(text_of(name, name_size)), std::string(text_of(value, value_size))});
   else
     stream->arriving.clear();
-  return 0;
+  return verdict;
 }
 
 // nghttp2 would leave it out.
-int Session::Glue::bad_field(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t*, std::size_t,
-                             const std::uint8_t*, std::size_t, std::uint8_t, void* self) {
-  Stream* stream = static_cast<Session*>(self)->find(frame->hd.stream_id);
+int Session::Glue::bad_field(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t*,
+                             std::size_t name_size, const std::uint8_t*, std::size_t value_size, std::uint8_t,
+                             void* self) {
+  auto& session = *static_cast<Session*>(self);
+  Stream* stream = session.find(frame->hd.stream_id);
   if (stream) stream->refused = "bad byte in a header";
-  return 0;
+  return session.decoded(stream, name_size + value_size + 4);
 }
 
 int Session::Glue::frame_came(nghttp2_session*, const nghttp2_frame* frame, void* self) {
@@ -92,11 +104,11 @@ int Session::Glue::frame_came(nghttp2_session*, const nghttp2_frame* frame, void
 void Session::frame_came(const nghttp2_frame& frame) {
   const bool ends = frame.hd.flags & NGHTTP2_FLAG_END_STREAM;
   switch (frame.hd.type) {
-    case NGHTTP2_HEADERS: return block_ended(frame);
+    case NGHTTP2_HEADERS: pings_.fill(); return block_ended(frame);
     case NGHTTP2_DATA:
       if (ends) return stream_ended(frame.hd.stream_id, {});
-      if (frame.hd.length <= frame.data.padlen) spend(empty_, "too many empty frames");
-      return;
+      if (frame.hd.length <= frame.data.padlen) return spend(empty_, "too many empty frames");
+      return pings_.fill();
     case NGHTTP2_RST_STREAM: return spend(resets_, "too many streams broken off");
     case NGHTTP2_SETTINGS: return spend(settings_, "too many SETTINGS");
     case NGHTTP2_PING: return spend(pings_, "too many PINGs");
@@ -152,7 +164,10 @@ void Session::response_came(StreamId id, Stream& stream, Body body) {
   stream.arriving.clear();
   if (!head) return fault_of_peer(id);
   stream.has_head = head->status >= 200;
-  if (!stream.has_head && ++stream.interim > most_interim) return fault_of_peer(id);
+  if (!stream.has_head) {
+    stream.interim_bytes += stream.arriving_bytes;
+    if (++stream.interim > most_interim || stream.interim_bytes > http1::max_head) return fault_of_peer(id);
+  }
   events_.push_back(ResponseCame{id, std::move(*head)});
   if (body == Body::none) stream_ended(id, {});
 }
@@ -211,13 +226,32 @@ int Session::Glue::frame_went(nghttp2_session*, const nghttp2_frame* frame, void
   if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
       whole.failure_.empty())
     whole.failure_ = "HTTP/2 that breaks its protocol";
-  if (body_behind(*frame) == Body::follows) return 0;
-  if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) return 0;
+  const bool head = frame->hd.type == NGHTTP2_HEADERS;
+  if (frame->hd.type != NGHTTP2_DATA && !head) return 0;
+  whole.pings_.fill();
   Stream* stream = whole.find(frame->hd.stream_id);
   if (!stream) return 0;
+  if (head) whole.sent_head(*stream, *frame);
+  if (body_behind(*frame) == Body::follows) return 0;
   stream->answered = true;
   whole.end_request(frame->hd.stream_id, *stream);
   return 0;
+}
+
+// nghttp2 would leave the stream open, with nothing more to come.
+int Session::Glue::frame_not_sent(nghttp2_session*, const nghttp2_frame* frame, int, void* self) {
+  auto& session = *static_cast<Session*>(self);
+  Stream* stream = session.find(frame->hd.stream_id);
+  if (frame->hd.type != NGHTTP2_HEADERS || !stream) return 0;
+  session.sent_head(*stream, *frame);
+  if (session.role_ == Role::server) session.break_off(frame->hd.stream_id, NGHTTP2_INTERNAL_ERROR);
+  return 0;
+}
+
+void Session::sent_head(Stream& stream, const nghttp2_frame& frame) {
+  const std::size_t bytes = size_of(frame.headers.nva, frame.headers.nvlen);
+  stream.unsent_heads -= bytes;
+  unsent_ -= bytes;
 }
 
 int Session::Glue::closed(nghttp2_session*, StreamId id, std::uint32_t code, void* self) {
@@ -225,6 +259,7 @@ int Session::Glue::closed(nghttp2_session*, StreamId id, std::uint32_t code, voi
   const Stream* stream = session.find(id);
   if (!stream) return 0;
   const bool malformed = session.role_ == Role::client && !stream->refused.empty();
+  session.unsent_ -= stream->unsent.size() - stream->sent + stream->unsent_heads;
   session.streams_.erase(id);
   // It may have closed by itself before it could be broken off.
   session.events_.push_back(
@@ -244,6 +279,7 @@ const nghttp2_session_callbacks* Session::Glue::callbacks() {
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(calls, bad_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(calls, data_came);
     nghttp2_session_callbacks_set_on_frame_send_callback(calls, frame_went);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(calls, frame_not_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(calls, closed);
     return calls;
   }();
@@ -259,7 +295,7 @@ const nghttp2_option* Session::Glue::options() {
     nghttp2_option_set_max_continuations(option, 8);
     nghttp2_option_set_max_send_header_block_length(option, 2 * http1::max_head);
     nghttp2_option_set_max_settings(option, 32);
-    nghttp2_option_set_stream_reset_rate_limit(option, 1000, 100);  // ours comes first
+    nghttp2_option_set_stream_reset_rate_limit(option, 5000, 500);  // ours comes first
     return option;
   }();
   return made;

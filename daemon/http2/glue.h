@@ -6,6 +6,13 @@
 
 namespace clawpatrol::http2 {
 
+// Of the names and values.
+inline std::size_t size_of(const nghttp2_nv* fields, std::size_t count) {
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < count; ++i) bytes += fields[i].namelen + fields[i].valuelen;
+  return bytes;
+}
+
 struct Session::Glue {
   static int frame_begins(nghttp2_session*, const nghttp2_frame_hd* head, void* self);
   static int block_begins(nghttp2_session*, const nghttp2_frame* frame, void* self);
@@ -19,6 +26,7 @@ struct Session::Glue {
   static int data_came(nghttp2_session*, std::uint8_t, StreamId id, const std::uint8_t* data,
                        std::size_t size, void* self);
   static int frame_went(nghttp2_session* session, const nghttp2_frame* frame, void* self);
+  static int frame_not_sent(nghttp2_session* session, const nghttp2_frame* frame, int error, void* self);
   static int closed(nghttp2_session*, StreamId id, std::uint32_t code, void* self);
   static ssize_t read_unsent(nghttp2_session* session, StreamId id, std::uint8_t* space, std::size_t room,
                              std::uint32_t* flags, nghttp2_data_source*, void* self);

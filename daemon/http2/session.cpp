@@ -48,7 +48,7 @@ class Block {
   }
   void add(std::string_view name, std::string_view value) {
     names_.push_back(http1::lower_case(name));
-    pairs_.push_back({bytes_of(names_.back()), bytes_of(value), names_.back().size(), value.size(),
+    pairs_.push_back({data_of(names_.back()), data_of(value), names_.back().size(), value.size(),
                       static_cast<std::uint8_t>(may_be_indexed(names_.back()) ? NGHTTP2_NV_FLAG_NONE
                                                                               : NGHTTP2_NV_FLAG_NO_INDEX)});
   }
@@ -57,9 +57,10 @@ class Block {
   }
   const nghttp2_nv* data() const { return pairs_.data(); }
   std::size_t size() const { return pairs_.size(); }
+  std::size_t bytes() const { return size_of(pairs_.data(), pairs_.size()); }
 
  private:
-  static std::uint8_t* bytes_of(std::string_view text) {
+  static std::uint8_t* data_of(std::string_view text) {
     return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));
   }
   // Any other may hold a secret, and what is indexed stays in memory.
@@ -104,8 +105,10 @@ Session::Session(Role role, Scheme scheme, const Limits& limits)
                                         : NGHTTP2_SETTINGS_ENABLE_PUSH),
        server ? 1U : 0U}};
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
-  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
-                                        static_cast<std::int32_t>(limits.connection_window));
+  nghttp2_session_set_local_window_size(
+      session_, NGHTTP2_FLAG_NONE, 0,
+      static_cast<std::int32_t>(
+          std::max(limits.connection_window, server ? limits.request_window : limits.response_window)));
 }
 
 Session::~Session() {
@@ -117,16 +120,22 @@ Session::Stream* Session::find(StreamId id) {
   return found == streams_.end() ? nullptr : &found->second;
 }
 
-void Session::receive(std::string_view bytes, Clock::time_point now) {
+bool Session::receive(std::string_view& bytes, Clock::time_point now) {
   now_ = now;
+  decoded_ = 0;
+  paused_ = false;
   const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
   const ssize_t read = nghttp2_session_mem_recv(session_, data, bytes.size());
-  if (read >= 0) return;
+  if (read >= 0) {
+    bytes.remove_prefix(static_cast<std::size_t>(read));
+    return paused_;
+  }
   unreadable_ = true;
-  if (!failure_.empty()) return;
+  if (!failure_.empty()) return false;
   failure_ = read == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? "not HTTP/2"
              : read == NGHTTP2_ERR_FLOODED        ? "too much that must be answered"
                                                   : "broken HTTP/2";
+  return false;
 }
 
 std::vector<Event> Session::take_events() {
@@ -159,6 +168,7 @@ std::optional<StreamId> Session::request(const http::RequestHead& head) {
                                              head.has_body ? &provider : nullptr, nullptr);
   if (id < 0) return std::nullopt;
   Stream& stream = streams_[id];
+  will_send(stream, block.bytes());
   stream.method = head.method;
   stream.finishing = !head.has_body;
   return id;
@@ -173,6 +183,7 @@ void Session::respond(StreamId id, const http::ResponseHead& head) {
   block.add(":status", status);
   block.add(head.fields);
   if (head.content_length) block.add("content-length", length);
+  will_send(*stream, block.bytes());
   if (head.status < 200) {
     nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, id, nullptr, block.data(), block.size(), nullptr);
     return;
@@ -188,6 +199,7 @@ void Session::write(StreamId id, std::string_view bytes) {
   // Also where the reader never catches up; what is moved is less than what has gone.
   if (stream->sent > stream->unsent.size() / 2) stream->unsent.erase(0, std::exchange(stream->sent, 0));
   stream->unsent.append(bytes);
+  unsent_ += bytes.size();
   resume(id, *stream);
 }
 
@@ -199,6 +211,11 @@ void Session::finish(StreamId id, Fields trailers) {
   resume(id, *stream);
 }
 
+void Session::will_send(Stream& stream, std::size_t head) {
+  stream.unsent_heads += head;
+  unsent_ += head;
+}
+
 void Session::resume(StreamId id, Stream& stream) {
   if (!std::exchange(stream.resting, false)) return;
   nghttp2_session_resume_data(session_, id);
@@ -206,7 +223,8 @@ void Session::resume(StreamId id, Stream& stream) {
 
 ssize_t Session::Glue::read_unsent(nghttp2_session* session, StreamId id, std::uint8_t* space,
                                    std::size_t room, std::uint32_t* flags, nghttp2_data_source*, void* self) {
-  Stream* stream = static_cast<Session*>(self)->find(id);
+  auto& whole = *static_cast<Session*>(self);
+  Stream* stream = whole.find(id);
   if (!stream) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   const std::size_t left = stream->unsent.size() - stream->sent;
   if (left == 0 && !stream->finishing) {
@@ -216,6 +234,7 @@ ssize_t Session::Glue::read_unsent(nghttp2_session* session, StreamId id, std::u
   const std::size_t size = std::min(left, room);
   memcpy(space, stream->unsent.data() + stream->sent, size);
   stream->sent += size;
+  whole.unsent_ -= size;
   if (size < left) return static_cast<ssize_t>(size);
   stream->unsent.clear();
   stream->sent = 0;
@@ -224,8 +243,10 @@ ssize_t Session::Glue::read_unsent(nghttp2_session* session, StreamId id, std::u
   if (!stream->trailers.empty()) {
     Block block(stream->trailers.size());
     block.add(stream->trailers);
-    if (nghttp2_submit_trailer(session, id, block.data(), block.size()) == 0)
+    if (nghttp2_submit_trailer(session, id, block.data(), block.size()) == 0) {
       *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+      whole.will_send(*stream, block.bytes());
+    }
   }
   return static_cast<ssize_t>(size);
 }
@@ -241,8 +262,12 @@ void Session::break_off_request(StreamId id) {
   end_request(id, *stream);
 }
 
-void Session::consumed(StreamId id, std::size_t bytes) {
-  nghttp2_session_consume(session_, id, bytes);
+void Session::consumed_of_stream(StreamId id, std::size_t bytes) {
+  nghttp2_session_consume_stream(session_, id, bytes);
+}
+
+void Session::consumed_of_connection(std::size_t bytes) {
+  nghttp2_session_consume_connection(session_, bytes);
 }
 
 bool Session::is_finished(StreamId id) const {
@@ -253,6 +278,11 @@ bool Session::is_finished(StreamId id) const {
 std::size_t Session::unsent(StreamId id) const {
   auto found = streams_.find(id);
   return found == streams_.end() ? 0 : found->second.unsent.size() - found->second.sent;
+}
+
+std::size_t Session::unsent_heads(StreamId id) const {
+  auto found = streams_.find(id);
+  return found == streams_.end() ? 0 : found->second.unsent_heads;
 }
 
 bool Session::takes_requests() const {

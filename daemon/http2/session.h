@@ -1,7 +1,7 @@
 // One connection of HTTP/2 (RFC 9113), without its socket: bytes in and events out, calls in and bytes out.
 // On nghttp2, whose checks of HTTP's messages stay on; heads are read by parsers/http2 on top of them.
 //
-// Memory is bounded: by the windows what has been received and not consumed, by the caller (written()) what
+// Memory is bounded: by the windows what has been received and not consumed, by the caller (unsent()) what
 // waits to be sent, by budgets what costs the peer nothing and us something.
 #pragma once
 
@@ -32,18 +32,21 @@ struct Limits {
   // Debian 12's libcurl-gnutls (7.88.1) sends bytes of an upload twice where a larger window has it fill its
   // socket (33 of 44 pushes straight to a server with 512 KiB were spoiled, none of 39 with this).
   std::uint32_t request_window = 65535;
-  std::uint32_t response_window = 512 << 10;
-  std::uint32_t connection_window = 1 << 20;  // of all of them
-  Rate resets{200, 50};  // streams that the peer breaks off, or that are broken off for its fault
+  std::uint32_t response_window = 256 << 10;
+  std::uint32_t connection_window = 1 << 20;  // of all of them; never less than that of a stream
+  Rate resets{1000, 100};  // streams that the peer breaks off, or that are broken off for its fault
   Rate settings{20, 1};
-  Rate pings{50, 5};
+  Rate pings{50, 5};      // with no message between them: gRPC measures its way with one for each
   Rate empty{2000, 500};  // frames that bring nothing: DATA without a byte, PRIORITY
   Rate windows{20000, 20000};
   std::size_t dropped = 256 << 10;  // of a request that has been answered, before it is broken off
 };
 
-// Heads below 200 of one response: no window holds them back, and each can be as long as a head may be.
+// Heads below 200 of one response, which no window holds back. Together they are no longer than one head may
+// be.
 inline constexpr unsigned most_interim = 16;
+// Heads are read by so many bytes at a time: few bytes of HPACK can say many.
+inline constexpr std::size_t decoded_at_once = 64 << 10;
 
 // What the peer sent. Views are of the bytes that were given to receive().
 struct RequestCame {
@@ -81,7 +84,9 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  void receive(std::string_view bytes, Clock::time_point now);
+  // Takes off `bytes` what it has read. True: there is more to be done, also where nothing is left of them;
+  // so call it again, when it is this connection's turn.
+  bool receive(std::string_view& bytes, Clock::time_point now);
   // What has come up since the last call; the views in it end with the buffer that receive() was given.
   std::vector<Event> take_events();
 
@@ -97,12 +102,20 @@ class Session {
   void break_off(StreamId stream, std::uint32_t code);
   // A server's: nothing more of the request is wanted. The answer that has been given goes first.
   void break_off_request(StreamId stream);
-  // Bytes of a stream, open or closed, have been taken: the peer may send as many again.
-  void consumed(StreamId stream, std::size_t bytes);
+  // Bytes of a stream, open or closed, have been taken: the peer may send as many again on it, on the
+  // connection, or both.
+  void consumed_of_stream(StreamId stream, std::size_t bytes);
+  void consumed_of_connection(std::size_t bytes);
+  void consumed(StreamId stream, std::size_t bytes) {
+    consumed_of_stream(stream, bytes);
+    consumed_of_connection(bytes);
+  }
 
   bool is_open(StreamId stream) const { return streams_.contains(stream); }
   bool is_finished(StreamId stream) const;    // nothing more is to be written to it
   std::size_t unsent(StreamId stream) const;  // of what write() was given
+  std::size_t unsent_heads(StreamId stream) const;
+  std::size_t unsent() const { return unsent_; }  // of all streams, heads and bodies
   bool takes_requests() const;
 
   void go_away();  // those that have come are served, and no more
@@ -117,8 +130,9 @@ class Session {
     http::Fields arriving;  // of the head or trailers that are being received
     std::size_t arriving_bytes = 0;
     std::string method;
-    bool has_head = false;    // the last one
-    unsigned interim = 0;     // heads of a response, below 200
+    bool has_head = false;  // the last one
+    unsigned interim = 0;   // heads of a response, below 200
+    std::size_t interim_bytes = 0;
     bool ended = false;       // by the peer
     bool answered = false;    // the last frame of our side has gone
     bool unwanted = false;    // the rest of the request is
@@ -126,6 +140,7 @@ class Session {
     std::string_view refused;
     std::string unsent;
     std::size_t sent = 0;  // of `unsent`
+    std::size_t unsent_heads = 0;
     bool finishing = false;
     bool resting = false;  // nghttp2 waits to be told that there is more
     http::Fields trailers;
@@ -136,6 +151,9 @@ class Session {
   void response_came(StreamId id, Stream& stream, Body body);
   void trailers_came(StreamId id, Stream& stream);
   void frame_came(const nghttp2_frame& frame);
+  int decoded(Stream* stream, std::size_t bytes);
+  void will_send(Stream& stream, std::size_t head);
+  void sent_head(Stream& stream, const nghttp2_frame& frame);
   void stream_ended(StreamId id, http::Fields trailers);
   void spend(Budget& budget, std::string_view what);
   void fault_of_peer(StreamId id);
@@ -151,6 +169,9 @@ class Session {
   Clock::time_point now_{};
   nghttp2_session* session_ = nullptr;
   std::unordered_map<StreamId, Stream> streams_;
+  std::size_t unsent_ = 0;
+  std::size_t decoded_ = 0;  // of heads, in this call
+  bool paused_ = false;      // for there were many of them
   std::vector<Event> events_;
   std::string_view failure_;
   bool unreadable_ = false;  // nothing that follows can be understood

@@ -124,7 +124,7 @@ constexpr Key keys[] = {
      "buffer",
      Shape::size,
      "",
-     "held for one connection, in each direction",
+     "held for one connection, or one request of HTTP/2, in each direction",
      {},
      16 * kib,
      64 * mib,

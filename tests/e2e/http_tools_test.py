@@ -11,7 +11,7 @@ RULES = """
 name      = "no-deleting"
 endpoints = ["servers", "encrypted"]
 priority  = 10
-condition = "http.method == 'DELETE' && http.path == '/kept'"
+condition = "http.method == 'DELETE' && http.path == '/kept' || http.path == '/test.Shapes/Drop'"
 verdict   = "deny"
 reason    = "It is kept"
 
@@ -64,6 +64,18 @@ class Tools(SaysTheSame, unittest.TestCase):
         self.assertTrue(said.endswith("done\n"), said)
         for status in ("FAILED_PRECONDITION", "DATA_LOSS", "UNIMPLEMENTED", "DEADLINE_EXCEEDED"):
             self.assertIn(f"StatusCode.{status}", said)
+
+    def test_a_call_that_is_refused_says_so_in_grpc(self):
+        program = f"""
+import grpc, os
+roots = open(os.environ["SSL_CERT_FILE"], "rb").read()
+target = {self.url("grpc").split("/")[2]!r}
+channel = grpc.insecure_channel(target) if {self.scheme!r} == "http" else grpc.secure_channel(target, grpc.ssl_channel_credentials(roots))
+try: channel.unary_unary("/test.Shapes/Drop")(b"all")
+except grpc.RpcError as error: print(error.code(), error.details())
+"""
+        said = self.agent("/usr/bin/python3", "-c", program).stdout
+        self.assertRegex(said, r'^StatusCode.PERMISSION_DENIED It is kept \(rule "no-deleting", action a-')
 
     def test_a_call_that_is_given_up_ends_at_the_server_too(self):
         """Within its deadline, and not when the server would have been done."""

@@ -36,9 +36,12 @@ class Side {
   }
 
   void hear(std::string_view bytes) {
-    session_.receive(bytes, now_ += std::chrono::milliseconds(1));
-    for (const Event& event : session_.take_events())
-      std::visit([&](const auto& each) { heard(each); }, event);
+    now_ += std::chrono::milliseconds(1);
+    for (bool more = true; more;) {
+      more = session_.receive(bytes, now_);
+      for (const Event& event : session_.take_events())
+        std::visit([&](const auto& each) { heard(each); }, event);
+    }
     check(unconsumed_ <= Limits{}.connection_window);
   }
   std::string say() {

@@ -41,6 +41,9 @@ class AgentExchange {
   // The response cannot be finished: the agent must see that it is not whole. Wakes what waits. After
   // finish() it says that nothing more of the request is wanted.
   virtual void break_off() = 0;
+  // Instead of an answer: the request has not been processed, and may be sent again (RFC 9113, 8.7). False:
+  // this version has no word for that.
+  virtual bool refuse() { return false; }
   // Called, from the ring, once the agent has broken the exchange off, where a version can tell before
   // somebody writes. Not called once the exchange is destroyed.
   virtual void on_broken_off(std::function<void()>) {}

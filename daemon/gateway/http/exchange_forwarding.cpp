@@ -20,6 +20,9 @@ constexpr auto continue_time = std::chrono::seconds(1);
 constexpr auto ending_time = std::chrono::seconds(5);
 constexpr std::uint64_t most_discarded = 256 << 10;
 constexpr unsigned most_interim = http2::most_interim;  // of HTTP/1.1 too
+// How often a request is sent again that a server has not looked at: one that takes few requests on each
+// connection refuses the rest of many.
+constexpr unsigned most_refusals = 8;
 
 // RFC 6455, 4.2.2: what only a server that means it can know to answer.
 bool accepts(const ResponseHead& head, std::string_view key) {
@@ -247,8 +250,15 @@ Task<bool> Exchange::download(UpstreamUse& connection) {
     flow_.flow().set_wait();
     auto head = co_await read_head(server);
     if (!head) {
-      const bool wanted = !flow_.closing() && !unwanted_ && !std::exchange(sent_again_, true);
+      const bool not_looked_at = head.error().code == not_processed;
+      const bool wanted =
+          !flow_.closing() && !unwanted_ && sent_again_++ < (not_looked_at ? most_refusals : 1);
       if (wanted && connection.may_be_sent_again(outgoing_, head.error())) co_return true;
+      if (not_looked_at && !agent_left_ && agent_.refuse()) {
+        why_ = head.error().what;
+        status_ = 502;
+        co_return false;
+      }
       const bool late = head.error().code == ETIMEDOUT, wrong = head.error().code == EPROTO;
       if (why_.empty()) why_ = head.error().what;
       co_await fail(late ? 504 : 502, wrong ? "malformed-response" : "no-response",

@@ -120,8 +120,8 @@ class Exchange {
 
   // The part of the body that was read before the verdict.
   std::string held_;
-  HeldBodies::Share held_share_;  // of it
-  HeldBodies::Share head_share_;  // of the head, and of what is made of it
+  PeerMemory::Share held_share_;  // of it
+  PeerMemory::Share head_share_;  // of the head, and of what is made of it
   BodyState body_state_ = BodyState::unread;
   bool held_all_ = false;
   std::size_t held_back_ = 0;  // of its end, by body_guard_, which gives it with what follows
@@ -133,10 +133,10 @@ class Exchange {
   bool response_begun_ = false;         // a final head has come
   bool head_sent_ = false;              // a final head has gone to the agent
   bool discarding_ = false;             // what the agent still sends goes nowhere
-  bool sent_again_ = false;
-  bool agent_left_ = false;       // it has broken the exchange off
-  bool unwanted_ = false;         // for that, or since the flow is to end
-  Clock::time_point moved_up_{};  // when the server was last sent something, or said something
+  unsigned sent_again_ = 0;             // times
+  bool agent_left_ = false;             // it has broken the exchange off
+  bool unwanted_ = false;               // for that, or since the flow is to end
+  Clock::time_point moved_up_{};        // when the server was last sent something, or said something
   bool upload_over_ = true;
   bool whole_ = false;  // the response has been handed on to its end
   int status_ = 0;

@@ -32,7 +32,7 @@ Task<void> serve_stream(ServedFlow& flow, Http2AgentConnection& connection,
 
 Task<void> serve_http2(ServedFlow& flow, Stream& stream) {
   const auto idle = span(flow.worker().shared().policy.current()->limits.keep_alive);
-  Http2AgentConnection connection(flow.worker().ring(), stream, {});
+  Http2AgentConnection connection(flow.worker().ring(), stream, flow.account(), {});
   flow.serve_on(connection);
   TaskGroup streams(flow.worker().ring());
   while (true) {

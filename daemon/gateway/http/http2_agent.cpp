@@ -19,11 +19,14 @@ class Http2AgentExchange final : public AgentExchange {
   Task<std::expected<BodyPart, Error>> read(Deadline deadline) override {
     return connection_.read(id_, deadline);
   }
-  Task<std::expected<void, Error>> send_head(const ResponseHead& head, Deadline) override {
+  // No window holds heads back: who does not read those below 200 is sent no more of them.
+  Task<std::expected<void, Error>> send_head(const ResponseHead& head, Deadline deadline) override {
     if (connection_.lost_ || !connection_.session_.is_open(id_))
       co_return std::unexpected(connection_.why_closed(connection_.places_.find(id_)->second));
     connection_.session_.respond(id_, head);
     connection_.wake_writer();
+    if (head.status < 200)
+      co_return co_await connection_.wait_sent(id_, Http2Connection::most_unsent, deadline);
     co_return std::expected<void, Error>{};
   }
   Task<std::expected<void, Error>> send(std::string_view bytes, Deadline deadline) override {
@@ -33,6 +36,10 @@ class Http2AgentExchange final : public AgentExchange {
     return connection_.finish(id_, trailers, deadline);
   }
   void break_off() override { connection_.break_off_answer(id_); }
+  bool refuse() override {
+    connection_.break_off(id_, NGHTTP2_REFUSED_STREAM);
+    return true;
+  }
   // Which may have been before anybody accepted it.
   void on_broken_off(std::function<void()> told) override {
     Http2Connection::Place& place = connection_.places_.find(id_)->second;
@@ -46,8 +53,9 @@ class Http2AgentExchange final : public AgentExchange {
   RequestHead head_;
 };
 
-Http2AgentConnection::Http2AgentConnection(Ring& ring, Stream& stream, std::string_view already_received)
-    : Http2Connection(ring, stream, http2::Role::server), came_(ring) {
+Http2AgentConnection::Http2AgentConnection(Ring& ring, Stream& stream, const PeerAccount& account,
+                                           std::string_view already_received)
+    : Http2Connection(ring, stream, http2::Role::server, account), came_(ring) {
   begin(already_received);
 }
 

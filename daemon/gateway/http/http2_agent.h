@@ -9,7 +9,8 @@ namespace clawpatrol::http {
 class Http2AgentConnection final : public Http2Connection, public AgentConnection {
  public:
   // `already_received`: what was read from the stream before it was known to be HTTP/2.
-  Http2AgentConnection(Ring& ring, Stream& stream, std::string_view already_received);
+  Http2AgentConnection(Ring& ring, Stream& stream, const PeerAccount& account,
+                       std::string_view already_received);
   ~Http2AgentConnection() override;
 
   struct Arrival {

@@ -17,8 +17,9 @@ namespace {
 constexpr std::size_t received_at_once = 16 << 10;
 constexpr std::size_t written_at_once = 64 << 10;
 constexpr std::size_t longest_part = 64 << 10;
-constexpr auto write_limit = 60s;  // for one write to be taken
-constexpr auto linger_limit = 2s;  // for the other side to end, once we have
+constexpr std::size_t short_part = 4 << 10;  // where the peer's memory is used up
+constexpr auto write_limit = 60s;            // for one write to be taken
+constexpr auto linger_limit = 2s;            // for the other side to end, once we have
 // For an agent to end the body of a request that has been answered.
 constexpr auto remainder_limit = 5s;
 
@@ -28,10 +29,30 @@ Error too_late() {
 
 }  // namespace
 
-Http2Connection::Http2Connection(Ring& ring, Stream& stream, http2::Role role)
+namespace {
+
+http2::Limits limits_of(const PeerAccount& account) {
+  http2::Limits limits;
+  limits.response_window = static_cast<std::uint32_t>(account.window);
+  limits.request_window = std::min(limits.request_window, limits.response_window);
+  return limits;
+}
+
+std::size_t memory_of(const ResponseHead& head) {
+  std::size_t bytes = sizeof head;
+  for (const Field& field : head.fields) bytes += sizeof field + field.name.size() + field.value.size();
+  return bytes;
+}
+
+}  // namespace
+
+Http2Connection::Http2Connection(Ring& ring, Stream& stream, http2::Role role, const PeerAccount& account)
     : ring_(ring),
-      session_(role, stream.encrypted() ? http2::Scheme::https : http2::Scheme::http, http2::Limits{}),
+      session_(role, stream.encrypted() ? http2::Scheme::https : http2::Scheme::http, limits_of(account)),
       stream_(stream),
+      turns_(account.turns),
+      peer_id_(account.peer_id),
+      share_(account.memory, account.peer_id, PeerMemory::most_on_the_way),
       to_write_(ring),
       done_(ring) {}
 
@@ -43,20 +64,28 @@ void Http2Connection::begin(std::string_view already_received) {
 }
 
 Task<void> Http2Connection::read_all(std::string already_received) {
-  if (!already_received.empty()) {
-    session_.receive(already_received, ring_.now());
-    tell();
-    already_received = {};
-  }
+  co_await take_in(already_received);
+  already_received = {};
   std::vector<char> space(received_at_once);
   while (!session_.over()) {
     const std::int32_t count = co_await stream_.recv(space, Deadline::never());
     if (count <= 0) break;
-    session_.receive({space.data(), static_cast<std::size_t>(count)}, ring_.now());
+    co_await take_in({space.data(), static_cast<std::size_t>(count)});
+  }
+  lose();
+}
+
+// When it is the peer's turn: few bytes can be much work (attacks.md, 28).
+Task<void> Http2Connection::take_in(std::string_view bytes) {
+  for (bool more = !bytes.empty(); more;) {
+    co_await turns_.turn(peer_id_);
+    {
+      PeerTurns::Work work(turns_, peer_id_);
+      more = session_.receive(bytes, ring_.now());
+    }
     tell();
     wake_writer();
   }
-  lose();
 }
 
 Task<void> Http2Connection::write_all() {
@@ -64,6 +93,7 @@ Task<void> Http2Connection::write_all() {
   while (true) {
     session_.take_output(out, written_at_once);
     tell();
+    settle();
     if (out.empty()) {
       if (lost_ || closing_ || session_.over()) break;
       (void)co_await to_write_.wait(Deadline::never());
@@ -126,15 +156,19 @@ void Http2Connection::tell(http2::Event& event) {
   }
   Place& place = found->second;
   if (auto* data = std::get_if<http2::DataCame>(&event)) {
-    if (place.has_exchange)
-      place.arrived.append(data->bytes);
-    else
-      session_.consumed(id, data->bytes.size());
+    if (!place.has_exchange) return session_.consumed(id, data->bytes.size());
+    place.arrived.append(data->bytes);
+    unread_ += data->bytes.size();
+    window_taken_ += data->bytes.size();
+    settle();
   } else if (auto* end = std::get_if<http2::BodyEnded>(&event)) {
     place.ended = true;
     place.trailers = std::move(end->trailers);
   } else if (auto* head = std::get_if<http2::ResponseCame>(&event)) {
+    if (!place.has_exchange) return;
+    unread_ += memory_of(head->head);
     place.heads.push_back(std::move(head->head));
+    settle();
   } else if (auto* closed = std::get_if<http2::Closed>(&event)) {
     place.closed = closed->code;
     if (!place.has_exchange) {
@@ -146,6 +180,15 @@ void Http2Connection::tell(http2::Event& event) {
   place.changed.notify();
 }
 
+// What waits is the peer's. One stream that nobody reads must not hold up the others, so the connection's
+// window is only held back where the peer's memory is used up.
+void Http2Connection::settle() {
+  is_short_ = !share_.hold(unread_ + session_.unsent());
+  const std::size_t held_back = is_short_ ? std::min(window_taken_, unread_) : 0;
+  session_.consumed_of_connection(window_taken_ - held_back);
+  window_taken_ = held_back;
+}
+
 Http2Connection::Place& Http2Connection::place_for(StreamId id) {
   ++exchanges_;
   return places_.try_emplace(id, ring_).first->second;
@@ -155,7 +198,12 @@ void Http2Connection::let_go(StreamId id) {
   --exchanges_;
   auto found = places_.find(id);
   Place& place = found->second;
-  session_.consumed(id, place.owed + place.arrived.size() + place.reading.size() - place.read);
+  const std::size_t left = place.owed + place.arrived.size() + place.reading.size() - place.read;
+  session_.consumed_of_stream(id, left);
+  unread_ -= left;
+  for (const ResponseHead& head : place.heads) unread_ -= memory_of(head);
+  place.heads.clear();
+  settle();
   if (place.closed || !session_.is_open(id)) {
     places_.erase(found);
   } else {
@@ -184,15 +232,18 @@ void Http2Connection::expire() {
 }
 
 Error Http2Connection::why_closed(const Place& place) const {
-  if (lost_ || !place.closed) return Error{ECONNRESET, "HTTP/2 connection ended"};
-  if (*place.closed == NGHTTP2_REFUSED_STREAM && place.heads.empty())
+  // Also where the connection has ended since, as it does behind a GOAWAY.
+  if (place.closed == NGHTTP2_REFUSED_STREAM && place.heads.empty())
     return Error{not_processed, "HTTP/2 stream refused before it was processed"};
+  if (lost_ || !place.closed) return Error{ECONNRESET, "HTTP/2 connection ended"};
   return Error{ECONNRESET, std::string("HTTP/2 stream broken off: ") + nghttp2_http2_strerror(*place.closed)};
 }
 
 Task<std::expected<BodyPart, Error>> Http2Connection::read(StreamId id, Deadline deadline) {
   Place& place = places_.find(id)->second;  // stays where it is while the exchange lives
-  session_.consumed(id, std::exchange(place.owed, 0));
+  session_.consumed_of_stream(id, place.owed);
+  unread_ -= std::exchange(place.owed, 0);
+  settle();
   wake_writer();
   while (place.read == place.reading.size() && place.arrived.empty()) {
     if (place.ended) co_return BodyPart{.bytes = {}, .end = true, .trailers = std::move(place.trailers)};
@@ -205,7 +256,7 @@ Task<std::expected<BodyPart, Error>> Http2Connection::read(StreamId id, Deadline
     std::swap(place.reading, place.arrived);
   }
   BodyPart part;
-  part.bytes = std::string_view(place.reading).substr(place.read, longest_part);
+  part.bytes = std::string_view(place.reading).substr(place.read, is_short_ ? short_part : longest_part);
   place.read += part.bytes.size();
   place.owed = part.bytes.size();
   part.end = place.ended && place.arrived.empty() && place.read == place.reading.size();
@@ -213,10 +264,19 @@ Task<std::expected<BodyPart, Error>> Http2Connection::read(StreamId id, Deadline
   co_return part;
 }
 
+ResponseHead Http2Connection::take_head(Place& place) {
+  ResponseHead head = std::move(place.heads.front());
+  place.heads.pop_front();
+  unread_ -= memory_of(head);
+  settle();
+  return head;
+}
+
 Task<std::expected<void, Error>> Http2Connection::wait_sent(StreamId id, std::size_t may_wait,
                                                             Deadline deadline) {
   Place& place = places_.find(id)->second;
-  while (session_.unsent(id) > may_wait) {
+  settle();
+  while (session_.unsent(id) + session_.unsent_heads(id) > (is_short_ ? 0 : may_wait)) {
     if (lost_ || place.closed) break;
     ++waiting_to_send_;
     const bool in_time = co_await place.changed.wait(deadline);

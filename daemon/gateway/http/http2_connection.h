@@ -1,8 +1,9 @@
 // A connection of HTTP/2: its session on its stream. One task reads and one writes; what the exchanges of one
 // turn of the ring have to say leaves in one write.
 //
-// Memory: what was received and not read is bounded by the session's windows, what waits to be written by
-// most_unsent for each exchange and one write for the connection.
+// Memory: what was received and not read is bounded by the windows of the streams, what waits to be written
+// by most_unsent for each exchange and one write for the connection. Both count for the peer; where it has as
+// much as it may have, the connection's window holds back too, and nothing more waits to be written.
 #pragma once
 
 #include <deque>
@@ -12,10 +13,20 @@
 #include <unordered_map>
 
 #include "daemon/gateway/http/exchange.h"
+#include "daemon/gateway/http/peer_memory.h"
+#include "daemon/gateway/peer_turns.h"
 #include "daemon/gateway/stream.h"
 #include "daemon/http2/session.h"
 
 namespace clawpatrol::http {
+
+// Whose time and memory a connection takes, and how much of a body may wait in it.
+struct PeerAccount {
+  PeerTurns& turns;
+  PeerMemory& memory;
+  std::uint32_t peer_id;
+  std::size_t window = http2::Limits{}.response_window;
+};
 
 class Http2Connection : Timer {
  public:
@@ -45,7 +56,7 @@ class Http2Connection : Timer {
     std::size_t owed = 0;  // given out by the last read(), and not yet consumed
     bool ended = false;    // the other side's part is whole
     Fields trailers;
-    std::deque<ResponseHead> heads;
+    std::deque<ResponseHead> heads;       // not yet read
     std::optional<std::uint32_t> closed;  // with this code
     bool has_exchange = true;
     Clock::time_point let_go{};        // by its exchange
@@ -53,7 +64,7 @@ class Http2Connection : Timer {
     Event changed;
   };
 
-  Http2Connection(Ring& ring, Stream& stream, http2::Role role);
+  Http2Connection(Ring& ring, Stream& stream, http2::Role role, const PeerAccount& account);
   void begin(std::string_view already_received);
 
   // What is done with an event that is not for a place. The base deals with the others.
@@ -64,9 +75,12 @@ class Http2Connection : Timer {
   Place& place_for(http2::StreamId id);
   void let_go(http2::StreamId id);  // for the exchange's destructor
 
+  ResponseHead take_head(Place& place);  // the first of those that wait
   Task<std::expected<BodyPart, Error>> read(http2::StreamId id, Deadline deadline);
   Task<std::expected<void, Error>> send(http2::StreamId id, std::string_view bytes, Deadline deadline);
   Task<std::expected<void, Error>> finish(http2::StreamId id, const Fields& trailers, Deadline deadline);
+  // Until the other side has taken all but `may_wait` of what the exchange sends.
+  Task<std::expected<void, Error>> wait_sent(http2::StreamId id, std::size_t may_wait, Deadline deadline);
   void break_off(http2::StreamId id, std::uint32_t code);
   // Where all of the answer has been written, only the rest of the request is not wanted.
   void break_off_answer(http2::StreamId id);
@@ -86,14 +100,21 @@ class Http2Connection : Timer {
 
   Task<void> read_all(std::string already_received);
   Task<void> write_all();
+  Task<void> take_in(std::string_view bytes);
   void tell();
   void tell(http2::Event& event);
+  void settle();
   void lose();
   void expire() override;
   static void tell_broken_off(Place& place);
-  Task<std::expected<void, Error>> wait_sent(http2::StreamId id, std::size_t may_wait, Deadline deadline);
 
   Stream& stream_;
+  PeerTurns& turns_;
+  const std::uint32_t peer_id_;
+  PeerMemory::Share share_;       // of what waits for its reader, either way
+  bool is_short_ = false;         // it could not have all of that
+  std::size_t unread_ = 0;        // of all places
+  std::size_t window_taken_ = 0;  // by it, of the connection's
   std::unordered_map<http2::StreamId, Place> places_;
   std::size_t exchanges_ = 0;
   std::size_t waiting_to_send_ = 0;

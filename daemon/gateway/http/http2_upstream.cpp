@@ -43,9 +43,7 @@ class Http2UpstreamExchange final : public UpstreamExchange {
       if (!co_await place.changed.wait(deadline))
         co_return std::unexpected(os_error(ETIMEDOUT, "waiting for a response of HTTP/2"));
     }
-    ResponseHead head = std::move(place.heads.front());
-    place.heads.pop_front();
-    co_return head;
+    co_return connection_.take_head(place);
   }
   Task<std::expected<BodyPart, Error>> read(Deadline deadline) override {
     if (!id_) co_return std::unexpected(not_sent());
@@ -64,8 +62,8 @@ class Http2UpstreamExchange final : public UpstreamExchange {
   bool broken_off_ = false;
 };
 
-Http2Upstream::Http2Upstream(Ring& ring, std::unique_ptr<Stream> stream)
-    : Http2Connection(ring, *stream, http2::Role::client), owned_(std::move(stream)) {
+Http2Upstream::Http2Upstream(Ring& ring, std::unique_ptr<Stream> stream, const PeerAccount& account)
+    : Http2Connection(ring, *stream, http2::Role::client, account), owned_(std::move(stream)) {
   begin({});
 }
 

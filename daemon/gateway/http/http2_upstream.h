@@ -7,7 +7,7 @@ namespace clawpatrol::http {
 
 class Http2Upstream final : public Http2Connection {
  public:
-  Http2Upstream(Ring& ring, std::unique_ptr<Stream> stream);
+  Http2Upstream(Ring& ring, std::unique_ptr<Stream> stream, const PeerAccount& account);
   ~Http2Upstream() override;
 
   // Whether one more exchange may begin: the server takes more streams, and has not said that it goes away.

@@ -14,9 +14,9 @@ Http2Upstreams::Found Http2Upstreams::open(const PoolKey& key) {
 
 void Http2Upstreams::add(PoolKey key, std::unique_ptr<Stream> stream, std::string address,
                          UpstreamPlaces::Place place) {
-  entries_.push_back(
-      std::make_unique<Entry>(Entry{std::move(key), std::make_unique<Http2Upstream>(ring_, std::move(stream)),
-                                    std::move(address), std::move(place)}));
+  entries_.push_back(std::make_unique<Entry>(
+      Entry{std::move(key), std::make_unique<Http2Upstream>(ring_, std::move(stream), account_),
+            std::move(address), std::move(place)}));
 }
 
 Task<void> Http2Upstreams::end(std::unique_ptr<Entry> entry) {

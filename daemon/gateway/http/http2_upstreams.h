@@ -16,7 +16,8 @@ namespace clawpatrol::http {
 
 class Http2Upstreams {
  public:
-  explicit Http2Upstreams(Ring& ring) : ring_(ring), changed_(ring), closing_(ring) {}
+  Http2Upstreams(Ring& ring, const PeerAccount& account)
+      : ring_(ring), account_(account), changed_(ring), closing_(ring) {}
 
   struct Found {
     std::unique_ptr<UpstreamExchange> exchange;  // null: no connection of this key takes one
@@ -48,6 +49,7 @@ class Http2Upstreams {
   void drop_what_is_over(const PoolKey& wanted);
 
   Ring& ring_;
+  PeerAccount account_;
   std::vector<std::unique_ptr<Entry>> entries_;
   std::vector<PoolKey> dialling_, of_http1_;
   Event changed_;

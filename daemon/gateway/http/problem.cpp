@@ -1,5 +1,9 @@
 #include "daemon/gateway/http/problem.h"
 
+#include <fmt/format.h>
+
+#include <iterator>
+
 #include "daemon/control/message.h"
 #include "parsers/http1/write.h"
 
@@ -30,19 +34,60 @@ std::string_view kubernetes_reason(int status) {
   }
 }
 
-std::string kubernetes_status(const Problem& problem) {
+// For who prints one text and nothing else.
+std::string message_of(const Problem& problem) {
   std::string message = problem.detail;
   if (!problem.rule.empty()) message += " (rule \"" + problem.rule + "\", action " + problem.id + ")";
   if (problem.rule.empty() && !problem.id.empty()) message += " (action " + problem.id + ")";
+  return message;
+}
+
+std::string kubernetes_status(const Problem& problem) {
   JsonObject object;
   object.add("kind", "Status").add("apiVersion", "v1").add_json("metadata", "{}").add("status", "Failure");
-  object.add("message", message).add("reason", kubernetes_reason(problem.status)).add("code", problem.status);
+  object.add("message", message_of(problem))
+      .add("reason", kubernetes_reason(problem.status))
+      .add("code", problem.status);
   return object.text();
+}
+
+int grpc_code(int status) {
+  switch (status) {
+    case 400: return 3;   // INVALID_ARGUMENT
+    case 403: return 7;   // PERMISSION_DENIED
+    case 405: return 12;  // UNIMPLEMENTED
+    case 502:
+    case 503:
+    case 504: return 14;  // UNAVAILABLE
+    default: return 2;    // UNKNOWN
+  }
+}
+
+std::string percent_encoded(std::string_view text) {
+  std::string out;
+  for (const char byte : text) {
+    if (byte >= ' ' && byte <= '~' && byte != '%')
+      out.push_back(byte);
+    else
+      fmt::format_to(std::back_inserter(out), "%{:02X}", static_cast<unsigned char>(byte));
+  }
+  return out;
+}
+
+// A head that is the end as well.
+Answer grpc_answer(const Problem& problem) {
+  Answer answer;
+  answer.head.status = 200;
+  answer.head.fields = {{"Content-Type", "application/grpc"},
+                        {"grpc-status", std::to_string(grpc_code(problem.status))},
+                        {"grpc-message", percent_encoded(message_of(problem))}};
+  return answer;
 }
 
 }  // namespace
 
 Answer answer_of(const Problem& problem, ProblemForm form, std::string_view method) {
+  if (form == ProblemForm::grpc_status) return grpc_answer(problem);
   const bool status = form == ProblemForm::kubernetes_status;
   Answer answer;
   answer.body = (status ? kubernetes_status(problem) : problem_json(problem)) + "\n";

@@ -1,4 +1,5 @@
-// What an agent is told instead of a response: RFC 9457, or the Status object of a Kubernetes API.
+// What an agent is told instead of a response: RFC 9457, the Status object of a Kubernetes API, or the status
+// of gRPC (its PROTOCOL-HTTP2.md, "Responses").
 #pragma once
 
 #include <string>
@@ -16,7 +17,7 @@ struct Problem {
   std::string id;         // of the action; "": there is none
 };
 
-enum class ProblemForm : std::uint8_t { problem_json, kubernetes_status };
+enum class ProblemForm : std::uint8_t { problem_json, kubernetes_status, grpc_status };
 
 struct Answer {
   ResponseHead head;

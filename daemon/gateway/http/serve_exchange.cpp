@@ -7,6 +7,7 @@
 #include "daemon/gateway/copy.h"
 #include "daemon/gateway/http/exchange_state.h"
 #include "daemon/gateway/unix_time.h"
+#include "parsers/http1/text.h"
 
 namespace clawpatrol::http {
 namespace {
@@ -14,9 +15,17 @@ namespace {
 // An answer of our own is worth this much waiting.
 constexpr auto farewell_time = std::chrono::seconds(5);
 
-ProblemForm form_for(const ClaimedFlow& claimed) {
-  return claimed.endpoint_facets.type == name_of(EndpointType::kubernetes) ? ProblemForm::kubernetes_status
-                                                                           : ProblemForm::problem_json;
+bool is_grpc(const RequestHead& head) {
+  const std::string type = http1::lower_case(value_of(head.fields, "content-type"));
+  return type == "application/grpc" || type.starts_with("application/grpc+") ||
+         type.starts_with("application/grpc;");
+}
+
+ProblemForm form_for(const ServedFlow& flow, const RequestHead& head) {
+  if (flow.claimed().endpoint_facets.type == name_of(EndpointType::kubernetes))
+    return ProblemForm::kubernetes_status;
+  const bool http2 = flow.speaks() != Speaks::http1_rather;  // of which gRPC is made
+  return http2 && is_grpc(head) ? ProblemForm::grpc_status : ProblemForm::problem_json;
 }
 
 // Of a head, and of what is made of it: what is sent on, what rules see, and the other side's own copy.
@@ -47,14 +56,14 @@ Task<void> refuse_malformed(ServedFlow& flow, AgentExchange& agent, std::string_
   std::string id = co_await flow.record_malformed(why);
   Problem problem{
       .status = 400, .type = "malformed", .detail = std::string(why), .rule = {}, .id = std::move(id)};
-  (void)co_await send_answer(agent, answer_of(problem, form_for(flow.claimed()), agent.head().method));
+  (void)co_await send_answer(agent, answer_of(problem, form_for(flow, agent.head()), agent.head().method));
 }
 
 Exchange::Exchange(ServedFlow& flow, AgentExchange& agent)
     : flow_(flow),
       agent_(agent),
-      held_share_(flow.worker().http().held, flow.claimed().peer->id),
-      head_share_(flow.worker().http().held, flow.claimed().peer->id),
+      held_share_(flow.worker().http().memory, flow.claimed().peer->id),
+      head_share_(flow.worker().http().memory, flow.claimed().peer->id),
       changed_(flow.worker().ring()) {
   flow_.exchanges_.push_back(this);
   agent_.on_broken_off([this] {
@@ -109,8 +118,7 @@ void Exchange::close() {
 Task<void> Exchange::answer(Problem problem) {
   head_sent_ = true;
   status_ = problem.status;
-  const bool sent =
-      co_await send_answer(agent_, answer_of(problem, form_for(flow_.claimed()), head().method));
+  const bool sent = co_await send_answer(agent_, answer_of(problem, form_for(flow_, head()), head().method));
   if (!sent) why_ = "the agent does not take its answer";
 }
 

@@ -10,7 +10,7 @@ ServedFlow::ServedFlow(Worker& worker, ClaimedFlow claimed)
       claimed_(std::move(claimed)),
       judge_(worker, claimed_),
       given_(std::make_shared<GivenCredentials>()),
-      upstreams_(worker.ring()),
+      upstreams_(worker.ring(), account()),
       alive_(std::make_shared<bool>(true)) {
   const auto claimed_by = claimed_.flow->grant();
   if (!claimed_by) return;
@@ -26,6 +26,13 @@ ServedFlow::~ServedFlow() {
   *alive_ = false;
   claimed_.flow->on_close_request(nullptr);
   claimed_.flow->on_leave_request(nullptr);
+}
+
+PeerAccount ServedFlow::account() const {
+  return {.turns = worker_.turns(),
+          .memory = worker_.http().memory,
+          .peer_id = claimed_.peer->id,
+          .window = worker_.shared().policy.current()->limits.buffer};
 }
 
 // The request comes from any thread; the connection is touched on its own.

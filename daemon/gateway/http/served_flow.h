@@ -52,6 +52,9 @@ class ServedFlow {
   Speaks speaks() const { return speaks_; }
   bool closing() const { return closing_; }
 
+  // Of the agent, for the connections that speak HTTP/2.
+  PeerAccount account() const;
+
   GivenCredentials& given() { return *given_; }
   const char* broken_given() const;  // as GivenCredentials::broken(), by what is in force
 

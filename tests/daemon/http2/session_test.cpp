@@ -66,6 +66,11 @@ std::string shown(const Event& event) {
   return std::visit(show, event) + "\n";
 }
 
+void receive_all(Session& session, std::string_view bytes, Clock::time_point now) {
+  while (session.receive(bytes, now)) {
+  }
+}
+
 // Two sessions that hear each other, all at once or a few bytes at a time.
 struct Pair {
   Session server{Role::server, Scheme::https, Limits{}};
@@ -85,7 +90,7 @@ struct Pair {
     for (const Event& event : from.take_events()) sender_heard += shown(event);  // what ended by being sent
     for (std::size_t at = 0; at < bytes.size(); at += at_a_time) {
       const std::string piece = bytes.substr(at, at_a_time);
-      to.receive(piece, start);
+      receive_all(to, piece, start);
       CHECK(to.failure() == "");
       for (const Event& event : to.take_events()) {
         heard += shown(event);
@@ -107,7 +112,7 @@ Heard hear(const std::string& bytes, std::size_t step = 1 << 20, Limits limits =
   Heard heard;
   for (std::size_t at = 0; at < bytes.size() && heard.why.empty(); at += step) {
     const std::string piece = bytes.substr(at, step);
-    server.receive(piece, start);
+    receive_all(server, piece, start);
     server.take_output(heard.answer, 1 << 20);
     heard.why = server.failure();
     CHECK(heard.why.empty() == !server.over());
@@ -195,19 +200,19 @@ TEST_CASE("a sender gets no further than what has been consumed, and a window") 
   for (int turn = 0; turn < 10; ++turn) {
     std::string bytes;
     pair.client.take_output(bytes, 8 << 20);
-    pair.server.receive(bytes, start);
+    receive_all(pair.server, bytes, start);
     for (const Event& event : pair.server.take_events())
       if (auto* data = std::get_if<DataCame>(&event)) came += data->bytes.size();
     bytes.clear();
     pair.server.take_output(bytes, 1 << 20);
-    pair.client.receive(bytes, start);
+    receive_all(pair.client, bytes, start);
   }
   CHECK(came == Limits{}.request_window);
   CHECK(pair.client.unsent(*stream) == megabytes.size() - came);
   pair.server.consumed(*stream, came);
   std::string bytes;
   pair.server.take_output(bytes, 1 << 20);
-  pair.client.receive(bytes, start);
+  receive_all(pair.client, bytes, start);
   bytes.clear();
   pair.client.take_output(bytes, 8 << 20);
   CHECK(bytes.size() > came);
@@ -222,14 +227,14 @@ TEST_CASE("what has been sent is not kept, though the reader never catches up") 
   for (int turn = 0; turn < 2000; ++turn) {  // 64 MB, and there is always something left
     bytes.clear();
     pair.client.take_output(bytes, 32 << 10);
-    pair.server.receive(bytes, start);
+    receive_all(pair.server, bytes, start);
     std::size_t came = 0;
     for (const Event& event : pair.server.take_events())
       if (auto* data = std::get_if<DataCame>(&event)) came += data->bytes.size();
     pair.server.consumed(*stream, came);
     bytes.clear();
     pair.server.take_output(bytes, 1 << 20);
-    pair.client.receive(bytes, start);
+    receive_all(pair.client, bytes, start);
     pair.client.write(*stream, std::string(came, 'x'));
     REQUIRE(pair.client.unsent(*stream) == 128 << 10);
   }
@@ -272,7 +277,7 @@ TEST_CASE("a malformed request is refused alone, and can be answered") {
       head(1,
            {{":method", "GET"}, {":scheme", "https"}, {":path", "/"}, {":authority", "a"}, {"host", "b"}}) +
       head(3, get_fields));
-  server.receive(bytes, start);
+  receive_all(server, bytes, start);
   auto events = server.take_events();
   REQUIRE(events.size() == 3);
   CHECK(shown(events[0]) == "1 refused: :authority is not the Host\n");
@@ -333,9 +338,9 @@ TEST_CASE("attack 28: what costs an HTTP/2 peer nothing has a budget") {
   std::string rapid, pings, many_settings, priorities, nothing, malformed, windows;
   for (int i = 0; i < 30'000; ++i) {
     const int stream = 2 * i + 1;
-    if (i < 1000)
+    if (i < 3000)
       rapid += head(stream, get_fields) + frame(rst_stream, 0, stream, std::string("\0\0\0\x8", 4));
-    if (i < 1000) malformed += head(stream, {{":method", "GET"}});
+    if (i < 3000) malformed += head(stream, {{":method", "GET"}});
     if (i < 1000) pings += frame(ping, 0, 0, "12345678");
     if (i < 1000) many_settings += frame(settings, 0, 0, "");
     priorities += frame(priority, 0, 1001, std::string("\0\0\0\0\1", 5));
@@ -375,6 +380,11 @@ TEST_CASE("attack 28: CONTINUATION frames without end, heads without measure, an
   CHECK(bomb(40).events == "1 refused: head is too long\n");
   CHECK(bomb(40).why == "");
   CHECK(bomb(10'000).why == "head is far too long");
+  // Also of what is no header.
+  const std::string bad =
+      block(get_fields) + '\x40' + hpack_length(1) + "x" + hpack_length(4000) + std::string(4000, '\1');
+  CHECK(hear(with_settings(frame(headers, end_headers | end_stream, 1, bad + std::string(10'000, '\xbe'))))
+            .why == "head is far too long");
 
   std::string many;
   for (int i = 0; i < 101; ++i) many += head(2 * i + 1, post_fields, end_headers);
@@ -385,14 +395,82 @@ TEST_CASE("attack 28: CONTINUATION frames without end, heads without measure, an
 
 TEST_CASE("a budget fills again") {
   Session server(Role::server, Scheme::https, Limits{});
-  server.receive(with_settings(""), start);
+  receive_all(server, with_settings(""), start);
   for (int minute = 0; minute < 60; ++minute)
     for (int i = 0; i < 40; ++i) {
-      server.receive(frame(ping, 0, 0, "12345678"), start + minute * 1min);
+      receive_all(server, frame(ping, 0, 0, "12345678"), start + minute * 1min);
       std::string out;
       server.take_output(out, 1 << 20);
       REQUIRE(server.failure() == "");
     }
+}
+
+TEST_CASE("attack 28: few bytes that say many are read a part at a time, all of them") {
+  const std::string fuse =
+      block(get_fields) + '\x40' + hpack_length(1) + "x" + hpack_length(4000) + std::string(4000, 'y');
+  std::string bytes = with_settings(frame(headers, end_headers | end_stream, 1, fuse));
+  for (int i = 1; i < 60; ++i)
+    bytes += frame(headers, end_headers | end_stream, 2 * i + 1, block(get_fields) + std::string(15, '\xbe'));
+  Session server(Role::server, Scheme::https, Limits{});
+  std::string_view rest = bytes;
+  std::size_t came = 0;
+  for (bool more = true; more;) {
+    more = server.receive(rest, start);
+    const auto events = server.take_events();
+    const auto heads =
+        std::ranges::count_if(events, [](const Event& e) { return std::holds_alternative<RequestCame>(e); });
+    CHECK(heads <= 2);
+    came += static_cast<std::size_t>(heads);
+  }
+  CHECK(rest.empty());
+  CHECK(came == 60);
+  CHECK(server.failure() == "");
+}
+
+TEST_CASE("a PING for each message, as gRPC measures its way, is not too many; without messages it is") {
+  Session server(Role::server, Scheme::https, Limits{});
+  receive_all(server, with_settings(head(1, post_fields, end_headers)), start);
+  std::string out;
+  for (int i = 0; i < 1000; ++i) {
+    receive_all(server, frame(data, 0, 1, "x") + frame(ping, 0, 0, "12345678"), start);
+    server.take_output(out, 1 << 20);
+  }
+  CHECK(server.failure() == "");
+  server.respond(1, response(200, true));
+  for (int i = 0; i < 1000; ++i) {
+    server.write(1, "x");
+    server.take_output(out, 1 << 30);
+    receive_all(server, frame(ping, 0, 0, "12345678"), start);
+  }
+  CHECK(server.failure() == "");
+  for (int i = 0; i < 1000; ++i) receive_all(server, frame(ping, 0, 0, "12345678"), start);
+  CHECK(server.failure() == "too many PINGs");
+}
+
+TEST_CASE("what waits to be sent is known, heads and bodies, until it has gone or its stream has") {
+  Pair pair;
+  const auto first = *pair.client.request(request("POST", "/", true));
+  const auto second = *pair.client.request(request("POST", "/", true));
+  CHECK(pair.client.unsent_heads(first) > 10);
+  CHECK(pair.client.unsent() == pair.client.unsent_heads(first) + pair.client.unsent_heads(second));
+  pair.client.write(first, std::string(1000, 'x'));
+  pair.client.write(second, std::string(4 << 20, 'x'));
+  pair.client.finish(first, {{"x-sum", "4"}});
+  pair.exchange();
+  CHECK(pair.client.unsent() == pair.client.unsent(second));
+  CHECK(pair.client.unsent(second) > 0);
+  pair.client.break_off(second, NGHTTP2_CANCEL);
+  pair.exchange();
+  CHECK(pair.client.unsent() == 0);
+  for (int i = 0; i < 5; ++i) pair.server.respond(first, response(103, false));
+  const std::size_t five = pair.server.unsent();
+  CHECK(five == pair.server.unsent_heads(first));
+  pair.server.respond(first, response(200, true));
+  CHECK(pair.server.unsent() == five / 5 * 6);
+  pair.server.finish(first, {{"x-end", "1"}});
+  pair.exchange();
+  CHECK(pair.server.unsent() == 0);
+  CHECK(pair.client_heard.contains("x-end=1"));
 }
 
 TEST_CASE("what is no HTTP/2, and what breaks it, ends the connection with a word why") {
@@ -411,7 +489,7 @@ TEST_CASE("attack 28: a server that says 103 without end is not heard any more a
   std::string out, bytes = frame(settings, 0, 0, "");
   client.take_output(out, 1 << 20);
   for (int i = 0; i < 10'000; ++i) bytes += frame(headers, end_headers, 1, block({{":status", "103"}}));
-  client.receive(bytes, start);
+  receive_all(client, bytes, start);
   client.take_output(out, 1 << 20);
   std::size_t heads = 0, broken = 0;
   for (const Event& event : client.take_events()) {
@@ -434,7 +512,7 @@ TEST_CASE("a server that pushes, or answers what is malformed, is not heard") {
     REQUIRE(client.request(request("GET", "/", false)));
     std::string out;
     client.take_output(out, 1 << 20);
-    client.receive(frame(settings, 0, 0, "") + bytes, start);  // the stream ends, or all of it
+    receive_all(client, frame(settings, 0, 0, "") + bytes, start);  // the stream ends, or all of it
     client.take_output(out, 1 << 20);
     for (const Event& event : client.take_events()) {
       INFO(shown(event));

@@ -18,8 +18,18 @@ Deadline soon() {
   return Deadline::after(20s);
 }
 
+// What connections of one ring count for.
+struct Peer {
+  explicit Peer(Ring& of) : ring(of), turns(of) {}
+  PeerAccount account() { return {.turns = turns, .memory = memory, .peer_id = 1}; }
+  Ring& ring;
+  PeerTurns turns;
+  PeerMemory memory;
+};
+
 struct Ends {
   std::unique_ptr<Ring> ring = *Ring::create({});
+  Peer peer{*ring};
   std::unique_ptr<Stream> server, client;
   Ends() {
     int fds[2];
@@ -96,9 +106,9 @@ Task<void> echo(std::unique_ptr<AgentExchange> exchange) {
   }
 }
 
-Task<void> serve_echo(Ring& ring, Stream& stream, std::string& failure) {
-  Http2AgentConnection connection(ring, stream, {});
-  TaskGroup group(ring);
+Task<void> serve_echo(Peer& peer, Stream& stream, std::string& failure) {
+  Http2AgentConnection connection(peer.ring, stream, peer.account(), {});
+  TaskGroup group(peer.ring);
   while (true) {
     auto next = co_await connection.accept(soon());
     if (!next || !next->exchange) break;
@@ -137,10 +147,10 @@ Task<void> ask(Http2Upstream& upstream, std::string target, std::string bytes, B
   co_await sending;
 }
 
-Task<void> ask_many(Ring& ring, std::unique_ptr<Stream> stream, std::vector<Body>& heard,
+Task<void> ask_many(Peer& peer, std::unique_ptr<Stream> stream, std::vector<Body>& heard,
                     std::vector<std::string> targets, std::size_t size) {
-  Http2Upstream upstream(ring, std::move(stream));
-  TaskGroup group(ring);
+  Http2Upstream upstream(peer.ring, std::move(stream), peer.account());
+  TaskGroup group(peer.ring);
   heard.resize(targets.size());
   for (std::size_t i = 0; i < targets.size(); ++i)
     group.spawn(ask(upstream, targets[i], pattern(size, i), heard[i]));
@@ -173,8 +183,8 @@ struct Arrived {
 };
 
 // Accepts until there is nothing more for a while, answers what is malformed with 400, and all else with 204.
-Task<void> answer_all(Ring& ring, Stream& stream, Arrived& arrived) {
-  Http2AgentConnection connection(ring, stream, {});
+Task<void> answer_all(Peer& peer, Stream& stream, Arrived& arrived) {
+  Http2AgentConnection connection(peer.ring, stream, peer.account(), {});
   while (true) {
     auto next = co_await connection.accept(Deadline::after(100ms));
     if (!next || !next->exchange) break;
@@ -193,8 +203,8 @@ TEST_CASE("many bodies go both ways at once over one connection of HTTP/2, whole
   std::vector<Body> heard;
   std::string failure;
   auto all =
-      both(*ends.ring, serve_echo(*ends.ring, *ends.server, failure),
-           ask_many(*ends.ring, std::move(ends.client), heard, std::vector<std::string>(40, "/"), 700'000));
+      both(*ends.ring, serve_echo(ends.peer, *ends.server, failure),
+           ask_many(ends.peer, std::move(ends.client), heard, std::vector<std::string>(40, "/"), 700'000));
   ends.ring->run();
   CHECK(failure == "");
   for (std::size_t i = 0; i < heard.size(); ++i) {
@@ -208,8 +218,8 @@ TEST_CASE("a stream that is broken off is seen not to be whole, and its neighbou
   Ends ends;
   std::vector<Body> heard;
   std::string failure;
-  auto all = both(*ends.ring, serve_echo(*ends.ring, *ends.server, failure),
-                  ask_many(*ends.ring, std::move(ends.client), heard, {"/", "/broken", "/"}, 300'000));
+  auto all = both(*ends.ring, serve_echo(ends.peer, *ends.server, failure),
+                  ask_many(ends.peer, std::move(ends.client), heard, {"/", "/broken", "/"}, 300'000));
   ends.ring->run();
   CHECK(heard[0].bytes == pattern(300'000, 0));
   CHECK(heard[1].error == "HTTP/2 stream broken off: INTERNAL_ERROR");
@@ -218,8 +228,8 @@ TEST_CASE("a stream that is broken off is seen not to be whole, and its neighbou
 
 namespace {
 
-Task<void> accept_and_wait(Ring& ring, Stream& stream, Event& go_on) {
-  Http2AgentConnection connection(ring, stream, {});
+Task<void> accept_and_wait(Peer& peer, Stream& stream, Event& go_on) {
+  Http2AgentConnection connection(peer.ring, stream, peer.account(), {});
   auto next = co_await connection.accept(soon());
   (void)co_await go_on.wait(soon());
   (void)co_await next->exchange->send_head(response(200, true), soon());
@@ -230,8 +240,8 @@ Task<void> accept_and_wait(Ring& ring, Stream& stream, Event& go_on) {
   co_await connection.close();
 }
 
-Task<void> push_hard(Ring& ring, std::unique_ptr<Stream> stream, Event& go_on) {
-  Http2Upstream upstream(ring, std::move(stream));
+Task<void> push_hard(Peer& peer, std::unique_ptr<Stream> stream, Event& go_on) {
+  Http2Upstream upstream(peer.ring, std::move(stream), peer.account());
   {
     auto exchange = upstream.open();
     CHECK(co_await exchange->send_head(request("POST", "/", true), soon()));
@@ -261,15 +271,15 @@ Task<void> push_hard(Ring& ring, std::unique_ptr<Stream> stream, Event& go_on) {
 TEST_CASE("a reader that does not read holds the sender after a window, and not for ever") {
   Ends ends;
   Event go_on(*ends.ring);
-  auto all = both(*ends.ring, accept_and_wait(*ends.ring, *ends.server, go_on),
-                  push_hard(*ends.ring, std::move(ends.client), go_on));
+  auto all = both(*ends.ring, accept_and_wait(ends.peer, *ends.server, go_on),
+                  push_hard(ends.peer, std::move(ends.client), go_on));
   ends.ring->run();
 }
 
 namespace {
 
-Task<void> go_away_at_once(Ring& ring, Stream& stream) {
-  Http2AgentConnection connection(ring, stream, {});
+Task<void> go_away_at_once(Peer& peer, Stream& stream) {
+  Http2AgentConnection connection(peer.ring, stream, peer.account(), {});
   auto next = co_await connection.accept(soon());
   connection.go_away();
   (void)co_await connection.accept(Deadline::after(50ms));
@@ -278,12 +288,12 @@ Task<void> go_away_at_once(Ring& ring, Stream& stream) {
   co_await connection.close();
 }
 
-Task<void> ask_on_leaving(Ring& ring, std::unique_ptr<Stream> stream) {
-  Http2Upstream upstream(ring, std::move(stream));
+Task<void> ask_on_leaving(Peer& peer, std::unique_ptr<Stream> stream) {
+  Http2Upstream upstream(peer.ring, std::move(stream), peer.account());
   {
     auto first = upstream.open(), late = upstream.open();
     CHECK(co_await first->send_head(request("GET", "/1", false), soon()));
-    co_await ring.sleep_until(Deadline::after(20ms));
+    co_await peer.ring.sleep_until(Deadline::after(20ms));
     CHECK_FALSE(upstream.takes_requests());
     auto refused = co_await late->send_head(request("GET", "/2", false), soon());
     REQUIRE_FALSE(refused);
@@ -302,8 +312,8 @@ Task<void> refuse_stream(Ring& ring, Stream& stream) {
   co_await talk(ring, stream, bytes, heard);
 }
 
-Task<void> ask_refused(Ring& ring, std::unique_ptr<Stream> stream) {
-  Http2Upstream upstream(ring, std::move(stream));
+Task<void> ask_refused(Peer& peer, std::unique_ptr<Stream> stream) {
+  Http2Upstream upstream(peer.ring, std::move(stream), peer.account());
   {
     auto exchange = upstream.open();
     CHECK(co_await exchange->send_head(request("POST", "/", false), soon()));
@@ -318,12 +328,12 @@ Task<void> ask_refused(Ring& ring, std::unique_ptr<Stream> stream) {
 
 TEST_CASE("a request that a server has not looked at may be sent again") {
   Ends ends;
-  auto all = both(*ends.ring, go_away_at_once(*ends.ring, *ends.server),
-                  ask_on_leaving(*ends.ring, std::move(ends.client)));
+  auto all = both(*ends.ring, go_away_at_once(ends.peer, *ends.server),
+                  ask_on_leaving(ends.peer, std::move(ends.client)));
   ends.ring->run();
   Ends other;
   auto more = both(*other.ring, refuse_stream(*other.ring, *other.server),
-                   ask_refused(*other.ring, std::move(other.client)));
+                   ask_refused(other.peer, std::move(other.client)));
   other.ring->run();
 }
 
@@ -337,7 +347,7 @@ TEST_CASE("what is malformed is answered on its stream, and the connection goes 
   wrong.push_back({"host", "b"});
   std::string bytes = with_settings(head(1, wrong) + head(3, plain) + head(5, wrong, end_headers));
   for (int i = 0; i < 20; ++i) bytes += frame(data, 0, 5, std::string(16'000, 'x'));
-  auto all = both(*ends.ring, answer_all(*ends.ring, *ends.server, arrived),
+  auto all = both(*ends.ring, answer_all(ends.peer, *ends.server, arrived),
                   talk(*ends.ring, *ends.client, bytes, heard));
   ends.ring->run();
   CHECK(arrived.requests ==
@@ -355,11 +365,11 @@ TEST_CASE("attack 28: streams that are opened and broken off come to an end, and
   for (int i = 0; i < 3000; ++i)
     bytes +=
         head(2 * i + 1, plain, end_headers) + frame(rst_stream, 0, 2 * i + 1, std::string("\0\0\0\x8", 4));
-  auto all = both(*ends.ring, answer_all(*ends.ring, *ends.server, arrived),
+  auto all = both(*ends.ring, answer_all(ends.peer, *ends.server, arrived),
                   talk(*ends.ring, *ends.client, with_settings(bytes), heard));
   ends.ring->run();
   CHECK(arrived.failure == "too many streams broken off");
-  CHECK(arrived.requests.size() <= 200);
+  CHECK(arrived.requests.size() <= 1000);
 }
 
 namespace {
@@ -376,7 +386,166 @@ TEST_CASE("a connection that is cut wakes whoever waits, with an error") {
   Ends ends;
   std::vector<Body> heard;
   auto all = both(*ends.ring, hang_up(*ends.ring, *ends.server),
-                  ask_many(*ends.ring, std::move(ends.client), heard, {"/", "/", "/"}, 3'000'000));
+                  ask_many(ends.peer, std::move(ends.client), heard, {"/", "/", "/"}, 3'000'000));
   ends.ring->run();
   for (const Body& body : heard) CHECK(body.error == "HTTP/2 connection ended");
+}
+
+namespace {
+
+// Answers each request with more than a window, but `/short`.
+Task<void> pour(std::unique_ptr<AgentExchange> exchange) {
+  (void)co_await exchange->send_head(response(200, true), soon());
+  const std::string bytes(exchange->head().target == "/short" ? 1000 : 2 << 20, 'x');
+  auto sent = co_await exchange->send(bytes, soon());
+  if (sent) sent = co_await exchange->finish({}, soon());
+  if (!sent) exchange->break_off();
+}
+
+Task<void> serve_pouring(Peer& peer, Stream& stream) {
+  Http2AgentConnection connection(peer.ring, stream, peer.account(), {});
+  TaskGroup group(peer.ring);
+  while (true) {
+    auto next = co_await connection.accept(soon());
+    if (!next || !next->exchange) break;
+    group.spawn(pour(std::move(next->exchange)));
+  }
+  co_await group.join();
+  co_await connection.close();
+}
+
+Task<void> ask_among_unread(Peer& peer, std::unique_ptr<Stream> stream, std::size_t& held, Body& heard) {
+  Http2Upstream upstream(peer.ring, std::move(stream), peer.account());
+  {
+    std::vector<std::unique_ptr<UpstreamExchange>> unread;
+    for (int i = 0; i < 8; ++i) {
+      unread.push_back(upstream.open());
+      CHECK(co_await unread.back()->send_head(request("GET", "/long", false), soon()));
+      CHECK(co_await unread.back()->read_head(soon()));
+    }
+    (void)co_await peer.ring.sleep_until(Deadline::after(50ms));
+    held = peer.memory.held(1);
+    auto exchange = upstream.open();
+    CHECK(co_await exchange->send_head(request("GET", "/short", false), soon()));
+    auto head = co_await exchange->read_head(Deadline::after(1s));
+    if (head) heard = co_await read_body(*exchange);
+    for (auto& each : unread) each->break_off();
+    exchange->break_off();
+  }
+  co_await upstream.close();
+}
+
+}  // namespace
+
+TEST_CASE("responses that nobody reads do not hold up others of their connection, and count for their peer") {
+  Ends ends;
+  std::size_t held = 0;
+  Body heard;
+  auto all = both(*ends.ring, serve_pouring(ends.peer, *ends.server),
+                  ask_among_unread(ends.peer, std::move(ends.client), held, heard));
+  ends.ring->run();
+  CHECK(held >= 8 * http2::Limits{}.response_window);
+  CHECK(heard.bytes.size() == 1000);
+  CHECK(ends.peer.memory.held(1) == 0);
+}
+
+TEST_CASE("attack 28: where a peer's memory is used up, a connection has its window and no more") {
+  Ends ends;
+  PeerMemory::Share other(ends.peer.memory, 1);
+  REQUIRE(other.hold(PeerMemory::most_on_the_way));
+  std::size_t held = 0;
+  Body heard;
+  auto all = both(*ends.ring, serve_pouring(ends.peer, *ends.server),
+                  ask_among_unread(ends.peer, std::move(ends.client), held, heard));
+  ends.ring->run();
+  CHECK(held == PeerMemory::most_on_the_way);
+  CHECK(heard.bytes.empty());
+}
+
+namespace {
+
+Task<void> say_103_for_ever(Peer& peer, Stream& stream, std::size_t& said) {
+  Http2AgentConnection connection(peer.ring, stream, peer.account(), {});
+  auto next = co_await connection.accept(soon());
+  ResponseHead early = response(103, false);
+  early.fields = {{"link", std::string(60'000, 'x')}};
+  while (said < 1000 && co_await next->exchange->send_head(early, Deadline::after(200ms))) ++said;
+  next->exchange->break_off();
+  next->exchange.reset();
+  co_await connection.close();
+}
+
+Task<void> ask_and_not_read(Ring& ring, Stream& stream) {
+  Pairs plain = get_fields;
+  plain[1].second = "http";
+  (void)co_await ring.send_all(stream.fd(), with_settings(head(1, plain)), soon());
+  (void)co_await ring.sleep_until(Deadline::after(500ms));
+  stream.shut_down(SHUT_RDWR);
+}
+
+}  // namespace
+
+TEST_CASE("attack 28: an agent that does not read heads is sent few of them") {
+  Ends ends;
+  std::size_t said = 0;
+  auto all = both(*ends.ring, say_103_for_ever(ends.peer, *ends.server, said),
+                  ask_and_not_read(*ends.ring, *ends.client));
+  ends.ring->run();
+  CHECK(said > 0);
+  CHECK(said < 20);  // what the socket takes, and a little
+}
+
+namespace {
+
+Task<void> count_requests(Peer& peer, Stream& stream, std::size_t& came) {
+  Http2AgentConnection connection(peer.ring, stream, peer.account(), {});
+  while (came < 100) {
+    auto next = co_await connection.accept(soon());
+    if (!next || !next->exchange) break;
+    ++came;
+    (void)co_await next->exchange->send_head(response(431, false), soon());
+    next->exchange.reset();
+  }
+  co_await connection.close();
+}
+
+// How many turns of the ring another peer has meanwhile.
+Task<void> count_turns(Peer& peer, const std::size_t& came, std::size_t& turns) {
+  while (came < 100) {
+    {
+      PeerTurns::Work of_a_third(peer.turns, 3);
+    }
+    peer.turns.charge(2, PeerTurns::share);  // so that the next is in the ring's next
+    co_await peer.turns.turn(2);
+    if (came > 0) ++turns;
+  }
+}
+
+Task<void> three(Ring& ring, Task<void> one, Task<void> other, Task<void> third) {
+  co_await one;
+  co_await other;
+  co_await third;
+  ring.stop();
+}
+
+}  // namespace
+
+TEST_CASE("attack 28: heads that are few bytes and much work take turns with other peers") {
+  Ends ends;
+  Pairs plain = get_fields;
+  plain[1].second = "http";
+  // Each says sixty kilobytes, in fifty bytes.
+  std::string bytes =
+      frame(headers, end_headers | end_stream, 1,
+            block(plain) + '\x40' + hpack_length(1) + "x" + hpack_length(4000) + std::string(4000, 'y'));
+  for (int i = 1; i < 100; ++i)
+    bytes += frame(headers, end_headers | end_stream, 2 * i + 1, block(plain) + std::string(15, '\xbe'));
+  std::size_t came = 0, turns = 0;
+  std::string heard;
+  auto all =
+      three(*ends.ring, count_requests(ends.peer, *ends.server, came), count_turns(ends.peer, came, turns),
+            talk(*ends.ring, *ends.client, with_settings(bytes), heard));
+  ends.ring->run();
+  CHECK(came == 100);
+  CHECK(turns >= 3);
 }

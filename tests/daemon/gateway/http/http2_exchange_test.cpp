@@ -1,6 +1,7 @@
 // Agents of HTTP/2, as they write their frames, through the whole gateway.
 #include <catch2/catch.hpp>
 
+#include "daemon/gateway/http/problem.h"
 #include "tests/daemon/gateway/http/lab.h"
 #include "tests/daemon/http2/frames.h"
 
@@ -174,18 +175,76 @@ TEST_CASE("a server's GOAWAY sends on a new connection what it has not looked at
   agent.until("ok");
 }
 
-TEST_CASE("a server that refuses a stream again and again is asked twice") {
+namespace {
+
+const std::string refused("\0\0\0\7", 4);
+
+}  // namespace
+
+TEST_CASE("a server that takes one request on each connection, and ends it, is sent them all") {
+  Gateway gateway({.rules = allow_all});
+  Side agent = gateway.agent();
+  std::string requests;
+  for (int i = 0; i < 4; ++i) requests += head(2 * i + 1, fields(gateway, "GET", "/a"));
+  agent.send(with_settings(requests));
+  for (int i = 0; i < 4; ++i) {
+    Side server = gateway.server();
+    server.until(preface);
+    server.until("/a");
+    server.send(frame(settings, 0, 0, "") + answer(1, "ok") +
+                frame(goaway, 0, 0, std::string("\0\0\0\1\0\0\0\0", 8)));
+    server.hang_up();
+  }
+  std::string heard;
+  while (std::ranges::count(heard, 'k') < 4) heard += agent.until("ok");
+  CHECK_FALSE(heard.contains("urn:clawpatrol"));
+}
+
+TEST_CASE("what a server refuses again and again, or with its body, the agent may send again itself") {
   Gateway gateway({.rules = allow_all});
   Side agent = gateway.agent();
   agent.send(with_settings(head(1, fields(gateway, "GET", "/1"))));
   Side server = gateway.server();
   server.until(preface);
   server.send(frame(settings, 0, 0, ""));
-  for (int stream : {1, 3}) {
+  for (int stream = 1; stream <= 17; stream += 2) {
     server.until("/1");
-    server.send(frame(rst_stream, 0, stream, std::string("\0\0\0\7", 4)));
+    server.send(frame(rst_stream, 0, stream, refused));
   }
-  agent.until("urn:clawpatrol:no-response");
+  agent.until(frame(rst_stream, 0, 1, refused));
+  agent.send(head(3, fields(gateway, "POST", "/2"), end_headers) + frame(data, 0, 3, "some"));
+  server.until("some");
+  server.send(frame(rst_stream, 0, 19, refused));
+  agent.until(frame(rst_stream, 0, 3, refused));
+  agent.send(head(5, fields(gateway, "GET", "/3")));
+  server.until("/3");
+}
+
+TEST_CASE("a gRPC call that is refused ends in the words of gRPC, with its head") {
+  const auto answer = clawpatrol::http::answer_of({.status = 403,
+                                                   .type = "denied",
+                                                   .detail = "Not for 100 % of\nagents: \u00e9",
+                                                   .rule = "no-secrets",
+                                                   .id = "a-1"},
+                                                  clawpatrol::http::ProblemForm::grpc_status, "POST");
+  CHECK(answer.head.status == 200);
+  CHECK_FALSE(answer.head.has_body);
+  CHECK(answer.body.empty());
+  CHECK(answer.head.fields ==
+        clawpatrol::http::Fields{
+            {"Content-Type", "application/grpc"},
+            {"grpc-status", "7"},
+            {"grpc-message", "Not for 100 %25 of%0Aagents: %C3%A9 (rule \"no-secrets\", action a-1)"}});
+
+  Gateway gateway({.rules = by_path});
+  Side agent = gateway.agent();
+  Pairs call = fields(gateway, "POST", "/secrets");
+  call.push_back({"content-type", "application/grpc+proto"});
+  agent.send(with_settings(head(1, call) + frame(ping, 0, 0, "12345678")));
+  CHECK(gateway.logs(R"("verdict":"deny")"));
+  agent.send(head(3, fields(gateway, "GET", "/secrets")));
+  const std::string heard = agent.until("urn:clawpatrol:denied");
+  CHECK(heard.find("urn:clawpatrol") == heard.rfind("urn:clawpatrol"));  // the second alone
 }
 
 TEST_CASE("attack 15: connections of HTTP/2 to a server are never shared between two of agents") {

@@ -122,7 +122,7 @@ TEST_CASE("attack 28: what waits for a verdict on a peer's WebSockets counts tog
              std::string(4, '\0') + piece;
   }
   std::vector<Opened> held;
-  const std::size_t fitting = clawpatrol::http::HeldBodies::most_per_peer / (2 * 16 * piece.size());
+  const std::size_t fitting = clawpatrol::http::PeerMemory::most_per_peer / (2 * 16 * piece.size());
   for (std::size_t i = 0; i < fitting; ++i) {
     held.push_back(open_websocket(gateway));
     held.back().agent.send(begun);

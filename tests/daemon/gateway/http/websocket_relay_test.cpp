@@ -135,9 +135,9 @@ TEST_CASE(
   CHECK(out == frames);
   CHECK(relay.held() < 16);
 
-  clawpatrol::http::HeldBodies bodies;
-  clawpatrol::http::HeldBodies::Share one(bodies, 1), two(bodies, 1), of_another(bodies, 2);
-  const std::size_t most = clawpatrol::http::HeldBodies::most_per_peer;
+  clawpatrol::http::PeerMemory bodies;
+  clawpatrol::http::PeerMemory::Share one(bodies, 1), two(bodies, 1), of_another(bodies, 2);
+  const std::size_t most = clawpatrol::http::PeerMemory::most_per_peer;
   CHECK(one.hold(most - 10));
   CHECK_FALSE(two.hold(11));
   CHECK(of_another.hold(most));
