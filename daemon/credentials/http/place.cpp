@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "daemon/credentials/http/base64.h"
 #include "parsers/base64.h"
@@ -75,6 +76,26 @@ std::string form_decoded(std::string_view text) {
   return http::percent_decoded(plain).value_or(plain);
 }
 
+// What servers make of a name in a query or a cookie: PHP drops spaces before it, has "_" for a space or a
+// dot, and ends it at a NUL; PHP, Rails and qs take "key[]" and "key[a]" for parts of "key".
+std::string_view as_variable(std::string& decoded) {
+  std::string_view name = decoded;
+  name.remove_prefix(std::min(name.find_first_not_of(" \t\r\n"), name.size()));
+  name = name.substr(0, name.find_first_of(std::string_view("[\0", 2)));
+  while (name.ends_with(' ')) name.remove_suffix(1);
+  const std::size_t at = static_cast<std::size_t>(name.data() - decoded.data());
+  for (char& c : std::span(decoded).subspan(at, name.size()))
+    if (c == ' ' || c == '.') c = '_';
+  return name;
+}
+
+// Also whatever case it is in.
+bool is_read_as_variable(std::string_view written, std::string_view wanted) {
+  std::string read = form_decoded(written), same(wanted);
+  if (http1::same_name(read, wanted)) return true;
+  return !wanted.contains('[') && http1::same_name(as_variable(read), as_variable(same));
+}
+
 Counted rewrite_query(RequestHead& head, std::string_view key, const Rewrite& rewrite) {
   const std::size_t mark = head.target.find('?');
   if (mark == std::string::npos) return 0;
@@ -90,11 +111,10 @@ Counted rewrite_query(RequestHead& head, std::string_view key, const Rewrite& re
     std::string kept(pair);
     // What stands behind a ";" is another pair to some servers.
     for (std::size_t i = pair.find(';'); i != std::string_view::npos; i = pair.find(';', i + 1)) {
-      if (http1::same_name(form_decoded(pair.substr(i + 1, pair.find_first_of("=;", i + 1) - i - 1)), key))
+      if (is_read_as_variable(pair.substr(i + 1, pair.find_first_of("=;", i + 1) - i - 1), key))
         return std::unexpected("a ';' in the query, before the credential's key");
     }
-    // A server may not tell them apart by case.
-    if (http1::same_name(form_decoded(pair.substr(0, equals)), key)) {
+    if (is_read_as_variable(pair.substr(0, equals), key)) {
       ++count;
       const std::string value = form_decoded(pair.substr(std::min(equals + 1, pair.size())));
       auto wanted = rewrite(value);
@@ -119,7 +139,7 @@ std::string rewritten_cookies(std::string_view cookies, std::string_view name, c
     cookies.remove_prefix(more ? end + 1 : cookies.size());
     const std::size_t equals = std::min(pair.find('='), pair.size());
     std::string kept(pair);
-    if (http1::same_name(http1::trimmed(pair.substr(0, equals)), name)) {
+    if (is_read_as_variable(http1::trimmed(pair.substr(0, equals)), name)) {
       ++count;
       const std::string value(http1::trimmed(pair.substr(std::min(equals + 1, pair.size()))));
       auto wanted = rewrite(value);

@@ -55,6 +55,18 @@ TEST_CASE("attack 18: a slot holds the secret alone, whatever the agent put ther
   CHECK(sent("type = 'cookie'\nname = 'sid'", "s3cret", request()) == wanted("/", "cookie: sid=s3cret"));
   CHECK(sent("type = 'query'\nname = 'key'", "s3 c&r=t", request("/p?a=1&key=mine&%6bey=mine&b")) ==
         "GET /p?a=1&key=s3%20c%26r%3Dt&b HTTP/1.1\r\nHost: api.example.com\r\n\r\n");
+  // As PHP, Rails and qs read names.
+  CHECK(
+      sent("type = 'query'\nname = 'my_key'", "s3cret",
+           request("/p?+my_key=1&my.key=2&my+key[]=3&My_Key%5Ba%5D[b]=4&my_key%00x=5&my_keys=6&a[my_key]=7"))
+          .starts_with("GET /p?my_key=s3cret&my_keys=6&a[my_key]=7 HTTP/1.1\r\n"));
+  CHECK(sent("type = 'query'\nname = 'a[key]'", "s3cret", request("/p?a[b]=1&a%5Bkey%5D=2&a=3"))
+            .starts_with("GET /p?a[b]=1&a%5Bkey%5D=s3cret&a=3 HTTP/1.1\r\n"));
+  CHECK(sent("type = 'query'\nname = 'key'", "s3cret", request("/p?a=1;key[]=mine"))
+            .starts_with("Credential \"c\" cannot"));
+  CHECK(sent("type = 'cookie'\nname = 'sid'", "s3cret",
+             request("/", "\r\nCookie: a=b; s%69d=mine; sid[]=x; sid[a]=y; sids=c")) ==
+        wanted("/", "Cookie: a=b; sid=s3cret; sids=c"));
   CHECK(sent("type = 'query'\nname = 'key'", "s3cret", request("/p"))
             .starts_with("GET /p?key=s3cret HTTP/1.1\r\n"));
   CHECK(sent("type = 'query'\nname = 'key'", "s3cret", request("/p?a=1;key=mine"))
