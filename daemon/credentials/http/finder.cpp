@@ -115,20 +115,22 @@ void Finder::split_lanes() {
 void Finder::feed_lanes(unsigned char byte, std::vector<Found>& found) {
   const Token token{byte, position_, position_ + 1};
   ++position_;
-  feed_lane<0>(token, found);
+  feed_lane<0>(token, false, found);
   auto at_rest = [](const Lane& lane) { return lane.state == Patterns::root && lane.unescape.idle(); };
   together_ = std::ranges::all_of(lanes_, at_rest);
 }
 
 template <std::size_t I>
-void Finder::feed_lane(Token token, std::vector<Found>& found) {
+void Finder::feed_lane(Token token, bool is_left_out, std::vector<Found>& found) {
   Lane& lane = lanes_[I];
-  lane.begins[lane.count & mask_] = token.begin;
-  ++lane.count;
-  lane.state = patterns_.step(lane.state, token.byte);
-  report(lane, token.end, found);
+  if (!is_left_out) {
+    lane.begins[lane.count & mask_] = token.begin;
+    ++lane.count;
+    lane.state = patterns_.step(lane.state, token.byte);
+    report(lane, token.end, found);
+  }
   if constexpr (I + 1 < readings)
-    lane.unescape.feed(token, [&](Token next) { feed_lane<I + 1>(next, found); });
+    lane.unescape.feed(token, [&](Token next, bool left_out) { feed_lane<I + 1>(next, left_out, found); });
 }
 
 void Finder::report(const Lane& lane, std::uint64_t end, std::vector<Found>& found) {

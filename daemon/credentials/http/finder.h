@@ -52,7 +52,7 @@ class Finder {
   void split_lanes();
   void feed_lanes(unsigned char byte, std::vector<Found>& found);
   template <std::size_t I>
-  void feed_lane(Token token, std::vector<Found>& found);
+  void feed_lane(Token token, bool is_left_out, std::vector<Found>& found);
   void report(const Lane& lane, std::uint64_t end, std::vector<Found>& found);
   std::uint64_t begin_of(const Lane& lane, std::size_t tokens_ago) const {
     return lane.begins[(lane.count - tokens_ago) & mask_];

@@ -17,12 +17,13 @@ struct Token {
 
 class Unescape {
  public:
-  // Calls emit(Token) for each byte that is certain now.
+  // Calls emit(Token, is_left_out) for each byte that is certain now: a line end that is left out is none of
+  // the text, and still ends an escape that is not whole.
   template <class Emit>
   void feed(Token token, Emit emit) {
     if (size_ == 0 && !is_special(token.byte)) {
       line_ends_ = 0;
-      emit(token);
+      emit(token, false);
       return;
     }
     pending_[size_++] = token;
@@ -59,7 +60,7 @@ class Unescape {
   void pass(Token token, Emit emit) {
     const bool line_end = token.byte == '\r' || token.byte == '\n';
     line_ends_ = line_end ? line_ends_ + 1 : 0;
-    if (!line_end || line_ends_ > most_line_ends) emit(token);
+    emit(token, line_end && line_ends_ <= most_line_ends);
   }
 
   Reading read() const;

@@ -187,7 +187,9 @@ std::string latin1_in_utf8(std::string_view bytes) {
 std::string unescaped(std::string_view text) {
   std::string out;
   Unescape unescape;
-  const auto take = [&](Token token) { out += static_cast<char>(token.byte); };
+  const auto take = [&](Token token, bool is_left_out) {
+    if (!is_left_out) out += static_cast<char>(token.byte);
+  };
   for (std::size_t i = 0; i < text.size(); ++i)
     unescape.feed({static_cast<unsigned char>(text[i]), i, i + 1}, take);
   if (!unescape.idle()) out.append(text.substr(unescape.pending_since()));

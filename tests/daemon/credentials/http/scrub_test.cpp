@@ -79,6 +79,19 @@ TEST_CASE("attack 16: cut at every pair of places, the same comes out") {
       REQUIRE(fed(patterns, {view.substr(0, i), view.substr(i, j - i), view.substr(j)}) == whole);
 }
 
+TEST_CASE("a line end that is left out ends an escape that is not whole, in the next reading too") {
+  auto patterns = patterns_of({"aaaa"});
+  for (const std::string body : {"%\naaa\\\\raa", "&#\n12aaaa", "\\u0\n0aaa\\\\raa", "%25\naaa%5cra"}) {
+    const std::string_view view = body;
+    std::vector<std::string_view> bytes;
+    for (std::size_t i = 0; i < body.size(); ++i) bytes.push_back(view.substr(i, 1));
+    std::size_t count = 0;
+    const std::string whole = fed(patterns, {body}, &count);
+    CHECK(count > 0);
+    CHECK(fed(patterns, bytes) == whole);
+  }
+}
+
 TEST_CASE("what is no secret passes as it is, and at once where it cannot become one") {
   auto patterns = patterns_of({secret});
   std::mt19937 random(7);
