@@ -107,6 +107,7 @@ void Finder::split_lanes() {
     lane.state = state;
     lane.count = depth;
     lane.unescape.reset();
+    lane.branched = 0;
     lane.begins.resize(mask_ + 1);
     for (std::size_t i = 0; i < depth; ++i) lane.begins[i] = position_ - depth + i;
   }
@@ -116,7 +117,9 @@ void Finder::feed_lanes(unsigned char byte, std::vector<Found>& found) {
   const Token token{byte, position_, position_ + 1};
   ++position_;
   feed_lane<0>(token, false, found);
-  auto at_rest = [](const Lane& lane) { return lane.state == Patterns::root && lane.unescape.idle(); };
+  auto at_rest = [](const Lane& lane) {
+    return lane.state == Patterns::root && lane.unescape.idle() && lane.branched == 0;
+  };
   together_ = std::ranges::all_of(lanes_, at_rest);
 }
 
@@ -128,9 +131,38 @@ void Finder::feed_lane(Token token, bool is_left_out, std::vector<Found>& found)
     ++lane.count;
     lane.state = patterns_.step(lane.state, token.byte);
     report(lane, token.end, found);
+    if (lane.branched > 0) feed_branches(lane, token, found);
   }
-  if constexpr (I + 1 < readings)
-    lane.unescape.feed(token, [&](Token next, bool left_out) { feed_lane<I + 1>(next, left_out, found); });
+  if constexpr (I + 1 < readings) {
+    lane.unescape.feed(
+        token, [&](Token next, bool left_out) { feed_lane<I + 1>(next, left_out, found); },
+        [&](std::span<const Token> escaped) { part(lanes_[I + 1], escaped, found); });
+  }
+}
+
+// Where none of it begins a pattern there is nothing to follow. Each branch that goes on is at another
+// beginning of a pattern, so that there is room for more than a text is found to need.
+void Finder::part(Lane& lane, std::span<const Token> escaped, std::vector<Found>& found) {
+  Branch branch{.state = Patterns::root, .parted = lane.count, .size = 0, .begins = {}};
+  for (const Token& token : escaped) {
+    branch.begins[branch.size++] = token.begin;
+    branch.state = patterns_.step(branch.state, token.byte);
+    report(lane, branch, token.end, found);
+  }
+  if (branch.state != Patterns::root && lane.branched < most_branches)
+    lane.branches[lane.branched++] = branch;
+}
+
+void Finder::feed_branches(Lane& lane, Token token, std::vector<Found>& found) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < lane.branched; ++i) {
+    Branch& branch = lane.branches[i];
+    branch.state = patterns_.step(branch.state, token.byte);
+    report(lane, branch, token.end, found);
+    // What began behind the escape is found by the lane itself.
+    if (patterns_.depth(branch.state) > lane.count - branch.parted) lane.branches[kept++] = branch;
+  }
+  lane.branched = kept;
 }
 
 void Finder::report(const Lane& lane, std::uint64_t end, std::vector<Found>& found) {
@@ -138,10 +170,17 @@ void Finder::report(const Lane& lane, std::uint64_t end, std::vector<Found>& fou
     found.push_back({pattern, begin_of(lane, pattern->size), end});
 }
 
+void Finder::report(const Lane& lane, const Branch& branch, std::uint64_t end, std::vector<Found>& found) {
+  for (const auto* pattern = patterns_.ends(branch.state); pattern; pattern = patterns_.next(*pattern))
+    found.push_back({pattern, begin_of(lane, branch, pattern->size), end});
+}
+
 std::uint64_t Finder::unfinished() const {
   std::uint64_t most = 0;
   for (const Lane& lane : lanes_) {
     std::uint64_t come = patterns_.unfinished(lane.state);
+    for (std::size_t i = 0; !together_ && i < lane.branched; ++i)
+      come = std::max<std::uint64_t>(come, patterns_.unfinished(lane.branches[i].state));
     if (!together_ && !lane.unescape.idle()) come += position_ - lane.unescape.pending_since();
     most = std::max(most, come);
     if (together_) break;
@@ -156,6 +195,11 @@ std::uint64_t Finder::settled() const {
     if (!lane.unescape.idle()) settled = std::min(settled, lane.unescape.pending_since());
     const std::size_t unfinished = patterns_.unfinished(lane.state);
     if (unfinished > 0) settled = std::min(settled, begin_of(lane, unfinished));
+    for (std::size_t i = 0; i < lane.branched; ++i) {
+      const Branch& branch = lane.branches[i];
+      const std::size_t more = patterns_.unfinished(branch.state);
+      if (more > 0) settled = std::min(settled, begin_of(lane, branch, more));
+    }
   }
   return settled;
 }

@@ -1,10 +1,12 @@
 // Finds patterns in a stream however it is cut: as they stand, and in text that is escaped once or twice over
-// (percent, JSON, HTML), wholly or in part. One pass; nothing is allocated but for what is found, and once
-// something is escaped.
+// (percent, JSON, HTML), wholly or in part, also where what stands before them makes an escape of how they
+// begin
+// ("%", and then "aa"). One pass; nothing is allocated but for what is found, and once something is escaped.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -37,12 +39,24 @@ class Finder {
   std::uint64_t unfinished() const;
 
  private:
+  // A second reading of a lane, which parted from it at an escape: its first byte stands for itself. What
+  // comes behind the escape is the same in both.
+  struct Branch {
+    Patterns::State state = Patterns::root;
+    std::uint64_t parted = 0;  // the lane's count at the escape's end
+    std::size_t size = 0;      // of what the escape is but for its first byte
+    std::array<std::uint64_t, Unescape::longest_escape> begins{};  // of that
+  };
+  static constexpr std::size_t most_branches = 4;
+
   // A reading of the stream: as it stands, and what one Unescape after the other makes of it.
   struct Lane {
     Patterns::State state = Patterns::root;
     std::uint64_t count = 0;            // of the tokens seen
     std::vector<std::uint64_t> begins;  // of the last ones, by count modulo size; empty until readings part
     Unescape unescape;                  // makes the tokens of the next lane
+    std::array<Branch, most_branches> branches;
+    std::size_t branched = 0;  // how many of them there are, each at the beginning of a pattern
   };
   static constexpr std::size_t readings = 3;
 
@@ -53,9 +67,17 @@ class Finder {
   void feed_lanes(unsigned char byte, std::vector<Found>& found);
   template <std::size_t I>
   void feed_lane(Token token, bool is_left_out, std::vector<Found>& found);
+  void part(Lane& lane, std::span<const Token> escaped, std::vector<Found>& found);
+  void feed_branches(Lane& lane, Token token, std::vector<Found>& found);
   void report(const Lane& lane, std::uint64_t end, std::vector<Found>& found);
+  void report(const Lane& lane, const Branch& branch, std::uint64_t end, std::vector<Found>& found);
   std::uint64_t begin_of(const Lane& lane, std::size_t tokens_ago) const {
     return lane.begins[(lane.count - tokens_ago) & mask_];
+  }
+  std::uint64_t begin_of(const Lane& lane, const Branch& branch, std::size_t tokens_ago) const {
+    const std::uint64_t shared = lane.count - branch.parted;
+    return tokens_ago <= shared ? begin_of(lane, tokens_ago)
+                                : branch.begins[branch.size - (tokens_ago - shared)];
   }
 
   const Patterns& patterns_;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <expected>
+#include <span>
 
 namespace clawpatrol::credentials {
 
@@ -17,10 +18,13 @@ struct Token {
 
 class Unescape {
  public:
+  static constexpr std::size_t longest_escape = 12;  // \ud83d\ude00
+
   // Calls emit(Token, is_left_out) for each byte that is certain now: a line end that is left out is none of
-  // the text, and still ends an escape that is not whole.
-  template <class Emit>
-  void feed(Token token, Emit emit) {
+  // the text, and still ends an escape that is not whole. And behind what an escape stands for
+  // otherwise(std::span<const Token>): what it is but for its first byte, where that stands for itself.
+  template <class Emit, class Otherwise>
+  void feed(Token token, Emit emit, Otherwise otherwise) {
     if (size_ == 0 && !is_special(token.byte)) {
       line_ends_ = 0;
       emit(token, false);
@@ -32,6 +36,7 @@ class Unescape {
       if (reading.used == 0) return;  // more must come
       const std::uint64_t begin = pending_[0].begin, end = pending_[reading.used - 1].end;
       for (std::size_t i = 0; i < reading.size; ++i) pass({reading.bytes[i], begin, end}, emit);
+      if (reading.used > 1) otherwise(std::span<const Token>(pending_).subspan(1, reading.used - 1));
       for (std::size_t i = reading.used; i < size_; ++i) pending_[i - reading.used] = pending_[i];
       size_ -= reading.used;
     }
@@ -46,7 +51,6 @@ class Unescape {
   static constexpr bool is_special(unsigned char c) { return is_escape(c) || c == '\r' || c == '\n'; }
 
  private:
-  static constexpr std::size_t longest_escape = 12;  // \ud83d\ude00
   static constexpr std::size_t longest_entity = 10;  // &#x000041;
   static constexpr std::size_t most_line_ends = 4;   // in a row that are left out
 

@@ -191,7 +191,7 @@ std::string unescaped(std::string_view text) {
     if (!is_left_out) out += static_cast<char>(token.byte);
   };
   for (std::size_t i = 0; i < text.size(); ++i)
-    unescape.feed({static_cast<unsigned char>(text[i]), i, i + 1}, take);
+    unescape.feed({static_cast<unsigned char>(text[i]), i, i + 1}, take, [](std::span<const Token>) {});
   if (!unescape.idle()) out.append(text.substr(unescape.pending_since()));
   return out;
 }

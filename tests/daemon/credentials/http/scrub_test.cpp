@@ -52,6 +52,27 @@ TEST_CASE("attack 16: a secret that an upstream says is overwritten, however it 
   }
 }
 
+TEST_CASE("attack 16: what stands before a secret makes no escape of how it begins") {
+  for (const std::string text :
+       {"aa\"b/c+d e", "4a\"b/c+d e", "na\"b/c+d e", "u0a1c\"b/c+d", "#65;\"b/c+d", "amp;\"b/c+d"}) {
+    auto patterns = patterns_of({text});
+    for (const auto& [name, written] : ways_to_write(text)) {
+      for (const std::string before :
+           {"%", "%4", "%25", "%%", "\\", "\\u", "\\u00", "\\x", "&", "&#", "&#x4", "&#12", "%\n"}) {
+        if (before == "\\" && name == "JSON of percent") continue;  // escaped three times over
+        const std::string body = before + written + "\" after";
+        INFO(text << ", " << name << ": " << body);
+        std::size_t count = 0;
+        const std::string whole = fed(patterns, {body}, &count);
+        CHECK(count > 0);
+        const std::string_view view = body;
+        for (std::size_t i = 0; i < body.size(); ++i)
+          REQUIRE(fed(patterns, {view.substr(0, i), view.substr(i)}) == whole);
+      }
+    }
+  }
+}
+
 TEST_CASE("attack 16: cut anywhere, the same comes out") {
   auto patterns = patterns_of({secret});
   for (const auto& [name, text] : ways_to_write(secret)) {

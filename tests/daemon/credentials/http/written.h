@@ -58,6 +58,13 @@ inline std::vector<std::pair<std::string, std::string>> ways_to_write(const std:
       {"hexadecimal", percent(secret, "{:02x}")},
       {"hexadecimal, upper case", percent(secret, "{:02X}")},
   };
+  // In part, as encoders do that leave alone what they may.
+  for (std::size_t plain : {2, 3}) {
+    const std::string first = secret.substr(0, plain), rest = secret.substr(plain);
+    ways.emplace_back("percent behind " + first, first + percent(rest));
+    ways.emplace_back("JSON behind " + first, first + percent(rest, "\\u{:04x}"));
+    ways.emplace_back("HTML behind " + first, first + percent(rest, "&#{};"));
+  }
   for (const std::string before : {"", "u", "u:", "us:", "user:"}) {
     for (const std::string after : {"", "z", "zz"}) {
       const std::string all = before + secret + after;
