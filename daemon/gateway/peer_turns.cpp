@@ -11,7 +11,8 @@ PeerTurns::PeerTurns(Ring& ring) : ring_(ring) {
 bool PeerTurns::may_go_on(std::uint32_t peer_id) const {
   auto found = peers_.find(peer_id);
   if (found == peers_.end()) return true;
-  return (found->second.used < share && found->second.waiting.empty()) || is_alone(peer_id);
+  const Peer& peer = found->second;
+  return peer.waiting.empty() && (peer.used < share || (peer.used < share_alone && is_alone(peer_id)));
 }
 
 bool PeerTurns::is_alone(std::uint32_t peer_id) const {
@@ -42,7 +43,8 @@ void PeerTurns::begin_turn() {
       at = peer.last > ring_.now() - presence ? std::next(at) : peers_.erase(at);
       continue;
     }
-    const auto fitting = share / std::max<Clock::duration>(peer.average, std::chrono::microseconds(1));
+    const auto its_share = is_alone(at->first) ? share_alone : share;
+    const auto fitting = its_share / std::max<Clock::duration>(peer.average, std::chrono::microseconds(1));
     for (auto count = std::max<std::int64_t>(fitting, 1); count > 0 && !peer.waiting.empty(); --count) {
       ring_.resume_soon(peer.waiting.front());
       peer.waiting.pop_front();

@@ -18,7 +18,9 @@ class PeerTurns {
   // What a peer may use of one turn of the ring while there are others, before its connections take turns
   // too.
   static constexpr auto share = std::chrono::microseconds(500);
-  // A peer that was served within this time is there. One that is alone may use all of a turn.
+  // Of one that is alone, who still keeps the next to come waiting, and what else the ring does.
+  static constexpr auto share_alone = std::chrono::milliseconds(4);
+  // A peer that was served within this time is there.
   static constexpr auto presence = std::chrono::milliseconds(200);
 
   explicit PeerTurns(Ring& ring);

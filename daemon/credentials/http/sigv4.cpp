@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 #include <vector>
 
 #include "parsers/http/target.h"
@@ -350,13 +351,15 @@ ChunkSigner::ChunkSigner(const Signed& request, const Value& value)
 
 std::expected<void, std::string_view> ChunkSigner::feed(std::string_view bytes, std::string& out) {
   buffer_.append(bytes);
-  while (state_ != State::over) {
+  bool more = true;
+  while (more && state_ != State::over) {
     auto stepped = step(out);
     if (!stepped) return std::unexpected(stepped.error());
-    if (!*stepped) return {};
+    more = *stepped;
   }
-  return buffer_.empty() ? std::expected<void, std::string_view>()
-                         : std::unexpected("bytes behind the last chunk");
+  buffer_.erase(0, std::exchange(done_, 0));  // once: chunks may be a byte each
+  if (state_ == State::over && !buffer_.empty()) return std::unexpected("bytes behind the last chunk");
+  return {};
 }
 
 std::expected<bool, std::string_view> ChunkSigner::step(std::string& out) {
@@ -372,17 +375,18 @@ std::expected<bool, std::string_view> ChunkSigner::step(std::string& out) {
 std::expected<bool, std::string_view> ChunkSigner::size_line() {
   constexpr std::string_view extension = ";chunk-signature=";
   constexpr std::size_t longest_line = 16 + extension.size() + 64 + 2;
-  const std::size_t end = buffer_.find("\r\n");
-  if (end == std::string::npos && buffer_.size() <= longest_line) return false;
-  const std::size_t semicolon = std::min(buffer_.find(';'), buffer_.size());
-  const char* begin = buffer_.data();
+  const std::string_view line = left().substr(0, longest_line);
+  const std::size_t end = line.find("\r\n");
+  if (end == std::string::npos && line.size() < longest_line) return false;
+  const std::size_t semicolon = std::min(line.find(';'), line.size());
+  const char* begin = line.data();
   auto [stop, wrong] = std::from_chars(begin, begin + semicolon, data_, 16);
-  const bool right = end <= longest_line && semicolon + extension.size() + 64 == end &&
-                     std::string_view(buffer_).substr(semicolon).starts_with(extension) &&
-                     wrong == std::errc() && stop == begin + semicolon;
+  const bool right = semicolon + extension.size() + 64 == end &&
+                     line.substr(semicolon).starts_with(extension) && wrong == std::errc() &&
+                     stop == begin + semicolon;
   if (!right) return std::unexpected("a chunk without its size and signature");
   if (data_ > longest_chunk) return std::unexpected("a signed chunk of more than 1 MiB");
-  size_ = buffer_.substr(0, semicolon);
+  size_ = line.substr(0, semicolon);
   line_ = end + 2;
   state_ = State::data;
   return true;
@@ -399,14 +403,14 @@ std::expected<bool, std::string_view> ChunkSigner::chunk(std::string& out) {
   const bool last = data_ == 0;
   const bool trailer_follows = last && kind_ == ChunkSignature::payload_and_trailer;
   const std::size_t needed = line_ + data_ + (trailer_follows ? 0 : 2);
-  if (buffer_.size() < needed) return false;
-  const std::string_view data = std::string_view(buffer_).substr(line_, data_);
-  if (!trailer_follows && std::string_view(buffer_).substr(line_ + data_, 2) != "\r\n")
+  if (left().size() < needed) return false;
+  const std::string_view data = left().substr(line_, data_);
+  if (!trailer_follows && left().substr(line_ + data_, 2) != "\r\n")
     return std::unexpected("a chunk that does not end where it says");
   out += fmt::format("{};chunk-signature={}\r\n{}{}", size_,
                      sign_next("PAYLOAD", fmt::format("{}\n{}", empty_hash, sha256(data))), data,
                      trailer_follows ? "" : "\r\n");
-  buffer_.erase(0, needed);
+  done_ += needed;
   state_ = !last ? State::size : trailer_follows ? State::trailers : State::over;
   return true;
 }
@@ -415,14 +419,14 @@ std::expected<bool, std::string_view> ChunkSigner::chunk(std::string& out) {
 std::expected<bool, std::string_view> ChunkSigner::trailers(std::string& out) {
   constexpr std::string_view own = "x-amz-trailer-signature:";
   constexpr std::size_t most_trailers = 8 << 10;
-  const std::size_t end = buffer_.find("\r\n\r\n");
+  const std::size_t end = left().find("\r\n\r\n");
   if (end == std::string::npos)
-    return buffer_.size() > most_trailers
+    return left().size() > most_trailers
                ? std::expected<bool, std::string_view>(std::unexpected("long trailers"))
                : false;
   std::string text, to_sign;
   bool signed_ = false;
-  for (std::string_view rest = std::string_view(buffer_).substr(0, end + 2); !rest.empty();) {
+  for (std::string_view rest = left().substr(0, end + 2); !rest.empty();) {
     const std::string_view line = rest.substr(0, rest.find("\r\n"));
     rest.remove_prefix(line.size() + 2);
     if (line.starts_with(own)) {
@@ -438,7 +442,7 @@ std::expected<bool, std::string_view> ChunkSigner::trailers(std::string& out) {
   }
   if (!signed_) return std::unexpected("trailers without their signature");
   out += fmt::format("{}{}{}\r\n\r\n", text, own, sign_next("TRAILER", sha256(to_sign)));
-  buffer_.erase(0, end + 4);
+  done_ += end + 4;
   state_ = State::over;
   return true;
 }

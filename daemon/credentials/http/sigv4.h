@@ -61,9 +61,11 @@ class ChunkSigner {
   // Appends what is ready; the error, a literal, is of a body that is not what its head says.
   std::expected<void, std::string_view> feed(std::string_view bytes, std::string& out);
   bool ended() const { return state_ == State::over; }
+  std::size_t held() const { return buffer_.capacity(); }  // bytes of memory
 
  private:
   enum class State : std::uint8_t { size, data, trailers, over };
+  std::string_view left() const { return std::string_view(buffer_).substr(done_); }
   std::expected<bool, std::string_view> step(std::string& out);  // false: more must come
   std::expected<bool, std::string_view> size_line();
   std::expected<bool, std::string_view> chunk(std::string& out);
@@ -75,6 +77,7 @@ class ChunkSigner {
   ChunkSignature kind_;
   State state_ = State::size;
   std::string buffer_;
+  std::size_t done_ = 0;             // of it
   std::string size_;                 // as it is written
   std::size_t data_ = 0, line_ = 0;  // of the chunk, and of the line before it
 };

@@ -23,6 +23,7 @@ constexpr unsigned most_interim = http2::most_interim;  // of HTTP/1.1 too
 // How often a request is sent again that a server has not looked at: one that takes few requests on each
 // connection refuses the rest of many.
 constexpr unsigned most_refusals = 8;
+constexpr std::size_t signed_at_once = 16 << 10;
 
 // RFC 6455, 4.2.2: what only a server that means it can know to answer.
 bool accepts(const ResponseHead& head, std::string_view key) {
@@ -137,7 +138,7 @@ Task<bool> Exchange::await_continue() {
 // True: that was all of the body.
 Task<bool> Exchange::upload_held(UpstreamExchange& server) {
   const std::string_view passed = std::string_view(held_).substr(0, held_.size() - held_back_);
-  std::expected<void, Error> sent = co_await send_up(server, passed);
+  std::expected<void, Error> sent = co_await send_body(server, passed);
   if (sent && held_all_) sent = co_await server.finish(trailers_up(held_trailers_), stall_deadline());
   if (!sent) give_up_upload(server, sent.error());
   co_return held_all_;
@@ -158,13 +159,33 @@ const Fields& Exchange::trailers_up(const Fields& sent) const {
   return has_credentials_ ? none : sent;
 }
 
-Task<std::expected<void, Error>> Exchange::send_up(UpstreamExchange& server, std::string_view bytes) {
-  std::string signed_chunks;
-  if (chunk_signer_) {
-    if (auto fed = chunk_signer_->feed(bytes, signed_chunks); !fed)
-      co_return std::unexpected(Error{EPROTO, "the signed body: " + std::string(fed.error())});
-    bytes = signed_chunks;
+// In turns: a chunk to sign is work, and may be a byte.
+Task<std::expected<void, Error>> Exchange::send_body(UpstreamExchange& server, std::string_view bytes) {
+  if (!chunk_signer_) co_return co_await send_up(server, bytes);
+  std::string chunks;
+  while (!bytes.empty()) {
+    co_await flow_.worker().turns().turn(flow_.claimed().peer->id);
+    auto sent = sign_some(bytes, chunks);
+    if (sent) sent = co_await send_up(server, chunks);
+    if (!sent) co_return sent;
+    chunks.clear();
   }
+  co_return std::expected<void, Error>();
+}
+
+std::expected<void, Error> Exchange::sign_some(std::string_view& bytes, std::string& out) {
+  const PeerTurns::Work work(flow_.worker().turns(), flow_.claimed().peer->id);
+  const std::string_view some = bytes.substr(0, signed_at_once);
+  bytes.remove_prefix(some.size());
+  auto fed = chunk_signer_->feed(some, out);
+  malformed_body_ = !fed;
+  if (!fed) return std::unexpected(Error{EPROTO, "the signed body: " + std::string(fed.error())});
+  if (signed_share_.hold(chunk_signer_->held() + out.capacity())) return {};
+  refused_body_ = "Too much of this peer's bodies is held, to be signed a chunk at a time.";
+  return std::unexpected(Error{EPROTO, refused_body_});
+}
+
+Task<std::expected<void, Error>> Exchange::send_up(UpstreamExchange& server, std::string_view bytes) {
   if (bytes.empty()) co_return std::expected<void, Error>();
   auto sent = co_await server.send(bytes, stall_deadline());
   if (sent) {
@@ -208,8 +229,8 @@ Task<void> Exchange::upload(UpstreamExchange& server) {
       server.break_off();
       break;
     }
-    auto sent = co_await send_up(server, *passed);
-    if (sent && over && body_guard_) sent = co_await send_up(server, body_guard_->finish());
+    auto sent = co_await send_body(server, *passed);
+    if (sent && over && body_guard_) sent = co_await send_body(server, body_guard_->finish());
     if (sent && over) sent = co_await server.finish(trailers_up(part->trailers), stall_deadline());
     if (!sent) give_up_upload(server, sent.error());
   }

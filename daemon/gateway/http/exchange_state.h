@@ -64,6 +64,8 @@ class Exchange {
   void give_up_upload(UpstreamExchange& server, const Error& error);
   const Fields& trailers_up(const Fields& sent) const;
   Task<std::expected<void, Error>> send_up(UpstreamExchange& server, std::string_view bytes);
+  Task<std::expected<void, Error>> send_body(UpstreamExchange& server, std::string_view bytes);
+  std::expected<void, Error> sign_some(std::string_view& bytes, std::string& out);
   Task<std::expected<void, Error>> send_down(std::string_view bytes);
   Task<std::expected<void, Error>> send_clean(std::string_view bytes);
   Task<void> discard_body();
@@ -111,7 +113,8 @@ class Exchange {
   bool has_credentials_ = false;                      // such as these, whether they can be read or not
   std::optional<credentials::BodyGuard> body_guard_;  // none: the body holds the credential's place
   std::optional<credentials::ChunkSigner> chunk_signer_;
-  std::string refused_body_;  // why it goes no further; "": it does
+  PeerMemory::Share signed_share_;  // of what it holds, and has signed
+  std::string refused_body_;        // why it goes no further; "": it does
   bool malformed_body_ = false;
   bool cut_body_ = false;  // the agent has ended before it did
   std::optional<credentials::CleanResponse> clean_{std::in_place, nullptr};

@@ -62,6 +62,7 @@ Task<void> refuse_malformed(ServedFlow& flow, AgentExchange& agent, std::string_
 Exchange::Exchange(ServedFlow& flow, AgentExchange& agent)
     : flow_(flow),
       agent_(agent),
+      signed_share_(flow_.worker().http().memory, flow_.claimed().peer->id),
       held_share_(flow.worker().http().memory, flow.claimed().peer->id),
       head_share_(flow.worker().http().memory, flow.claimed().peer->id),
       changed_(flow.worker().ring()) {

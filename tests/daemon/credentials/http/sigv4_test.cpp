@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+
 #include "daemon/credentials/http/inject.h"
 #include "tests/daemon/credentials/http/requests.h"
 
@@ -122,6 +125,25 @@ TEST_CASE("signed chunks are signed anew as they stream, however they are cut") 
     CHECK(signer.ended());
     CHECK(out == wanted);
   }
+}
+
+TEST_CASE("attack 28: chunks of a byte each are work for their number alone") {
+  const Value value = aws("AKIAIOSFODNN7EXAMPLE", s3_secret);
+  const Signed request{std::string(64, '0'), "20130524T000000Z", "20130524/us-east-1/s3/aws4_request",
+                       ChunkSignature::payload};
+  const std::string chunk = "1;chunk-signature=" + std::string(64, '0') + "\r\na\r\n";
+  auto time_of = [&](int chunks) {
+    std::string bytes;
+    for (int i = 0; i < chunks; ++i) bytes += chunk;
+    ChunkSigner signer(request, value);
+    std::string out;
+    const auto begun = std::chrono::steady_clock::now();
+    REQUIRE(signer.feed(bytes, out));
+    CHECK(out.size() == bytes.size());
+    return std::chrono::steady_clock::now() - begun;
+  };
+  const auto few = std::min(time_of(5000), time_of(5000));
+  CHECK(time_of(100000) < 60 * few);  // twenty times as many
 }
 
 TEST_CASE("chunks that lie are refused") {

@@ -1,6 +1,10 @@
 // A request with a credential, from the agent to the server and back.
 
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <cstdio>
+#include <future>
+#include <vector>
 
 #include "daemon/gateway/grant.h"
 #include "tests/daemon/credentials/http/coded.h"
@@ -22,6 +26,34 @@ Setup with_credential(const std::string& lines) {
 
 void set(Gateway& gateway, const std::string& value = secret) {
   REQUIRE(gateway.shared().credentials->set("pat", value));
+}
+
+Setup with_aws(const std::string& rules = allow_all, const std::string& limits = "") {
+  Setup setup = with_credential("type = \"aws\"");
+  setup.rules = rules;
+  setup.settings += limits;
+  return setup;
+}
+
+void set_key(Gateway& gateway) {
+  set(gateway, R"({"access_key_id":"AKIAREALREALREALREAL","secret_access_key":"wJalrXUtnFEMI/K7MDENG"})");
+}
+
+// Signed by the agent, in chunks, of which `size` bytes follow.
+std::string put_chunks(const Gateway& gateway, std::size_t size) {
+  return "PUT /b/k HTTP/1.1\r\nHost: " + gateway.authority() +
+         "\r\nx-amz-date: 20130524T000000Z\r\nx-amz-content-sha256: "
+         "STREAMING-AWS4-HMAC-SHA256-PAYLOAD\r\nContent-Length: " +
+         std::to_string(size) +
+         "\r\nAuthorization: AWS4-HMAC-SHA256 Credential=AGENT/20130524/us-east-1/s3/aws4_request, "
+         "SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=" +
+         std::string(64, '0') + "\r\n\r\n";
+}
+
+std::string chunk_head(std::size_t size) {
+  char digits[17];
+  snprintf(digits, sizeof digits, "%zx", size);
+  return std::string(digits) + ";chunk-signature=" + std::string(64, '0') + "\r\n";
 }
 
 std::string get(const Gateway& gateway, const std::string& fields, const std::string& target = "/") {
@@ -303,4 +335,81 @@ TEST_CASE("attack 18: nothing that a server reads as our slot goes up beside it"
   asker.send(get(by_query, "", "/?KEY=agent&a=1&key=agent"));
   Side asked = by_query.server();
   CHECK(asked.head().starts_with("GET /?key=" + secret + "&a=1 HTTP/1.1\r\n"));
+}
+
+TEST_CASE("a body of signed chunks that is none is refused, and why is said") {
+  Gateway gateway(with_aws());
+  set_key(gateway);
+  const std::string body = chunk_head(3) + "abcd\r\n" + chunk_head(0) + "\r\n";
+  Side agent = gateway.agent();
+  agent.send(put_chunks(gateway, body.size()) + body);
+  const std::string answer = agent.until("}");
+  CHECK(answer.starts_with("HTTP/1.1 400 "));
+  CHECK(answer.contains("a chunk that does not end where it says"));
+}
+
+TEST_CASE("attack 28: chunks that wait to be whole count for their peer, and have a bound") {
+  Gateway gateway(with_aws(allow_all, "[limits]\nupstream_per_peer = 200\n"));
+  set_key(gateway);
+  const std::string part = chunk_head(1 << 20) + std::string((1 << 20) - 1, 'a');
+  std::vector<Side> agents, servers;
+  bool refused = false;
+  for (int i = 0; i < 150 && !refused; ++i) {
+    Side& agent = agents.emplace_back(gateway.agent());
+    agent.send(put_chunks(gateway, 2 << 20) + part);
+    servers.push_back(gateway.server());
+    servers.back().head();
+    if (i >= 50) refused = !agent.is_quiet();
+  }
+  REQUIRE(refused);
+  CHECK_THAT(agents.back().until("}"), Catch::Contains("Too much of this peer's bodies"));
+  agents.clear();
+  Side again = gateway.agent();
+  const std::string body = chunk_head(3) + "abc\r\n" + chunk_head(0) + "\r\n";
+  again.send(put_chunks(gateway, body.size()) + body);
+  Side server = gateway.server();
+  server.head();
+  CHECK(server.exactly(body.size()).starts_with("3;chunk-signature="));
+}
+
+TEST_CASE("attack 28: while many chunks are signed others have their turns") {
+  Gateway gateway(with_aws(R"toml(
+[[rule]]
+name = "body"
+endpoint = "api"
+condition = "http.body == 'nothing'"
+verdict = "allow"
+
+[[rule]]
+name = "rest"
+endpoint = "api"
+verdict = "allow"
+)toml",
+                           "[limits]\nbody_inspect = \"32MiB\"\n"));
+  set_key(gateway);
+  std::string body;
+  for (int i = 0; i < 100'000; ++i) body += chunk_head(1) + "a\r\n";
+  body += chunk_head(0) + "\r\n";
+  Side agent = gateway.agent();
+  agent.send(put_chunks(gateway, body.size()));
+  auto sending = std::async(std::launch::async, [&] { agent.send(body); });
+  Side server = gateway.server();
+  server.head();
+  const auto begun = std::chrono::steady_clock::now();
+  std::size_t came = 0;
+  auto taking = std::async(std::launch::async, [&] {
+    came = server.exactly(body.size()).size();
+    return std::chrono::steady_clock::now() - begun;
+  });
+  gateway.come_as(lab::other);
+  auto longest = std::chrono::steady_clock::duration::zero();
+  do {
+    const auto asked = std::chrono::steady_clock::now();
+    Side other = gateway.agent();
+    other.send("BAD\r\n\r\n");
+    CHECK(other.head().starts_with("HTTP/1.1 400"));
+    longest = std::max(longest, std::chrono::steady_clock::now() - asked);
+  } while (taking.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready);
+  CHECK(longest * 4 < taking.get());
+  CHECK(came == body.size());
 }
