@@ -49,12 +49,14 @@ std::string hmac_hex(const Secret& key, std::string_view text) {
 
 // RFC 3986: everything but letters, digits, "-._~"; in a path "/" too.
 std::string uri_encoded(std::string_view text, std::string_view plain) {
+  static constexpr char digits[] = "0123456789ABCDEF";
   std::string out;
   for (char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
     if (http1::is_letter(c) || http1::is_digit(c) || plain.contains(c))
       out += c;
     else
-      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+      out.append(1, '%').append(1, digits[byte >> 4]).append(1, digits[byte & 15]);
   }
   return out;
 }
@@ -65,6 +67,7 @@ struct Pair {
 };
 
 std::optional<std::vector<Pair>> pairs_of(std::string_view query) {
+  constexpr std::size_t most_pairs = 1000;
   std::vector<Pair> pairs;
   while (!query.empty()) {
     const std::size_t end = std::min(query.find('&'), query.size());
@@ -74,7 +77,7 @@ std::optional<std::vector<Pair>> pairs_of(std::string_view query) {
     const std::size_t equals = std::min(pair.find('='), pair.size());
     auto name = http::percent_decoded(pair.substr(0, equals));
     auto value = http::percent_decoded(pair.substr(std::min(equals + 1, pair.size())));
-    if (!name || !value) return std::nullopt;
+    if (!name || !value || pairs.size() == most_pairs) return std::nullopt;
     pairs.push_back({std::move(*name), std::move(*value)});
   }
   return pairs;
@@ -198,18 +201,26 @@ void erase_fields(RequestHead& head, std::string_view name) {
 
 constexpr std::string_view token_field = "x-amz-security-token", token_key = "X-Amz-Security-Token";
 
-// What is signed of what is sent: without headers that are not, and the token with its session alone.
-void choose_names(const RequestHead& head, Given& given, std::uint16_t default_port) {
+// What is signed of what is sent: without headers that are not, and the token with its session alone. Each
+// name stands once, so that what is signed is no longer than the head.
+std::expected<void, std::string_view> choose_names(const RequestHead& head, Given& given,
+                                                   std::uint16_t default_port) {
+  constexpr std::ptrdiff_t most_named = 256;  // more than a head has
+  if (std::ranges::count(given.names, ';') >= most_named)
+    return std::unexpected("its signature names too many headers");
   std::vector<std::string> names;
   for (std::string_view rest = given.names; !rest.empty();) {
-    const std::string_view name = rest.substr(0, rest.find(';'));
+    const std::string name = http1::lower_case(rest.substr(0, rest.find(';')));
     rest.remove_prefix(std::min(name.size() + 1, rest.size()));
-    if (name != token_field && header_value(head, name, default_port)) names.emplace_back(name);
+    if (name != token_field && header_value(head, name, default_port)) names.push_back(name);
   }
   const bool with_token = !given.in_query && !http::value_of(head.fields, token_field).empty();
   if (with_token) names.emplace_back(token_field);
   std::ranges::sort(names);
+  if (std::ranges::adjacent_find(names) != names.end())
+    return std::unexpected("its signature names a header twice");
   given.names = fmt::format("{}", fmt::join(names, ";"));
+  return {};
 }
 
 void put_token(RequestHead& head, const Value& value, const Given& given) {
@@ -290,7 +301,7 @@ Secret signing_key(std::string_view secret, std::string_view scope) {
 
 static Read read_given(const RequestHead& head) {
   auto pairs = pairs_of(query_of(head));
-  if (!pairs) return std::unexpected("its query cannot be read");
+  if (!pairs) return std::unexpected("its query cannot be read, or has more than 1000 parameters");
   const std::string_view authorization = http::value_of(head.fields, "authorization");
   if (authorization.starts_with(algorithm)) return given_in_header(head, authorization);
   if (value_of_pair(*pairs, "X-Amz-Algorithm") == algorithm) return given_in_query(*pairs);
@@ -326,7 +337,8 @@ std::expected<Signed, std::string_view> sign(RequestHead& head, const SignedAs& 
   const auto chunks = chunks_of(given->payload);
   if (!chunks) return std::unexpected("its payload is signed in a way that the gateway cannot make anew");
   put_token(head, as.value, *given);
-  choose_names(head, *given, as.default_port);
+  if (auto chosen = choose_names(head, *given, as.default_port); !chosen)
+    return std::unexpected(chosen.error());
   const std::string credential = fmt::format("{}/{}", as.value.key_id.reveal(), given->scope);
   if (given->in_query)
     head.target = head.target.substr(0, head.target.find('?')) + "?" +

@@ -125,9 +125,13 @@ Task<bool> Exchange::give_credential() {
     co_return false;
   }
   if (!choice_.credential) co_return true;
-  auto given = credentials::inject(
-      {.choice = choice_, .value = *value_, .asking = asking(), .default_port = scheme_port(endpoint())},
-      outgoing_, held_all_ ? &held_ : nullptr);
+  auto give = [&] {
+    const PeerTurns::Work work(flow_.worker().turns(), flow_.claimed().peer->id);  // to sign is some
+    return credentials::inject(
+        {.choice = choice_, .value = *value_, .asking = asking(), .default_port = scheme_port(endpoint())},
+        outgoing_, held_all_ ? &held_ : nullptr);
+  };
+  auto given = give();
   if (given) chunk_signer_ = std::move(*given);
   if (given) co_return true;
   co_await fail(403, "credential", given.error().what, given.error().what);

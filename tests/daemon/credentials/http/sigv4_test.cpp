@@ -127,6 +127,29 @@ TEST_CASE("signed chunks are signed anew as they stream, however they are cut") 
   }
 }
 
+TEST_CASE("attack 28: what is signed of a head is no longer than the head") {
+  const Value value = aws("AKIDEXAMPLE", example_secret);
+  auto signed_with = [&](const std::string& names) {
+    return signature_of(
+        "GET / HTTP/1.1\r\nHost: example.amazonaws.com\r\nX-Amz-Date: 20150830T123600Z\r\nX-Long: " +
+            std::string(10000, 'x') + dummy("20150830/us-east-1/service", names),
+        value);
+  };
+  std::string again, others;
+  for (int i = 0; i < 200; ++i) again += ";x-long";
+  for (int i = 0; i < 300; ++i) others += ";y" + std::to_string(i);
+  CHECK(signed_with("host;x-amz-date" + again) == "! its signature names a header twice");
+  CHECK(signed_with("host;x-amz-date;x-long;X-Long") == "! its signature names a header twice");
+  CHECK(signed_with("host;x-amz-date" + others) == "! its signature names too many headers");
+  std::string query;
+  for (int i = 0; i < 1001; ++i) query += "a&";
+  CHECK(signature_of("GET /?" + query +
+                         " HTTP/1.1\r\nHost: example.amazonaws.com\r\nX-Amz-Date: 20150830T123600Z" +
+                         dummy("20150830/us-east-1/service", "host;x-amz-date"),
+                     value) == "! its query cannot be read, or has more than 1000 parameters");
+  CHECK(signed_with("host;x-amz-date;X-Long;absent") == signed_with("host;x-amz-date;x-long"));
+}
+
 TEST_CASE("attack 28: chunks of a byte each are work for their number alone") {
   const Value value = aws("AKIAIOSFODNN7EXAMPLE", s3_secret);
   const Signed request{std::string(64, '0'), "20130524T000000Z", "20130524/us-east-1/s3/aws4_request",
