@@ -89,16 +89,29 @@ std::string_view as_variable(std::string& decoded) {
   return name;
 }
 
-// Also whatever case it is in.
-bool is_read_as_variable(std::string_view written, std::string_view wanted) {
-  std::string read = form_decoded(written), same(wanted);
-  if (http1::same_name(read, wanted)) return true;
-  return !wanted.contains('[') && http1::same_name(as_variable(read), as_variable(same));
-}
+// A name that is looked for among many, whatever case it is in.
+class Variable {
+ public:
+  explicit Variable(std::string_view name) : name_(name) {
+    std::string decoded(name);
+    variable_ = as_variable(decoded);
+  }
+  bool is_read_from(std::string_view written) const {
+    if (written.size() < std::min(name_.size(), variable_.size())) return false;  // which reading only cuts
+    std::string read = form_decoded(written);
+    if (http1::same_name(read, name_)) return true;
+    return !name_.contains('[') && http1::same_name(as_variable(read), variable_);
+  }
+
+ private:
+  std::string_view name_;
+  std::string variable_;
+};
 
 Counted rewrite_query(RequestHead& head, std::string_view key, const Rewrite& rewrite) {
   const std::size_t mark = head.target.find('?');
   if (mark == std::string::npos) return 0;
+  const Variable wanted_name(key);
   std::size_t count = 0;
   std::string next;
   std::string_view rest = std::string_view(head.target).substr(mark + 1);
@@ -111,10 +124,10 @@ Counted rewrite_query(RequestHead& head, std::string_view key, const Rewrite& re
     std::string kept(pair);
     // What stands behind a ";" is another pair to some servers.
     for (std::size_t i = pair.find(';'); i != std::string_view::npos; i = pair.find(';', i + 1)) {
-      if (is_read_as_variable(pair.substr(i + 1, pair.find_first_of("=;", i + 1) - i - 1), key))
+      if (wanted_name.is_read_from(pair.substr(i + 1, pair.find_first_of("=;", i + 1) - i - 1)))
         return std::unexpected("a ';' in the query, before the credential's key");
     }
-    if (is_read_as_variable(pair.substr(0, equals), key)) {
+    if (wanted_name.is_read_from(pair.substr(0, equals))) {
       ++count;
       const std::string value = form_decoded(pair.substr(std::min(equals + 1, pair.size())));
       auto wanted = rewrite(value);
@@ -131,6 +144,7 @@ Counted rewrite_query(RequestHead& head, std::string_view key, const Rewrite& re
 // name=value pairs of one Cookie field. Servers differ in what they make of spaces and quotes.
 std::string rewritten_cookies(std::string_view cookies, std::string_view name, const Rewrite& rewrite,
                               std::size_t& count) {
+  const Variable wanted_name(name);
   std::string next;
   for (bool more = true; more;) {
     const std::size_t end = cookies.find(';');
@@ -139,7 +153,7 @@ std::string rewritten_cookies(std::string_view cookies, std::string_view name, c
     cookies.remove_prefix(more ? end + 1 : cookies.size());
     const std::size_t equals = std::min(pair.find('='), pair.size());
     std::string kept(pair);
-    if (is_read_as_variable(http1::trimmed(pair.substr(0, equals)), name)) {
+    if (wanted_name.is_read_from(http1::trimmed(pair.substr(0, equals)))) {
       ++count;
       const std::string value(http1::trimmed(pair.substr(std::min(equals + 1, pair.size()))));
       auto wanted = rewrite(value);
