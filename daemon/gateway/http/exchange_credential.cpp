@@ -15,7 +15,10 @@ credentials::Asking Exchange::asking() const {
 
 Task<bool> Exchange::choose_credential() {
   placeholders_ = flow_.worker().shared().placeholders.of(policy_);
-  auto choice = credentials::choose(*policy_, *placeholders_, asking(), head());
+  auto choice = [&] {
+    const PeerTurns::Work work(flow_.worker().turns(), flow_.claimed().peer->id);
+    return credentials::choose(*policy_, *placeholders_, asking(), head());
+  }();
   if (choice && choice->needs_body && body_state_ == BodyState::unread) {
     const bool held = co_await hold_body();
     if (!held) co_return false;
@@ -125,13 +128,12 @@ Task<bool> Exchange::give_credential() {
     co_return false;
   }
   if (!choice_.credential) co_return true;
-  auto give = [&] {
+  auto given = [&] {
     const PeerTurns::Work work(flow_.worker().turns(), flow_.claimed().peer->id);  // to sign is some
     return credentials::inject(
         {.choice = choice_, .value = *value_, .asking = asking(), .default_port = scheme_port(endpoint())},
         outgoing_, held_all_ ? &held_ : nullptr);
-  };
-  auto given = give();
+  }();
   if (given) chunk_signer_ = std::move(*given);
   if (given) co_return true;
   co_await fail(403, "credential", given.error().what, given.error().what);
