@@ -19,7 +19,7 @@ class PeerTurns {
   // too.
   static constexpr auto share = std::chrono::microseconds(500);
   // Of one that is alone, who still keeps the next to come waiting, and what else the ring does.
-  static constexpr auto share_alone = std::chrono::milliseconds(4);
+  static constexpr auto share_alone = std::chrono::milliseconds(2);
   // A peer that was served within this time is there.
   static constexpr auto presence = std::chrono::milliseconds(200);
 

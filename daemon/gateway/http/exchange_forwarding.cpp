@@ -24,6 +24,8 @@ constexpr unsigned most_interim = http2::most_interim;  // of HTTP/1.1 too
 // connection refuses the rest of many.
 constexpr unsigned most_refusals = 8;
 constexpr std::size_t signed_at_once = 16 << 10;
+// What a write costs a worker at least: a body may come in chunks of a byte.
+constexpr auto write_time = std::chrono::microseconds(8);
 
 // RFC 6455, 4.2.2: what only a server that means it can know to answer.
 bool accepts(const ResponseHead& head, std::string_view key) {
@@ -187,6 +189,7 @@ std::expected<void, Error> Exchange::sign_some(std::string_view& bytes, std::str
 
 Task<std::expected<void, Error>> Exchange::send_up(UpstreamExchange& server, std::string_view bytes) {
   if (bytes.empty()) co_return std::expected<void, Error>();
+  flow_.worker().turns().charge(flow_.claimed().peer->id, write_time);
   auto sent = co_await server.send(bytes, stall_deadline());
   if (sent) {
     moved_up_ = Clock::now();
@@ -198,6 +201,7 @@ Task<std::expected<void, Error>> Exchange::send_up(UpstreamExchange& server, std
 
 Task<std::expected<void, Error>> Exchange::send_down(std::string_view bytes) {
   if (bytes.empty()) co_return std::expected<void, Error>();
+  flow_.worker().turns().charge(flow_.claimed().peer->id, write_time);
   auto sent = co_await agent_.send(bytes, stall_deadline());
   if (sent) {
     bytes_down_ += bytes.size();

@@ -1,4 +1,6 @@
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <future>
 
 #include "tests/daemon/gateway/http/lab.h"
 
@@ -596,4 +598,29 @@ TEST_CASE("a Kubernetes endpoint denies with a Status object") {
   CHECK(body.starts_with(
       R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Not that)"));
   CHECK(body.ends_with("\"reason\":\"Forbidden\",\"code\":403}\n"));
+}
+
+TEST_CASE("attack 28: a body of chunks of a byte each leaves others their turns") {
+  using Clock = std::chrono::steady_clock;
+  Gateway gateway({.rules = allow_all});
+  std::string body;
+  for (int i = 0; i < 300'000; ++i) body += "1\r\na\r\n";
+  Side agent = gateway.agent();
+  agent.send("POST / HTTP/1.1\r\nHost: " + gateway.authority() + "\r\nTransfer-Encoding: chunked\r\n\r\n");
+  Side server = gateway.server();
+  server.head();
+  auto sending = std::async(std::launch::async, [&] { agent.send(body); });
+  auto taking = std::async(std::launch::async, [&] { return server.exactly(body.size()).size(); });
+  gateway.come_as(clawpatrol::lab::other);
+  int answered = 0;
+  const auto begun = Clock::now();
+  do {
+    Side other = gateway.agent();
+    other.send("BAD\r\n\r\n");
+    CHECK(other.head().starts_with("HTTP/1.1 400"));
+    ++answered;
+  } while (taking.wait_for(std::chrono::milliseconds(1)) != std::future_status::ready);
+  const auto each = (Clock::now() - begun) / answered;
+  CHECK(taking.get() == body.size());
+  CHECK(each < std::chrono::milliseconds(60));
 }
